@@ -1,0 +1,17 @@
+//! The words of the domain. Imports no other room, does no I/O.
+
+mod address;
+mod command;
+mod node;
+mod reply;
+mod secret;
+mod server;
+mod slot;
+
+pub use address::{Address, BusAddress};
+pub use command::{Arg, Command};
+pub use node::{NodeId, NodeName, ParseNodeIdError, Role, ShardName};
+pub use reply::Reply;
+pub use secret::Secret;
+pub use server::{Flavor, Server, Version};
+pub use slot::{ParseSlotsError, SLOT_COUNT, Slot, SlotRange, SlotSet};

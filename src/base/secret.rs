@@ -1,0 +1,38 @@
+//! A value that must never be seen.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// What a secret prints as, wherever one is printed.
+const MASK: &str = "********";
+
+/// A password or the like: masked in every rendering, wiped when dropped.
+/// It has no `Serialize` on purpose, so that it can't enter a saved file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    #[must_use]
+    pub fn new(value: String) -> Self {
+        Self(Zeroizing::new(value))
+    }
+
+    /// The value itself, for the wire and for comparing with what a server answers.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}

@@ -1,0 +1,175 @@
+//! Which server a node runs, and every question of the form "does it support X?".
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The two families of servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flavor {
+    Redis,
+    Valkey,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Version {
+    pub major: u16,
+    pub minor: u16,
+    pub patch: u16,
+}
+
+impl FromStr for Version {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text
+            .split('.')
+            .map(|part| part.parse::<u16>().map_err(|_| ()));
+        let (Some(major), Some(minor)) = (parts.next(), parts.next()) else {
+            return Err(());
+        };
+        Ok(Self {
+            major: major?,
+            minor: minor?,
+            patch: parts.next().unwrap_or(Ok(0))?,
+        })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// A server's family and version. Valkey keeps answering `redis_version:7.2.4`,
+/// so the family has to be asked before the version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Server {
+    pub flavor: Flavor,
+    pub version: Version,
+}
+
+impl Server {
+    #[must_use]
+    pub fn new(flavor: Flavor, major: u16, minor: u16, patch: u16) -> Self {
+        Self {
+            flavor,
+            version: Version {
+                major,
+                minor,
+                patch,
+            },
+        }
+    }
+
+    fn at_least(self, redis: (u16, u16), valkey: (u16, u16)) -> bool {
+        let (major, minor) = match self.flavor {
+            Flavor::Redis => redis,
+            Flavor::Valkey => valkey,
+        };
+        self.version
+            >= Version {
+                major,
+                minor,
+                patch: 0,
+            }
+    }
+
+    /// ADDSLOTSRANGE came with Redis 7.0; before, one argument a slot.
+    #[must_use]
+    pub fn supports_addslotsrange(self) -> bool {
+        self.at_least((7, 0), (7, 2))
+    }
+
+    /// CONFIG SET takes several options at once, all or nothing, since Redis 7.0.
+    #[must_use]
+    pub fn supports_config_set_many(self) -> bool {
+        self.at_least((7, 0), (7, 2))
+    }
+
+    /// `cluster-announce-hostname` came with Redis 7.0.
+    #[must_use]
+    pub fn supports_announced_hostname(self) -> bool {
+        self.at_least((7, 0), (7, 2))
+    }
+
+    /// CLUSTER MIGRATESLOTS and GETSLOTMIGRATIONS, Valkey 9.0.
+    #[must_use]
+    pub fn supports_migrateslots(self) -> bool {
+        self.flavor == Flavor::Valkey && self.at_least((0, 0), (9, 0))
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.flavor {
+            Flavor::Redis => "Redis",
+            Flavor::Valkey => "Valkey",
+        };
+        write!(f, "{name} {}", self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_every_question_for_every_tested_version() {
+        let table = [
+            (
+                Server::new(Flavor::Redis, 6, 2, 14),
+                [false, false, false, false],
+            ),
+            (
+                Server::new(Flavor::Redis, 7, 0, 15),
+                [true, true, true, false],
+            ),
+            (
+                Server::new(Flavor::Redis, 8, 2, 3),
+                [true, true, true, false],
+            ),
+            (
+                Server::new(Flavor::Valkey, 8, 1, 8),
+                [true, true, true, false],
+            ),
+            (
+                Server::new(Flavor::Valkey, 9, 1, 2),
+                [true, true, true, true],
+            ),
+        ];
+        for (server, expected) in table {
+            let answers = [
+                server.supports_addslotsrange(),
+                server.supports_config_set_many(),
+                server.supports_announced_hostname(),
+                server.supports_migrateslots(),
+            ];
+            assert_eq!(answers, expected, "{server}");
+        }
+    }
+
+    #[test]
+    fn parses_versions() {
+        assert_eq!(
+            "7.0.15".parse(),
+            Ok(Version {
+                major: 7,
+                minor: 0,
+                patch: 15
+            })
+        );
+        assert_eq!(
+            "8.2".parse(),
+            Ok(Version {
+                major: 8,
+                minor: 2,
+                patch: 0
+            })
+        );
+        assert_eq!("unstable".parse::<Version>(), Err(()));
+    }
+}

@@ -1,0 +1,154 @@
+//! The desired state: what the file asks for, checked and with its defaults filled in.
+//!
+//! `file` parses the YAML, `resolve` turns it into [`Desired`], `option` knows the server options,
+//! `finding` is a mistake with its place in the file. Pure: text in, values or findings out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::base::{NodeId, NodeName, Secret, ShardName, SlotSet};
+
+/// The whole desired state. Every name in it refers to something that is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    pub cluster: String,
+    pub hosts: BTreeMap<HostName, Host>,
+    /// In the order of the file, which decides slot shares, epochs and the order of the plan.
+    pub shards: Vec<Shard>,
+    /// Every declared node, primaries and replicas.
+    pub nodes: BTreeMap<NodeName, Node>,
+    pub policy: Policy,
+}
+
+/// A host's name in the file; a node written as a bare address has that address as its host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostName(pub String);
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    pub address: HostAddress,
+    pub zone: Option<String>,
+}
+
+/// Where a host is reached: an address, or a DNS name that is looked up at run time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HostAddress {
+    Ip(IpAddr),
+    Dns(String),
+}
+
+impl fmt::Display for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => write!(f, "{ip}"),
+            Self::Dns(name) => f.write_str(name),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shard {
+    pub name: ShardName,
+    /// Where the primary is placed; which node serves the slots right now is for the servers to say.
+    pub primary: NodeName,
+    pub replicas: Vec<NodeName>,
+    pub slots: SlotShare,
+}
+
+impl Shard {
+    /// The shard's nodes, its declared primary first.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeName> {
+        std::iter::once(&self.primary).chain(&self.replicas)
+    }
+}
+
+/// Which slots a shard is to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotShare {
+    Explicit(SlotSet),
+    /// A share of what the explicit ranges leave, in proportion to the weight (at least 1).
+    Auto {
+        weight: u32,
+    },
+    None,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub name: NodeName,
+    pub host: HostName,
+    pub port: u16,
+    /// What peers and clients are told instead of the address that rcl dials.
+    pub announce: Option<Announce>,
+    /// `cluster-announce-hostname`.
+    pub hostname: Option<String>,
+    /// The identity pinned in the file.
+    pub id: Option<NodeId>,
+    /// The options held on this node: the file's, overridden by its host's. Keys are the
+    /// modern spelling (`replica-`, never `slave-`), lower case.
+    pub config: BTreeMap<String, Setting>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announce {
+    pub ip: IpAddr,
+    pub port: Option<u16>,
+    pub bus_port: Option<u16>,
+}
+
+/// The wanted value of an option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// As written in the file.
+    Plain(String),
+    /// Kept outside the file; `value` is filled in before anything is compared.
+    Secret {
+        source: SecretSource,
+        value: Option<Secret>,
+    },
+}
+
+/// Where a secret is found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretSource {
+    Env(String),
+    /// Relative to the folder of the YAML file.
+    File(PathBuf),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    pub replicas_apart: Apart,
+}
+
+/// What a replica must not share with its primary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Apart {
+    #[default]
+    Host,
+    Zone,
+    Off,
+}
+
+impl Desired {
+    /// The shard that a declared node belongs to.
+    #[must_use]
+    pub fn shard_of(&self, node: &NodeName) -> Option<&Shard> {
+        self.shards
+            .iter()
+            .find(|shard| shard.nodes().any(|name| name == node))
+    }
+
+    #[must_use]
+    pub fn host_of(&self, node: &Node) -> Option<&Host> {
+        self.hosts.get(&node.host)
+    }
+}

@@ -1,0 +1,4 @@
+//! Plan and apply for Redis and Valkey Cluster.
+
+pub mod base;
+pub mod desired;

@@ -1,0 +1,100 @@
+//! What the live cluster says: each node's own view, and what the views add up to.
+//!
+//! `nodes`, `info`, `config` parse one reply each, `view` puts a node's replies together,
+//! `cluster` merges the views. Pure: replies in, values out.
+
+mod cluster;
+mod config;
+mod info;
+mod nodes;
+mod view;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Address, NodeId, NodeName};
+
+pub use cluster::{Claim, Cluster, Disagreement, Island, LiveMember, SlotOwners};
+pub use nodes::{Direction, Flags, Link, Member, NodeTable, OpenSlot, ParseNodesError};
+pub use view::{NodeView, Questions, Replication, ViewError};
+
+/// Everything one look at the cluster gave.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    /// What became of each declared node's address.
+    pub declared: BTreeMap<NodeName, Answer>,
+    /// Members that no declared node stands for and that did not answer at the address
+    /// their peers give for them.
+    pub silent_members: BTreeMap<NodeId, Failure>,
+    /// Each node that answered, as it sees itself and the cluster.
+    pub views: BTreeMap<NodeId, NodeView>,
+}
+
+/// What a declared node's address gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// A node with this id answered; its view is in [`Observed::views`].
+    Node(NodeId),
+    Failed(Failure),
+}
+
+/// Why a node gave no view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The addresses that were tried, in this order; empty when the name did not resolve.
+    pub tried: Vec<Address>,
+    pub kind: FailureKind,
+    /// The server's or the system's own words.
+    pub words: String,
+}
+
+/// The kinds of failure that people act on differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// Refused, no route, name unknown, connection lost.
+    Unreachable,
+    /// It accepted, or dropped, and said nothing in time.
+    Timeout,
+    /// NOAUTH: it wants a password.
+    NeedsPassword,
+    /// WRONGPASS, or a password sent to a server without one.
+    WrongPassword,
+    /// NOPERM: the user lacks a right.
+    NoPermission,
+    Loading,
+    /// It answers, but `cluster-enabled` is off.
+    NotClusterMode,
+    /// It speaks another protocol, or its replies make no sense.
+    Unintelligible,
+    /// Another node answered where this member was expected.
+    OtherNode,
+}
+
+impl FailureKind {
+    /// Whether the node may just be down; the other kinds are mistakes that have to be mended by
+    /// a person before anything is sent.
+    #[must_use]
+    pub fn is_down(self) -> bool {
+        match self {
+            Self::Unreachable | Self::Timeout | Self::OtherNode => true,
+            Self::NeedsPassword
+            | Self::WrongPassword
+            | Self::NoPermission
+            | Self::Loading
+            | Self::NotClusterMode
+            | Self::Unintelligible => false,
+        }
+    }
+}
+
+impl Observed {
+    /// The view of the node that answered at a declared address.
+    #[must_use]
+    pub fn view_of(&self, node: &NodeName) -> Option<&NodeView> {
+        match self.declared.get(node)? {
+            Answer::Node(id) => self.views.get(id),
+            Answer::Failed(_) => None,
+        }
+    }
+}
