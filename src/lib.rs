@@ -2,3 +2,8 @@
 
 pub mod base;
 pub mod desired;
+pub mod diff;
+pub mod net;
+pub mod observe;
+pub mod observed;
+pub mod plan;

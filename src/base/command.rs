@@ -15,6 +15,15 @@ pub enum Arg {
 }
 
 impl Arg {
+    /// The argument for people: a secret stays masked.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(_) => Secret::MASK,
+        }
+    }
+
     /// The argument as it goes over the wire.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -133,7 +142,7 @@ impl fmt::Display for Command {
                     write!(f, "{text:?}")?;
                 }
                 Arg::Plain(text) => f.write_str(text)?,
-                Arg::Secret(secret) => write!(f, "{secret}")?,
+                Arg::Secret(_) => f.write_str(arg.shown())?,
             }
         }
         Ok(())

@@ -4,15 +4,15 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// What a secret prints as, wherever one is printed.
-const MASK: &str = "********";
-
 /// A password or the like: masked in every rendering, wiped when dropped.
 /// It has no `Serialize` on purpose, so that it can't enter a saved file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
+    /// What a secret prints as, wherever one is printed.
+    pub const MASK: &'static str = "********";
+
     #[must_use]
     pub fn new(value: String) -> Self {
         Self(Zeroizing::new(value))
@@ -27,12 +27,12 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(MASK)
+        f.write_str(Self::MASK)
     }
 }
 
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(MASK)
+        f.write_str(Self::MASK)
     }
 }

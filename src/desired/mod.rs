@@ -3,6 +3,10 @@
 //! `file` parses the YAML, `resolve` turns it into [`Desired`], `option` knows the server options,
 //! `finding` is a mistake with its place in the file. Pure: text in, values or findings out.
 
+mod option;
+
+pub use option::{same_value, settable_at_runtime, wire_value};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;

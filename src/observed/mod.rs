@@ -5,17 +5,20 @@
 
 mod cluster;
 mod config;
+mod converged;
 mod info;
 mod nodes;
 mod view;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Address, NodeId, NodeName};
 
 pub use cluster::{Claim, Cluster, Disagreement, Island, LiveMember, SlotOwners};
+pub use converged::{Unmet, unmet};
 pub use nodes::{Direction, Flags, Link, Member, NodeTable, OpenSlot, ParseNodesError};
 pub use view::{NodeView, Questions, Replication, ViewError};
 
@@ -71,7 +74,40 @@ pub enum FailureKind {
     OtherNode,
 }
 
+/// `10.0.0.1:7000: connection refused`
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, address) in self.tried.iter().enumerate() {
+            f.write_str(if index == 0 { "" } else { ", " })?;
+            write!(f, "{address}")?;
+        }
+        if !self.tried.is_empty() {
+            f.write_str(": ")?;
+        }
+        f.write_str(&self.words)
+    }
+}
+
 impl FailureKind {
+    /// What a person does about it.
+    #[must_use]
+    pub fn way_out(self) -> &'static str {
+        match self {
+            Self::Unreachable | Self::Timeout => "Start the node, or mend its address in the file.",
+            Self::OtherNode => "Find out which node runs at that address.",
+            Self::NeedsPassword => {
+                "The server wants a password, or refuses strangers in protected mode; `access` in the file is not supported yet."
+            }
+            Self::WrongPassword => "Check the password.",
+            Self::NoPermission => "Give the user the right that the server names.",
+            Self::Loading => "Wait until the node has loaded its data, then run again.",
+            Self::NotClusterMode => "Set `cluster-enabled yes` in its redis.conf and restart it.",
+            Self::Unintelligible => {
+                "Check that the address is a Redis or Valkey server's client port."
+            }
+        }
+    }
+
     /// Whether the node may just be down; the other kinds are mistakes that have to be mended by
     /// a person before anything is sent.
     #[must_use]

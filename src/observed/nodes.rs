@@ -80,7 +80,9 @@ impl NodeTable {
     pub fn parse(text: &str) -> Result<Self, ParseNodesError> {
         let mut table = Self::default();
         for line in text.lines().filter(|line| !line.is_empty()) {
-            table.read_line(line).ok_or_else(|| ParseNodesError { line: line.chars().take(200).collect() })?;
+            table.read_line(line).ok_or_else(|| ParseNodesError {
+                line: line.chars().take(200).collect(),
+            })?;
         }
         Ok(table)
     }
@@ -121,18 +123,37 @@ impl NodeTable {
             }
         }
         let slots = slots.into_iter().collect();
-        self.members.insert(id, Member { link_address, role, flags, primary, epoch, connected, slots });
+        self.members.insert(
+            id,
+            Member {
+                link_address,
+                role,
+                flags,
+                primary,
+                epoch,
+                connected,
+                slots,
+            },
+        );
         Some(())
     }
 }
 
 fn parse_link(text: &str) -> Option<Link> {
-    let (address, names) = text.split_once(',').map_or((text, None), |(address, names)| (address, Some(names)));
+    let (address, names) = text
+        .split_once(',')
+        .map_or((text, None), |(address, names)| (address, Some(names)));
     let (client, bus_port) = address.rsplit_once('@')?;
     let (ip, port) = client.rsplit_once(':')?;
-    let hostname = names.and_then(|names| names.split(',').next()).filter(|name| !name.is_empty());
+    let hostname = names
+        .and_then(|names| names.split(',').next())
+        .filter(|name| !name.is_empty());
     Some(Link {
-        ip: if ip.is_empty() { None } else { Some(ip.parse().ok()?) },
+        ip: if ip.is_empty() {
+            None
+        } else {
+            Some(ip.parse().ok()?)
+        },
         port: port.parse().ok()?,
         bus_port: bus_port.parse().ok()?,
         hostname: hostname.map(str::to_owned),
@@ -147,7 +168,11 @@ fn parse_open(text: &str) -> Option<OpenSlot> {
         (slot, Direction::Importing, peer)
     };
     let slot: SlotRange = slot.parse().ok()?;
-    Some(OpenSlot { slot: slot.first, direction, peer: peer.parse().ok()? })
+    Some(OpenSlot {
+        slot: slot.first,
+        direction,
+        peer: peer.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -170,14 +195,22 @@ mod tests {
         );
         let table = NodeTable::parse(&text).unwrap();
         let member = |start: &str| {
-            table.members.iter().find(|(id, _)| id.as_str().starts_with(start)).map(|(_, member)| member).unwrap()
+            table
+                .members
+                .iter()
+                .find(|(id, _)| id.as_str().starts_with(start))
+                .map(|(_, member)| member)
+                .unwrap()
         };
         assert_eq!(table.myself.unwrap().as_str(), A);
         assert_eq!(table.open.len(), 2);
         assert_eq!(table.open[0].direction, Direction::Migrating);
         assert_eq!(table.open[1].slot, 150);
         assert_eq!(member("451b").slots.to_string(), "0-100,200");
-        assert_eq!(member("451b").link_address.hostname.as_deref(), Some("host-0.example.com"));
+        assert_eq!(
+            member("451b").link_address.hostname.as_deref(),
+            Some("host-0.example.com")
+        );
         assert!(member("9e25").flags.nofailover);
         assert_eq!(member("a6b2").role, Role::Replica);
         assert_eq!(member("a6b2").primary.unwrap().as_str(), A);
@@ -190,7 +223,12 @@ mod tests {
 
     #[test]
     fn refuses_nonsense_with_the_line() {
-        for line in ["", "x", "short 1.2.3.4:1@2 master", &format!("{A} 1.2.3.4 master - 0 0 0 connected")] {
+        for line in [
+            "",
+            "x",
+            "short 1.2.3.4:1@2 master",
+            &format!("{A} 1.2.3.4 master - 0 0 0 connected"),
+        ] {
             let text = format!("{line}\n");
             assert_eq!(NodeTable::parse(&text).is_err(), !line.is_empty(), "{line}");
         }

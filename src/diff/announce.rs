@@ -1,0 +1,150 @@
+//! Under which address peers and clients know a node.
+//!
+//! A node's address in its peers' tables comes from where its packets come from, until it
+//! announces one itself. A MEET through a loopback address, a host with several addresses or
+//! NAT make it wrong, and clients are then sent to nowhere.
+
+use std::net::IpAddr;
+
+use crate::base::{Address, Arg, BusAddress, NodeId};
+use crate::desired::Node;
+use crate::observed::NodeView;
+
+use super::{Diff, Difference, Look, Note, OptionChange};
+
+const IP: &str = "cluster-announce-ip";
+const PORT: &str = "cluster-announce-port";
+const BUS_PORT: &str = "cluster-announce-bus-port";
+/// Read beside `cluster-*`: a node that sends from its own address needs no announcing.
+pub(super) const SOURCE: &str = "bind-source-addr";
+const HOSTNAME: &str = "cluster-announce-hostname";
+
+/// Compares how each declared node is seen with how it is to be seen.
+pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
+    for node in look.desired.nodes.values() {
+        let Some(id) = diff.pairing.ids.get(&node.name).copied() else {
+            continue;
+        };
+        let Some(view) = look
+            .observed
+            .views
+            .get(&id)
+            .filter(|_| diff.pairing.joinable.contains(&id))
+        else {
+            continue;
+        };
+        if diff.is_node_blocked(&node.name) {
+            continue;
+        }
+        let want = wanted(node, view);
+        let wrong = seen_elsewhere(look, id, want.client);
+        let set = options(node, view, want, !wrong.is_empty());
+        if set.is_empty() && wrong.is_empty() {
+            continue;
+        }
+        overridden(node, view, &set, diff);
+        diff.differences.push(Difference::Announced {
+            node: node.name.clone(),
+            id,
+            want,
+            seen: wrong.iter().map(|(_, address)| *address).collect(),
+            seen_by: wrong.iter().map(|(viewer, _)| *viewer).collect(),
+            set,
+        });
+    }
+}
+
+/// Where peers are to reach the node: what the file announces, else where rcl reached it.
+pub fn wanted(node: &Node, view: &NodeView) -> BusAddress {
+    let announce = node.announce;
+    let client = Address::new(
+        announce.map_or(view.dialled.ip, |announce| announce.ip),
+        announce
+            .and_then(|announce| announce.port)
+            .unwrap_or(view.dialled.port),
+    );
+    let declared = announce.and_then(|announce| announce.bus_port);
+    let own = view
+        .myself()
+        .map(|member| member.link_address.bus_port)
+        .filter(|port| *port != 0);
+    BusAddress {
+        client,
+        bus_port: declared
+            .or(own)
+            .unwrap_or(BusAddress::with_default_bus(client).bus_port),
+    }
+}
+
+/// The living nodes that list it under another address.
+fn seen_elsewhere(look: &Look<'_>, id: NodeId, want: Address) -> Vec<(NodeId, Address)> {
+    let seen = look.cluster.members.get(&id).map(|member| &member.seen_at);
+    seen.into_iter()
+        .flatten()
+        .filter_map(|(viewer, address)| Some((*viewer, (*address)?)))
+        .filter(|(_, address)| *address != want)
+        .collect()
+}
+
+/// The options to set. Without `announce` in the file only the address is ever set, and only
+/// where it is or would be seen wrong.
+fn options(node: &Node, view: &NodeView, want: BusAddress, wrong: bool) -> Vec<OptionChange> {
+    let has = |option: &str| view.config.get(option).map_or("", String::as_str);
+    let mut wanted: Vec<(&str, String)> = Vec::new();
+    if node.announce.is_some() || wrong || sends_from_elsewhere(view) {
+        wanted.push((IP, want.client.ip.to_string()));
+    }
+    if let Some(announce) = node.announce {
+        wanted.extend(announce.port.map(|port| (PORT, port.to_string())));
+        wanted.extend(announce.bus_port.map(|port| (BUS_PORT, port.to_string())));
+    }
+    if let Some(hostname) = node
+        .hostname
+        .as_ref()
+        .filter(|_| view.server.supports_announced_hostname())
+    {
+        wanted.push((HOSTNAME, hostname.clone()));
+    }
+    wanted
+        .into_iter()
+        .filter(|(option, value)| !same(has(option), value))
+        .map(|(option, value)| OptionChange {
+            option: option.to_owned(),
+            have: Some(Arg::Plain(has(option).to_owned())),
+            want: Arg::Plain(value),
+        })
+        .collect()
+}
+
+fn same(have: &str, want: &str) -> bool {
+    have == want
+        || matches!((have.parse::<IpAddr>(), want.parse::<IpAddr>()), (Ok(have), Ok(want)) if have == want)
+}
+
+/// A node bound to a loopback address other than 127.0.0.1 still sends from 127.0.0.1 unless
+/// it is told otherwise, so its peers would look for it there and never find it.
+fn sends_from_elsewhere(view: &NodeView) -> bool {
+    let option = |name: &str| view.config.get(name).is_some_and(|value| !value.is_empty());
+    let first: IpAddr = IpAddr::from([127, 0, 0, 1]);
+    let other_loopback =
+        view.dialled.ip.is_ipv4() && view.dialled.ip.is_loopback() && view.dialled.ip != first;
+    other_loopback && !option(IP) && !option(SOURCE)
+}
+
+/// An address that somebody had set on purpose is about to be replaced: say so.
+fn overridden(node: &Node, view: &NodeView, set: &[OptionChange], diff: &mut Diff) {
+    let old = set
+        .iter()
+        .find(|change| change.option == IP)
+        .and_then(|_| view.config.get(IP));
+    if let Some(old) = old.filter(|old| !old.is_empty() && node.announce.is_none()) {
+        diff.notes.push(Note {
+            code: "announced-before",
+            subject: node.name.to_string(),
+            text: format!(
+                "{} has been told to announce {old}, the file says nothing about it. If {old} is what clients and peers need, declare it: {{at: {}, announce: {old:?}}}.",
+                node.name, node.name
+            ),
+        });
+    }
+}

@@ -1,0 +1,255 @@
+//! Who belongs to the cluster: islands that may grow together, and nodes that still have to join.
+
+use std::collections::BTreeSet;
+
+use crate::base::{NodeId, NodeName, SlotSet};
+use crate::desired::SlotShare;
+use crate::observed::{Island, NodeView};
+
+use super::{Blocked, Diff, Difference, Look, Scope, Severity};
+
+/// Sorts the islands into what the file accounts for and what it doesn't, and tells whether
+/// there is a cluster at all.
+pub(super) fn islands(look: &Look<'_>, diff: &mut Diff) {
+    let blank = |id: &NodeId| look.observed.views.get(id).is_some_and(NodeView::is_blank);
+    let answered: Vec<NodeId> = look.observed.views.keys().copied().collect();
+    diff.pairing.forming = answered.iter().all(blank);
+    if diff.pairing.forming {
+        diff.pairing.joinable = answered.into_iter().collect();
+        if diff
+            .differences
+            .iter()
+            .any(|difference| matches!(difference, Difference::Down { .. }))
+        {
+            diff.blocked.push(incomplete_formation(diff));
+        }
+        return;
+    }
+    let mut owned = SlotSet::new();
+    for (index, island) in look.cluster.islands.iter().enumerate() {
+        let reasons = if index == 0 {
+            lonely_main(look, island)
+        } else {
+            strange(look, diff, island, &owned)
+        };
+        if reasons.is_empty() {
+            owned = owned.union(&island.assigned());
+            diff.pairing.joinable.extend(&island.answered);
+        } else {
+            block_island(look, diff, island, reasons);
+        }
+    }
+}
+
+fn incomplete_formation(diff: &Diff) -> Blocked {
+    let evidence = diff
+        .differences
+        .iter()
+        .filter_map(|difference| match difference {
+            Difference::Down { node, failure, .. } => Some(format!("{node}: {failure}")),
+            Difference::NotJoined { .. }
+            | Difference::Announced { .. }
+            | Difference::Option { .. }
+            | Difference::Unassigned { .. }
+            | Difference::NotReplicating { .. }
+            | Difference::LinkDown { .. } => None,
+        })
+        .collect();
+    Blocked {
+        code: "incomplete-formation",
+        severity: Severity::Blocked,
+        subject: "new cluster".to_owned(),
+        why: "a new cluster is formed only when every declared node answers: one that doesn't may be a member of the cluster that the others have lost"
+            .to_owned(),
+        evidence,
+        way_out: "Start these nodes, or take them out of the file.".to_owned(),
+        scope: Scope::Everything,
+    }
+}
+
+/// A single node can be the main island and still be no cluster: keys without slots.
+fn lonely_main(look: &Look<'_>, island: &Island) -> Vec<String> {
+    island
+        .answered
+        .iter()
+        .filter(|_| island.answered.len() == 1 && island.silent.is_empty())
+        .filter_map(|id| look.observed.views.get(id))
+        .filter(|view| view.own_slots().is_empty() && view.keys > 0)
+        .map(|view| format!("it holds {} keys and owns no slot", view.keys))
+        .collect()
+}
+
+/// Why an island may not be joined to the cluster; empty when the file accounts for all of it.
+fn strange(look: &Look<'_>, diff: &Diff, island: &Island, owned: &SlotSet) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let mut strangers: BTreeSet<NodeId> = island
+        .answered
+        .iter()
+        .filter(|id| !diff.pairing.names.contains_key(id))
+        .copied()
+        .collect();
+    strangers.extend(
+        island
+            .silent
+            .iter()
+            .filter(|id| !diff.pairing.names.contains_key(id)),
+    );
+    if !strangers.is_empty() {
+        let who = diff.pairing.label_all(&strangers);
+        reasons.push(format!(
+            "it knows {} nodes that the file doesn't name: {who}",
+            strangers.len()
+        ));
+    }
+    let assigned = island.assigned();
+    let twice = assigned.intersection(owned);
+    if !twice.is_empty() {
+        reasons.push(format!(
+            "it owns slots {twice}, which the cluster's members own too"
+        ));
+    }
+    for view in island
+        .answered
+        .iter()
+        .filter_map(|id| look.observed.views.get(id))
+    {
+        let name = diff.pairing.label(view.id);
+        let unaccounted = view
+            .own_slots()
+            .difference(&accounted_slots(look, diff, view.id));
+        if !unaccounted.is_empty() {
+            reasons.push(format!(
+                "{name} owns slots {unaccounted}, which the file doesn't give to its shard"
+            ));
+        }
+        if view.keys > 0 {
+            reasons.push(format!("{name} holds {} keys", view.keys));
+        }
+        if !view.open.is_empty() {
+            reasons.push(format!("{name} has {} open slots", view.open.len()));
+        }
+    }
+    reasons
+}
+
+/// The slots that a lone node may own already: its shard's explicit ones, or any that no
+/// shard has explicitly.
+fn accounted_slots(look: &Look<'_>, diff: &Diff, id: NodeId) -> SlotSet {
+    let shard = diff
+        .pairing
+        .names
+        .get(&id)
+        .and_then(|name| look.desired.shard_of(name));
+    match shard.map(|shard| &shard.slots) {
+        Some(SlotShare::Explicit(slots)) => slots.clone(),
+        Some(SlotShare::Auto { .. }) => {
+            look.desired
+                .shards
+                .iter()
+                .fold(SlotSet::full(), |rest, other| match &other.slots {
+                    SlotShare::Explicit(slots) => rest.difference(slots),
+                    SlotShare::Auto { .. } | SlotShare::None => rest,
+                })
+        }
+        Some(SlotShare::None) | None => SlotSet::new(),
+    }
+}
+
+fn block_island(look: &Look<'_>, diff: &mut Diff, island: &Island, reasons: Vec<String>) {
+    let names: Vec<NodeName> = island
+        .answered
+        .iter()
+        .filter_map(|id| diff.pairing.names.get(id))
+        .cloned()
+        .collect();
+    let size = island.answered.len() + island.silent.len();
+    let owns_slots = !island.owners.is_empty();
+    for name in names {
+        let why = if size > 1 || owns_slots {
+            let slots: u32 = island
+                .owners
+                .values()
+                .map(|slots| u32::from(slots.count()))
+                .sum();
+            format!(
+                "{name} belongs to another cluster ({size} nodes, {slots} slots), and rcl never merges clusters"
+            )
+        } else {
+            format!("{name} is not blank, and the file doesn't account for what it holds")
+        };
+        diff.blocked.push(Blocked {
+            code: "foreign-node",
+            severity: Severity::Blocked,
+            subject: name.to_string(),
+            why,
+            evidence: reasons.clone(),
+            way_out: format!(
+                "Check the address of {name} in the file. If what it holds may go, empty it yourself (FLUSHALL, CLUSTER RESET HARD on that node) and plan again."
+            ),
+            // A node with slots puts in question which cluster the file means.
+            scope: if owns_slots || look.cluster.islands.len() == 1 { Scope::Everything } else { Scope::Node(name) },
+        });
+    }
+}
+
+/// Declared nodes that answer and are not members everywhere.
+pub(super) fn joins(look: &Look<'_>, diff: &mut Diff) {
+    let joinable = &diff.pairing.joinable;
+    let mut found = Vec::new();
+    for (id, name) in &diff.pairing.names {
+        if !joinable.contains(id) {
+            continue;
+        }
+        let Some(view) = look.observed.views.get(id) else {
+            continue;
+        };
+        let unknown_to: BTreeSet<NodeId> = joinable
+            .iter()
+            .filter(|peer| *peer != id)
+            .filter_map(|peer| look.observed.views.get(peer))
+            .filter(|peer| !knows(peer, *id) || !knows(view, peer.id))
+            .map(|peer| peer.id)
+            .collect();
+        if !unknown_to.is_empty() {
+            found.push((name.clone(), *id, unknown_to));
+        }
+    }
+    // Members miss a newcomer as much as it misses them; only the newcomer is out of place.
+    if let Some(main) = look.cluster.main().filter(|_| !diff.pairing.forming) {
+        for (_, id, unknown_to) in &mut found {
+            if main.answered.contains(id) {
+                unknown_to.retain(|peer| main.answered.contains(peer));
+            }
+        }
+        found.retain(|(.., unknown_to)| !unknown_to.is_empty());
+    }
+    found.sort_by_key(|(name, ..)| position(look, name));
+    diff.differences
+        .extend(
+            found
+                .into_iter()
+                .map(|(node, id, unknown_to)| Difference::NotJoined {
+                    node,
+                    id,
+                    unknown_to,
+                }),
+        );
+}
+
+fn knows(view: &NodeView, peer: NodeId) -> bool {
+    view.table
+        .get(&peer)
+        .is_some_and(|member| !member.flags.handshake && !member.flags.noaddr)
+}
+
+/// Where a node stands in the file: primaries first, as plans list them.
+pub(super) fn position(look: &Look<'_>, name: &NodeName) -> (usize, usize) {
+    let shards = &look.desired.shards;
+    let found = shards.iter().enumerate().find_map(|(shard, declared)| {
+        declared
+            .nodes()
+            .position(|node| node == name)
+            .map(|place| (place, shard))
+    });
+    found.unwrap_or((usize::MAX, usize::MAX))
+}

@@ -1,0 +1,242 @@
+//! How the live cluster differs from the desired state.
+//!
+//! `shards` decides which live shard is which declared one; `members`, `slots`, `replicas`,
+//! `announce` and `config` compare one aspect each; `verdict` finds the states that are not
+//! touched. Pure: equal input gives an equal diff.
+
+mod announce;
+mod config;
+mod members;
+mod pairing;
+mod replicas;
+mod shards;
+mod slots;
+mod verdict;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Role, ShardName, SlotSet};
+use crate::desired::{Desired, Setting};
+use crate::observed::{Cluster, Failure, Observed, Questions};
+
+pub use announce::wanted as wanted_address;
+pub use pairing::Pairing;
+pub use slots::{Share, shares};
+
+/// Everything that differs, what is not touched and why, and what is worth knowing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Diff {
+    pub pairing: Pairing,
+    pub differences: Vec<Difference>,
+    pub blocked: Vec<Blocked>,
+    pub notes: Vec<Note>,
+}
+
+/// One thing that is not as declared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Difference {
+    /// A declared node does not answer.
+    Down {
+        node: NodeName,
+        id: Option<NodeId>,
+        failure: Failure,
+    },
+    /// A declared node that living members don't list, or that doesn't list them.
+    NotJoined {
+        node: NodeName,
+        id: NodeId,
+        unknown_to: BTreeSet<NodeId>,
+    },
+    /// Peers reach for the node under another address, or would.
+    Announced {
+        node: NodeName,
+        id: NodeId,
+        want: BusAddress,
+        seen: BTreeSet<Address>,
+        seen_by: BTreeSet<NodeId>,
+        set: Vec<OptionChange>,
+    },
+    /// An option has another value.
+    Option {
+        node: NodeName,
+        id: NodeId,
+        change: OptionChange,
+    },
+    /// Slots that nobody owns and this shard is to serve.
+    Unassigned {
+        shard: ShardName,
+        primary: NodeId,
+        slots: SlotSet,
+    },
+    /// A node that is to replicate the shard's primary and doesn't.
+    NotReplicating {
+        node: NodeName,
+        id: NodeId,
+        shard: ShardName,
+        primary: NodeId,
+        now: Now,
+    },
+    /// The replica of the right primary, whose link is down.
+    LinkDown {
+        node: NodeName,
+        id: NodeId,
+        primary: NodeId,
+    },
+}
+
+/// What a node that is to become a replica is at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    pub role: Role,
+    pub primary: Option<NodeId>,
+    /// Keys that replicating another primary wipes.
+    pub keys: u64,
+}
+
+/// An option's value, and the one it is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionChange {
+    pub option: String,
+    /// Masked where the option is a secret.
+    pub have: Option<Arg>,
+    pub want: Arg,
+}
+
+/// A state that rcl does not touch, with the evidence and the way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Blocked {
+    /// A stable word for scripts.
+    pub code: &'static str,
+    pub severity: Severity,
+    /// What is blocked: `shard b`, `host2:7000`, `slots 5-9`.
+    pub subject: String,
+    /// One sentence.
+    pub why: String,
+    pub evidence: Vec<String>,
+    /// One or two sentences.
+    pub way_out: String,
+    pub scope: Scope,
+}
+
+/// Whether a person must mend something first, or rcl refuses to guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The file or a server has to be mended before anything can be told.
+    Error,
+    Blocked,
+}
+
+/// How far a blocked state reaches: what else is left alone because of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    Everything,
+    Shard(ShardName),
+    Node(NodeName),
+    /// Only itself.
+    Alone,
+}
+
+/// Worth knowing, and no drift.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// A stable word for scripts.
+    pub code: &'static str,
+    pub subject: String,
+    /// One or two sentences.
+    pub text: String,
+}
+
+/// What the person at the terminal gave leave for, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// Nodes that may be wiped and synced anew.
+    pub resync: BTreeSet<NodeName>,
+}
+
+/// Compares the desired state with what was observed.
+#[must_use]
+pub fn diff(desired: &Desired, observed: &Observed, allowed: &Allowed) -> Diff {
+    let cluster = Cluster::merge(observed);
+    let mut diff = Diff::default();
+    pairing::identify(desired, observed, &cluster, &mut diff);
+    if !diff.everything_blocked() {
+        let look = Look {
+            desired,
+            observed,
+            cluster: &cluster,
+            allowed,
+        };
+        members::islands(&look, &mut diff);
+        verdict::disagreements(&look, &mut diff);
+        if !diff.everything_blocked() {
+            shards::pair(&look, &mut diff);
+            verdict::shards(&look, &mut diff);
+            members::joins(&look, &mut diff);
+            announce::compare(&look, &mut diff);
+            config::compare(&look, &mut diff);
+            slots::compare(&look, &mut diff);
+            replicas::compare(&look, &mut diff);
+            verdict::leftovers(&look, &mut diff);
+        }
+    }
+    diff
+}
+
+/// What the comparisons need to know of each node.
+#[must_use]
+pub fn questions(desired: &Desired) -> Questions {
+    let mut questions = Questions::default();
+    questions.options.insert(announce::SOURCE.to_owned());
+    for (option, setting) in desired.nodes.values().flat_map(|node| &node.config) {
+        questions.options.insert(option.clone());
+        if let Setting::Secret { .. } = setting {
+            questions.secret_options.insert(option.clone());
+        }
+    }
+    questions
+}
+
+/// What every comparison reads.
+struct Look<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    cluster: &'a Cluster,
+    allowed: &'a Allowed,
+}
+
+impl Diff {
+    /// Whether the cluster is as declared: nothing differs and nothing is in the way.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.differences.is_empty() && self.blocked.is_empty()
+    }
+
+    #[must_use]
+    pub fn everything_blocked(&self) -> bool {
+        self.blocked
+            .iter()
+            .any(|blocked| blocked.scope == Scope::Everything)
+    }
+
+    #[must_use]
+    pub fn is_shard_blocked(&self, shard: &ShardName) -> bool {
+        self.everything_blocked()
+            || self
+                .blocked
+                .iter()
+                .any(|blocked| matches!(&blocked.scope, Scope::Shard(name) if name == shard))
+    }
+
+    #[must_use]
+    pub fn is_node_blocked(&self, node: &NodeName) -> bool {
+        self.everything_blocked()
+            || self
+                .blocked
+                .iter()
+                .any(|blocked| matches!(&blocked.scope, Scope::Node(name) if name == node))
+    }
+}

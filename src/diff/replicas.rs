@@ -1,0 +1,204 @@
+//! Which nodes replicate whom.
+
+use crate::base::{NodeId, NodeName, Role};
+use crate::desired::Shard;
+use crate::observed::{NodeView, Replication};
+
+use super::{Blocked, Diff, Difference, Look, Note, Now, Scope, Severity};
+
+/// Compares every declared node that is not its shard's live primary.
+pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
+    for shard in &look.desired.shards {
+        let Some(primary) = diff.pairing.primaries.get(&shard.name).copied() else {
+            continue;
+        };
+        if diff.is_shard_blocked(&shard.name) {
+            continue;
+        }
+        for name in shard.nodes() {
+            let Some(id) = diff.pairing.ids.get(name).copied() else {
+                continue;
+            };
+            let joinable = diff.pairing.joinable.contains(&id);
+            let Some(view) = look.observed.views.get(&id).filter(|_| joinable) else {
+                continue;
+            };
+            if id != primary && !diff.is_node_blocked(name) {
+                replica(look, diff, shard, name, view, primary);
+            }
+        }
+        failover_note(diff, shard, primary);
+    }
+}
+
+fn replica(
+    look: &Look<'_>,
+    diff: &mut Diff,
+    shard: &Shard,
+    name: &NodeName,
+    view: &NodeView,
+    primary: NodeId,
+) {
+    if view.role() == Role::Replica && view.primary() == Some(primary) {
+        link(diff, name, view, primary);
+        return;
+    }
+    if !look.observed.views.contains_key(&primary) {
+        let who = diff.pairing.label(primary);
+        diff.blocked.push(Blocked {
+            code: "primary-silent",
+            severity: Severity::Blocked,
+            subject: name.to_string(),
+            why: format!(
+                "{name} can't be attached to shard {}: its primary {who} does not answer",
+                shard.name
+            ),
+            evidence: Vec::new(),
+            way_out: format!("Start {who}, or make it reachable from here."),
+            scope: Scope::Node(name.clone()),
+        });
+        return;
+    }
+    let now = Now {
+        role: view.role(),
+        primary: view.primary(),
+        keys: view.keys,
+    };
+    if let Some(blocked) = unsafe_to_attach(look, diff, shard, name, view, now) {
+        diff.blocked.push(blocked);
+    } else {
+        let shard = shard.name.clone();
+        diff.differences.push(Difference::NotReplicating {
+            node: name.clone(),
+            id: view.id,
+            shard,
+            primary,
+            now,
+        });
+    }
+}
+
+/// The link of a replica of the right primary.
+fn link(diff: &mut Diff, name: &NodeName, view: &NodeView, primary: NodeId) {
+    if view.replicates(primary) {
+        return;
+    }
+    match &view.replication {
+        Replication::Replica { syncing: true, .. } => diff.notes.push(Note {
+            code: "syncing",
+            subject: name.to_string(),
+            text: format!(
+                "{name} is copying the data of its primary {}.",
+                diff.pairing.label(primary)
+            ),
+        }),
+        Replication::Replica { .. } | Replication::Primary { .. } => {
+            diff.differences.push(Difference::LinkDown {
+                node: name.clone(),
+                id: view.id,
+                primary,
+            });
+        }
+    }
+}
+
+/// Why the node may not be made a replica now: it serves slots, holds keys that nothing
+/// accounts for, or would be wiped without leave.
+fn unsafe_to_attach(
+    look: &Look<'_>,
+    diff: &Diff,
+    shard: &Shard,
+    name: &NodeName,
+    view: &NodeView,
+    now: Now,
+) -> Option<Blocked> {
+    let block = |code, why, evidence, way_out| {
+        let scope = Scope::Node(name.clone());
+        Some(Blocked {
+            code,
+            severity: Severity::Blocked,
+            subject: name.to_string(),
+            why,
+            evidence,
+            way_out,
+            scope,
+        })
+    };
+    if !view.own_slots().is_empty() {
+        return block(
+            "replica-serves-slots",
+            format!("{name} is declared a replica of shard {}, but serves {} slots; moving slots and handing over are not supported yet", shard.name, view.own_slots().count()),
+            vec![format!("it serves {}", view.own_slots())],
+            "Declare it as the primary of the shard whose slots it serves, or move its slots away first.".to_owned(),
+        );
+    }
+    match now.role {
+        Role::Primary if now.keys > 0 => block(
+            "stray-keys",
+            format!(
+                "{name} is to replicate shard {}, but holds keys and owns no slot",
+                shard.name
+            ),
+            vec![format!("{} keys", now.keys)],
+            "Save what you need of them, empty the node yourself, and plan again.".to_owned(),
+        ),
+        Role::Primary => None,
+        Role::Replica if !old_primary_is_well(look, now.primary) => {
+            let old = now
+                .primary
+                .map_or("an unknown node".to_owned(), |old| diff.pairing.label(old));
+            block(
+                "last-copy",
+                format!(
+                    "{name} replicates {old}, which doesn't answer or has failed: its copy may be the only one"
+                ),
+                vec![format!("{} keys", now.keys)],
+                format!("Bring {old} back, or let its shard elect a new primary first."),
+            )
+        }
+        Role::Replica if now.keys > 0 && !look.allowed.resync.contains(name) => block(
+            "needs-leave",
+            format!(
+                "attaching {name} to shard {} wipes the {} keys that it copies from its present primary",
+                shard.name, now.keys
+            ),
+            vec![format!(
+                "present primary: {}",
+                now.primary
+                    .map_or("unknown".to_owned(), |old| diff.pairing.label(old))
+            )],
+            format!("If that is meant, give leave with --allow resync={name}"),
+        ),
+        Role::Replica => None,
+    }
+}
+
+fn old_primary_is_well(look: &Look<'_>, primary: Option<NodeId>) -> bool {
+    let well = |id: NodeId| {
+        look.observed.views.contains_key(&id)
+            && look
+                .cluster
+                .members
+                .get(&id)
+                .is_some_and(|member| !member.failed)
+    };
+    primary.is_some_and(well)
+}
+
+/// After a failover with everyone alive nothing is wrong: roles change at run time.
+fn failover_note(diff: &mut Diff, shard: &Shard, primary: NodeId) {
+    let Some(name) = diff.pairing.names.get(&primary) else {
+        return;
+    };
+    if *name == shard.primary || !shard.replicas.contains(name) {
+        return;
+    }
+    diff.notes.push(Note {
+        code: "failed-over",
+        subject: format!("shard {}", shard.name),
+        text: format!(
+            "{name} is the primary now, the file places it at {}. Nothing is done about it.",
+            shard.primary
+        ),
+    });
+}

@@ -1,0 +1,162 @@
+//! Which live shard is which declared one: by most slots in common, then most members in
+//! common, then the live primary. A renamed shard is found by its nodes.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{NodeId, Role, ShardName, SlotSet};
+use crate::desired::{Shard, SlotShare};
+use crate::observed::LiveMember;
+
+use super::{Blocked, Diff, Look, Scope, Severity};
+
+/// How well a live shard fits a declared one; the greatest wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Fit {
+    slots: u16,
+    members: usize,
+    primary: bool,
+}
+
+/// Fills in the shards' live primaries.
+pub(super) fn pair(look: &Look<'_>, diff: &mut Diff) {
+    let live = live_shards(look, diff);
+    let mut fits: Vec<(Reverse<Fit>, usize, NodeId)> = Vec::new();
+    for (index, shard) in look.desired.shards.iter().enumerate() {
+        for (primary, nodes) in &live {
+            if let Some(fit) = fit(look, diff, shard, *primary, nodes) {
+                fits.push((Reverse(fit), index, *primary));
+            }
+        }
+    }
+    fits.sort();
+    let mut paired: BTreeMap<usize, NodeId> = BTreeMap::new();
+    let mut taken: BTreeSet<NodeId> = BTreeSet::new();
+    while let Some(&(score, index, primary)) = fits.first() {
+        let rivals: Vec<(usize, NodeId)> = fits
+            .iter()
+            .take_while(|(other, ..)| *other == score)
+            .filter(|(_, shard, node)| (*shard == index) != (*node == primary))
+            .map(|(_, shard, node)| (*shard, *node))
+            .collect();
+        if !rivals.is_empty() {
+            tie(look, diff, (index, primary), &rivals);
+        }
+        paired.insert(index, primary);
+        taken.insert(primary);
+        fits.retain(|(_, shard, node)| *shard != index && !taken.contains(node));
+    }
+    for (index, shard) in look.desired.shards.iter().enumerate() {
+        let primary = paired
+            .get(&index)
+            .copied()
+            .or_else(|| to_be_primary(look, diff, shard, &taken));
+        if let Some(primary) = primary {
+            taken.insert(primary);
+            diff.pairing.primaries.insert(shard.name.clone(), primary);
+        }
+    }
+}
+
+/// Live primaries with the nodes of their shards. A blank or empty primary with a declared
+/// name is no shard yet: it may be a replica to be.
+fn live_shards(look: &Look<'_>, diff: &Diff) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
+    let members = &look.cluster.members;
+    let relevant =
+        |id: &NodeId, member: &LiveMember| !member.answered || diff.pairing.joinable.contains(id);
+    let mut live: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
+    for (id, member) in members.iter().filter(|(id, member)| relevant(id, member)) {
+        match (member.role, member.primary) {
+            (Role::Replica, Some(primary)) => {
+                live.entry(primary).or_default().insert(*id);
+            }
+            (Role::Replica, None) => {}
+            (Role::Primary, _) if !member.slots.is_empty() => {
+                live.entry(*id).or_default().insert(*id);
+            }
+            (Role::Primary, _) => {}
+        }
+    }
+    // A primary that lost all its slots but kept its replicas is still the shard's primary.
+    for (primary, nodes) in &mut live {
+        nodes.insert(*primary);
+    }
+    live.retain(|primary, _| {
+        members
+            .get(primary)
+            .is_some_and(|member| member.role == Role::Primary)
+    });
+    live
+}
+
+fn fit(
+    look: &Look<'_>,
+    diff: &Diff,
+    shard: &Shard,
+    primary: NodeId,
+    nodes: &BTreeSet<NodeId>,
+) -> Option<Fit> {
+    let none = SlotSet::new();
+    let owned = look
+        .cluster
+        .members
+        .get(&primary)
+        .map_or(&none, |member| &member.slots);
+    let slots = match &shard.slots {
+        SlotShare::Explicit(wanted) => wanted.intersection(owned).count(),
+        SlotShare::Auto { .. } | SlotShare::None => 0,
+    };
+    let ids = shard.nodes().filter_map(|name| diff.pairing.ids.get(name));
+    let members = ids.filter(|id| nodes.contains(id)).count();
+    let declared = diff.pairing.ids.get(&shard.primary) == Some(&primary);
+    (slots > 0 || members > 0).then_some(Fit {
+        slots,
+        members,
+        primary: declared,
+    })
+}
+
+/// A shard that no live one fits starts with its declared primary, if that is an empty
+/// primary; as a replica it would have to leave its shard first.
+fn to_be_primary(
+    look: &Look<'_>,
+    diff: &Diff,
+    shard: &Shard,
+    taken: &BTreeSet<NodeId>,
+) -> Option<NodeId> {
+    let id = *diff.pairing.ids.get(&shard.primary)?;
+    let view = look.observed.views.get(&id)?;
+    let free = view.role() == Role::Primary && view.own_slots().is_empty() && !taken.contains(&id);
+    (free && diff.pairing.joinable.contains(&id)).then_some(id)
+}
+
+/// Two pairings fit equally well. Slots would move or a node be wiped by the wrong choice,
+/// so neither shard is touched.
+fn tie(look: &Look<'_>, diff: &mut Diff, first: (usize, NodeId), rivals: &[(usize, NodeId)]) {
+    let mut indices: BTreeSet<usize> = rivals.iter().map(|(index, _)| *index).collect();
+    indices.insert(first.0);
+    let mut primaries: BTreeSet<NodeId> = rivals.iter().map(|(_, node)| *node).collect();
+    primaries.insert(first.1);
+    let shards: Vec<&ShardName> = indices
+        .iter()
+        .map(|index| &look.desired.shards[*index].name)
+        .collect();
+    for name in &shards {
+        if diff.is_shard_blocked(name) {
+            continue;
+        }
+        let live = diff.pairing.label_all(&primaries);
+        diff.blocked.push(Blocked {
+            code: "ambiguous-shard",
+            severity: Severity::Blocked,
+            subject: format!("shard {name}"),
+            why: format!(
+                "it can't be told which live shard is shard {name}: more than one fits as well"
+            ),
+            evidence: vec![format!("live primaries that fit equally: {live}")],
+            way_out: "Give the shards explicit `slots`, or name their present nodes in the file."
+                .to_owned(),
+            scope: Scope::Shard((*name).clone()),
+        });
+    }
+}

@@ -1,0 +1,244 @@
+//! Which slots each shard is to serve, and which of them nobody serves yet.
+
+use std::collections::BTreeMap;
+
+use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet};
+use crate::desired::{Desired, SlotShare};
+use crate::observed::{Answer, Failure};
+
+use super::{Blocked, Diff, Difference, Look, Scope, Severity};
+
+/// A shard's share: what it holds now and what it is to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    pub shard: ShardName,
+    pub held: SlotSet,
+    pub target: SlotSet,
+}
+
+/// The share of every shard, given what each holds and what nobody holds.
+///
+/// Explicit ranges are taken as they are. The rest is shared by weight: each `auto` shard gets
+/// the floor or the ceiling of its quota. A shard that already holds the ceiling keeps it, so
+/// that any even state is satisfied and the fewest slots change hands. Slots without owner are
+/// given out before any that has one, in one run as long as there is one.
+#[must_use]
+pub fn shares(
+    desired: &Desired,
+    held: &BTreeMap<ShardName, SlotSet>,
+    unassigned: &SlotSet,
+) -> Vec<Share> {
+    let none = SlotSet::new();
+    let mut shares: Vec<Share> = desired
+        .shards
+        .iter()
+        .map(|shard| Share {
+            shard: shard.name.clone(),
+            held: held.get(&shard.name).unwrap_or(&none).clone(),
+            target: match &shard.slots {
+                SlotShare::Explicit(slots) => slots.clone(),
+                SlotShare::Auto { .. } | SlotShare::None => SlotSet::new(),
+            },
+        })
+        .collect();
+    let explicit = shares
+        .iter()
+        .fold(SlotSet::new(), |all, share| all.union(&share.target));
+    let pool = SlotSet::full().difference(&explicit);
+    let sizes = auto_sizes(desired, &shares, &pool);
+    let mut free = pool.intersection(unassigned);
+    for (index, size) in &sizes {
+        let mut kept = shares[*index].held.intersection(&pool);
+        shares[*index].target = kept.take_lowest(*size);
+    }
+    for (index, size) in &sizes {
+        let missing = size - shares[*index].target.count();
+        shares[*index].target = shares[*index].target.union(&free.take_lowest(missing));
+    }
+    // What is still missing has an owner who has to give: it moves.
+    let targets = shares
+        .iter()
+        .fold(SlotSet::new(), |all, share| all.union(&share.target));
+    let mut surplus = pool.difference(&targets);
+    for (index, size) in &sizes {
+        let missing = size - shares[*index].target.count();
+        shares[*index].target = shares[*index].target.union(&surplus.take_lowest(missing));
+    }
+    shares
+}
+
+/// How many slots of the pool each `auto` shard is to hold, by its index.
+fn auto_sizes(desired: &Desired, shares: &[Share], pool: &SlotSet) -> Vec<(usize, u16)> {
+    let weights: Vec<(usize, u64)> = desired
+        .shards
+        .iter()
+        .enumerate()
+        .filter_map(|(index, shard)| match shard.slots {
+            SlotShare::Auto { weight } => Some((index, u64::from(weight))),
+            SlotShare::Explicit(_) | SlotShare::None => None,
+        })
+        .collect();
+    let total: u64 = weights.iter().map(|(_, weight)| weight).sum();
+    let slots = u64::from(pool.count());
+    let floor = |weight: u64| u16::try_from(slots * weight / total.max(1)).unwrap_or(SLOT_COUNT);
+    let mut sizes: Vec<(usize, u16)> = weights
+        .iter()
+        .map(|(index, weight)| (*index, floor(*weight)))
+        .collect();
+    let spare = pool.count() - sizes.iter().map(|(_, size)| size).sum::<u16>();
+    // A whole quota has no ceiling above its floor; among the others those that hold more than
+    // the floor keep a spare slot, then the order of the file decides.
+    let mut order: Vec<usize> = (0..weights.len())
+        .filter(|place| !(slots * weights[*place].1).is_multiple_of(total.max(1)))
+        .collect();
+    order.sort_by_key(|place| {
+        let (index, size) = sizes[*place];
+        (
+            shares[index].held.intersection(pool).count() <= size,
+            *place,
+        )
+    });
+    for place in order.into_iter().take(usize::from(spare)) {
+        sizes[place].1 += 1;
+    }
+    sizes
+}
+
+/// Finds unassigned slots, and slots that would have to move.
+pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
+    let owners: BTreeMap<NodeId, SlotSet> = look
+        .cluster
+        .islands
+        .iter()
+        .filter(|island| {
+            island
+                .answered
+                .iter()
+                .any(|id| diff.pairing.joinable.contains(id))
+        })
+        .flat_map(|island| island.owners.clone())
+        .collect();
+    let assigned = owners
+        .values()
+        .fold(SlotSet::new(), |all, slots| all.union(slots));
+    let unassigned = SlotSet::full().difference(&assigned);
+    let held: BTreeMap<ShardName, SlotSet> = diff
+        .pairing
+        .primaries
+        .iter()
+        .filter_map(|(shard, primary)| Some((shard.clone(), owners.get(primary)?.clone())))
+        .collect();
+    let shares = shares(look.desired, &held, &unassigned);
+    moves(diff, &shares, &owners, &unassigned);
+    if unassigned.is_empty() {
+        return;
+    }
+    if let Some(blocked) = unsafe_to_assign(look, diff, &unassigned) {
+        diff.blocked.push(blocked);
+        return;
+    }
+    for share in shares {
+        let slots = share.target.intersection(&unassigned);
+        if slots.is_empty() || diff.is_shard_blocked(&share.shard) {
+            continue;
+        }
+        match diff.pairing.primaries.get(&share.shard).copied() {
+            Some(primary) if look.observed.views.contains_key(&primary) => {
+                diff.differences.push(Difference::Unassigned {
+                    shard: share.shard,
+                    primary,
+                    slots,
+                });
+            }
+            Some(_) | None => diff.blocked.push(Blocked {
+                code: "no-primary",
+                severity: Severity::Blocked,
+                subject: format!("slots {slots}"),
+                why: format!(
+                    "nobody owns slots {slots}, and shard {} has no primary that could take them",
+                    share.shard
+                ),
+                evidence: Vec::new(),
+                way_out: format!("Start the declared primary of shard {}.", share.shard),
+                scope: Scope::Alone,
+            }),
+        }
+    }
+}
+
+/// Slots that another shard serves than the file says.
+fn moves(
+    diff: &mut Diff,
+    shares: &[Share],
+    owners: &BTreeMap<NodeId, SlotSet>,
+    unassigned: &SlotSet,
+) {
+    for share in shares {
+        let wanted = share.target.difference(&share.held).difference(unassigned);
+        if wanted.is_empty() {
+            continue;
+        }
+        let evidence = owners
+            .iter()
+            .map(|(owner, slots)| (owner, slots.intersection(&wanted)))
+            .filter(|(_, slots)| !slots.is_empty())
+            .map(|(owner, slots)| format!("{} serves {slots}", diff.pairing.label(*owner)))
+            .collect();
+        diff.blocked.push(Blocked {
+            code: "move-slots",
+            severity: Severity::Blocked,
+            subject: format!("shard {}", share.shard),
+            why: format!("shard {} is to serve {} slots that other shards serve; moving slots is not supported yet", share.shard, wanted.count()),
+            evidence,
+            way_out: "Move them with another tool, or write the present owners into the file's `slots`.".to_owned(),
+            scope: Scope::Alone,
+        });
+    }
+}
+
+/// Giving a slot to a primary makes every other node delete what it holds of it, so nobody
+/// may hold a key there, and everyone must have said so.
+fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Option<Blocked> {
+    let mut evidence = Vec::new();
+    let mut no_answer =
+        |who: String, failure: &Failure| evidence.push(format!("{who} did not answer: {failure}"));
+    for (name, answer) in &look.observed.declared {
+        if let Answer::Failed(failure) = answer {
+            no_answer(name.to_string(), failure);
+        }
+    }
+    for (id, failure) in &look.observed.silent_members {
+        // A member without an address was reset or came back as another node: nothing can
+        // answer for it any more.
+        let gone = look
+            .cluster
+            .members
+            .get(id)
+            .is_some_and(|member| member.noaddr);
+        if !gone && !diff.pairing.names.contains_key(id) {
+            no_answer(diff.pairing.label(*id), failure);
+        }
+    }
+    for view in look.observed.views.values() {
+        let keys: u64 = view.keys_in_slot.values().sum();
+        if keys > 0 {
+            let slots: SlotSet = view.keys_in_slot.keys().copied().collect();
+            evidence.push(format!(
+                "{} holds {keys} keys in slots {slots}",
+                diff.pairing.label(view.id)
+            ));
+        }
+    }
+    (!evidence.is_empty()).then(|| Blocked {
+        code: "unassigned-slots",
+        severity: Severity::Blocked,
+        subject: format!("slots {unassigned}"),
+        why: format!(
+            "nobody owns {} slots, and they can't be given out before every node has said that it holds no key of them",
+            unassigned.count()
+        ),
+        evidence,
+        way_out: "Start the nodes that did not answer. Where a node holds keys of these slots, save or remove them there first.".to_owned(),
+        scope: Scope::Alone,
+    })
+}

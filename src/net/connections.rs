@@ -1,0 +1,146 @@
+//! One plain TCP connection a node, opened when first needed and kept.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, Pipeline,
+    RedisError, Value,
+};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::base::{Address, Command, Reply};
+
+use super::{CallError, Wire};
+
+/// The connections of one run.
+#[derive(Default)]
+pub struct Connections {
+    open: RefCell<BTreeMap<Address, MultiplexedConnection>>,
+}
+
+impl Connections {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    async fn connect(node: Address) -> Result<MultiplexedConnection, RedisError> {
+        let address = ConnectionAddr::Tcp(node.ip.to_string(), node.port);
+        // No CLIENT SETINFO: 6.2 and 7.0 don't know it, and it would cost a round trip.
+        let info = address.into_connection_info()?;
+        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        let client = Client::open(info.set_redis_settings(settings))?;
+        // The library's own limits are 1 s to connect and 0.5 s to answer; the caller's rule here.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+    }
+
+    async fn exchange(
+        &self,
+        node: Address,
+        pipeline: &Pipeline,
+        count: usize,
+    ) -> Result<Vec<Value>, RedisError> {
+        let known = self.open.borrow().get(&node).cloned();
+        let mut connection = match known {
+            Some(connection) => connection,
+            None => {
+                let connection = Self::connect(node).await?;
+                self.open.borrow_mut().insert(node, connection.clone());
+                connection
+            }
+        };
+        connection.req_packed_commands(pipeline, 0, count).await
+    }
+}
+
+impl Wire for Connections {
+    async fn call(
+        &self,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> Result<Vec<Reply>, CallError> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            let mut packed = redis::Cmd::new();
+            for arg in command.args() {
+                packed.arg(arg.expose());
+            }
+            pipeline.add_command(packed);
+        }
+        let result = timeout_at(
+            Instant::now() + within,
+            self.exchange(node, &pipeline, commands.len()),
+        )
+        .await;
+        match result {
+            Ok(Ok(values)) => Ok(values.into_iter().map(to_reply).collect()),
+            Ok(Err(error)) => {
+                self.open.borrow_mut().remove(&node);
+                Err(to_error(&error))
+            }
+            Err(_) => {
+                // Replies that come later would be taken for those of the next call.
+                self.open.borrow_mut().remove(&node);
+                Err(CallError::Timeout { after: within })
+            }
+        }
+    }
+}
+
+/// Whether something accepts TCP connections at an address, such as a bus port.
+pub async fn accepts(node: Address, within: Duration) -> bool {
+    matches!(
+        timeout(within, tokio::net::TcpStream::connect(node.socket())).await,
+        Ok(Ok(_))
+    )
+}
+
+fn to_reply(value: Value) -> Reply {
+    match value {
+        Value::Nil => Reply::Nil,
+        Value::Int(number) => Reply::Integer(number),
+        Value::Boolean(yes) => Reply::Integer(i64::from(yes)),
+        Value::BulkString(bytes) | Value::BigNumber(bytes) => {
+            Reply::Text(String::from_utf8_lossy(&bytes).into_owned())
+        }
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Reply::Text(text),
+        Value::Okay => Reply::ok(),
+        Value::Double(number) => Reply::Text(number.to_string()),
+        Value::Array(parts) | Value::Set(parts) => {
+            Reply::List(parts.into_iter().map(to_reply).collect())
+        }
+        Value::Map(pairs) => Reply::List(
+            pairs
+                .into_iter()
+                .flat_map(|(key, value)| [to_reply(key), to_reply(value)])
+                .collect(),
+        ),
+        Value::Attribute { data, .. } => to_reply(*data),
+        Value::Push { data, .. } => Reply::List(data.into_iter().map(to_reply).collect()),
+        Value::ServerError(error) => Reply::Error(match error.details() {
+            Some(details) => format!("{} {details}", error.code()),
+            None => error.code().to_owned(),
+        }),
+        _ => Reply::Nil,
+    }
+}
+
+fn to_error(error: &RedisError) -> CallError {
+    let words = error.to_string();
+    match error.kind() {
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => CallError::Protocol { words },
+        _ => CallError::Unreachable { words },
+    }
+}

@@ -1,0 +1,48 @@
+//! Talking to servers. The only room that imports the client library.
+//!
+//! A [`Wire`] sends native commands to one node and gives back its replies; [`Connections`]
+//! does so over TCP, [`ReadOnly`] lets only questions pass.
+
+mod connections;
+mod read_only;
+mod resolve;
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::base::{Address, Command, Reply};
+
+pub use connections::{Connections, accepts};
+pub use read_only::ReadOnly;
+pub use resolve::resolve;
+
+/// Something that carries commands to nodes.
+pub trait Wire {
+    /// Sends the commands in one go and gives their replies in order. What a server refuses
+    /// is a [`Reply::Error`] among them.
+    ///
+    /// # Errors
+    /// When there is no connection, or not every reply came `within` the time. Commands may
+    /// have been run all the same.
+    fn call(
+        &self,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> impl Future<Output = Result<Vec<Reply>, CallError>>;
+}
+
+/// Why a call gave no replies. The texts are the system's or the server's own words.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CallError {
+    #[error("{words}")]
+    Unreachable { words: String },
+    #[error("no answer within {}", humantime::format_duration(*.after))]
+    Timeout { after: Duration },
+    #[error("{words}")]
+    Protocol { words: String },
+    /// A write on a connection that is for reading only: a mistake in rcl itself.
+    #[error("refused to send {command}: this command only reads")]
+    NotReadOnly { command: String },
+}

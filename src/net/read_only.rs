@@ -1,0 +1,71 @@
+//! The guard of the commands that only look: anything that isn't on the list isn't sent.
+
+use std::time::Duration;
+
+use crate::base::{Address, Command, Reply};
+
+use super::{CallError, Wire};
+
+/// What may be sent while looking, by its first words.
+const ALLOWED: [&[&str]; 7] = [
+    &["CLUSTER", "NODES"],
+    &["CLUSTER", "INFO"],
+    &["CLUSTER", "COUNTKEYSINSLOT"],
+    &["CLUSTER", "GETSLOTMIGRATIONS"],
+    &["INFO"],
+    &["CONFIG", "GET"],
+    &["PING"],
+];
+
+/// Passes questions on and refuses everything else.
+pub struct ReadOnly<'a, W>(pub &'a W);
+
+impl<W: Wire> Wire for ReadOnly<'_, W> {
+    async fn call(
+        &self,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> Result<Vec<Reply>, CallError> {
+        match commands.iter().find(|command| !reads_only(command)) {
+            Some(command) => Err(CallError::NotReadOnly {
+                command: command.to_string(),
+            }),
+            None => self.0.call(node, commands, within).await,
+        }
+    }
+}
+
+fn reads_only(command: &Command) -> bool {
+    ALLOWED.iter().any(|words| {
+        command.args().len() >= words.len()
+            && words
+                .iter()
+                .zip(command.args())
+                .all(|(word, arg)| arg.expose().eq_ignore_ascii_case(word))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lets_questions_pass_and_nothing_else() {
+        for (text, allowed) in [
+            ("CLUSTER NODES", true),
+            ("cluster info", true),
+            ("CONFIG GET cluster-*", true),
+            ("CLUSTER COUNTKEYSINSLOT 7", true),
+            ("CONFIG SET cluster-node-timeout 1", false),
+            ("CLUSTER MEET 127.0.0.1 7000", false),
+            ("CLUSTER", false),
+            ("CONFIG", false),
+            ("CLUSTER RESET", false),
+            ("DEBUG SLEEP 1", false),
+            ("MULTI", false),
+        ] {
+            assert_eq!(reads_only(&Command::new(text)), allowed, "{text}");
+        }
+    }
+}

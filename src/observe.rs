@@ -1,0 +1,244 @@
+//! Asks every node, all at once, what `observed` parses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
+
+use crate::base::{Address, NodeId, NodeName, SlotSet};
+use crate::net::{CallError, Wire};
+use crate::observed::{Answer, Cluster, Failure, FailureKind, NodeView, Observed, Questions};
+
+/// How long one node may take to connect and answer its questions.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often a cluster that is still settling is looked at again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// Where to look: each declared node with the addresses its host has.
+#[derive(Clone, Debug, Default)]
+pub struct Targets {
+    pub nodes: BTreeMap<NodeName, Result<Vec<Address>, String>>,
+    pub questions: Questions,
+}
+
+/// Looks once: the declared nodes, then the members they name that nobody stands for yet,
+/// then, where slots have no owner, what keys lie in them. Each of the three asks all its
+/// nodes at once, so that a dead one costs its own time limit and nobody else's.
+pub async fn look(wire: &impl Wire, targets: &Targets) -> Observed {
+    let mut observed = Observed::default();
+    let asked = join_all(targets.nodes.iter().map(|(name, addresses)| async {
+        (
+            name.clone(),
+            ask_any(wire, addresses, &targets.questions).await,
+        )
+    }))
+    .await;
+    for (name, answer) in asked {
+        match answer {
+            Ok(view) => {
+                observed.declared.insert(name, Answer::Node(view.id));
+                observed.views.insert(view.id, view);
+            }
+            Err(failure) => {
+                observed.declared.insert(name, Answer::Failed(failure));
+            }
+        }
+    }
+    look_at_members(wire, &targets.questions, &mut observed).await;
+    count_keys_in_unassigned(wire, &targets.questions, &mut observed).await;
+    observed
+}
+
+/// Looks until the nodes agree on the slots and no handshake is under way, or until the
+/// time is up: gossip needs seconds after a change, and what it hasn't delivered yet is no
+/// drift. `waiting` is called once, before the first wait.
+pub async fn look_until_settled(
+    wire: &impl Wire,
+    targets: &Targets,
+    within: Duration,
+    mut waiting: impl FnMut(&Cluster),
+) -> Observed {
+    let until = Instant::now() + within;
+    let mut told = false;
+    loop {
+        let observed = look(wire, targets).await;
+        let cluster = Cluster::merge(&observed);
+        if cluster.is_settled(&observed) || Instant::now() + LOOK_AGAIN_AFTER > until {
+            return observed;
+        }
+        if !told {
+            waiting(&cluster);
+            told = true;
+        }
+        sleep(LOOK_AGAIN_AFTER).await;
+    }
+}
+
+/// Members are asked at the address most of their peers have for them; the answer counts
+/// only when it comes from the very node, not from another behind the same address.
+async fn look_at_members(wire: &impl Wire, questions: &Questions, observed: &mut Observed) {
+    let mut asked: BTreeSet<NodeId> = BTreeSet::new();
+    // A member may name further members; with every round naming at least one new id, the
+    // loop ends with the ids.
+    loop {
+        let members = Cluster::merge(observed).members;
+        let missing: Vec<(NodeId, Option<Address>)> = members
+            .iter()
+            .filter(|(id, member)| !member.answered && !asked.contains(id))
+            .map(|(id, member)| (*id, member.usual_address()))
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        asked.extend(missing.iter().map(|(id, _)| *id));
+        let answers = join_all(missing.into_iter().map(|(id, address)| async move {
+            let Some(address) = address else {
+                let words = "its peers have no address for it".to_owned();
+                return (
+                    id,
+                    Err(Failure {
+                        tried: Vec::new(),
+                        kind: FailureKind::Unreachable,
+                        words,
+                    }),
+                );
+            };
+            let answer = ask(wire, address, questions).await;
+            (
+                id,
+                answer.map_err(|(kind, words)| Failure {
+                    tried: vec![address],
+                    kind,
+                    words,
+                }),
+            )
+        }))
+        .await;
+        for (id, answer) in answers {
+            let failure = match answer {
+                Ok(view) if view.id == id => {
+                    observed.views.insert(id, view);
+                    continue;
+                }
+                Ok(view) => Failure {
+                    tried: vec![view.dialled],
+                    kind: FailureKind::OtherNode,
+                    words: format!("node {} answers there", view.id.short()),
+                },
+                Err(failure) => failure,
+            };
+            observed.silent_members.insert(id, failure);
+        }
+    }
+}
+
+/// Counts the keys that any node holds in slots without an owner; nodes without keys need
+/// not be asked.
+async fn count_keys_in_unassigned(
+    wire: &impl Wire,
+    questions: &Questions,
+    observed: &mut Observed,
+) {
+    let assigned: SlotSet = Cluster::merge(observed)
+        .islands
+        .iter()
+        .fold(SlotSet::new(), |all, island| all.union(&island.assigned()));
+    let unassigned = SlotSet::full().difference(&assigned);
+    if unassigned.is_empty() {
+        return;
+    }
+    let questions = Questions {
+        count_keys_in: unassigned,
+        ..questions.clone()
+    };
+    let holders: Vec<Address> = observed
+        .views
+        .values()
+        .filter(|view| view.keys > 0)
+        .map(|view| view.dialled)
+        .collect();
+    let answers = join_all(
+        holders
+            .iter()
+            .map(|address| ask(wire, *address, &questions)),
+    )
+    .await;
+    for view in answers.into_iter().flatten() {
+        observed.views.insert(view.id, view);
+    }
+}
+
+async fn ask_any(
+    wire: &impl Wire,
+    addresses: &Result<Vec<Address>, String>,
+    questions: &Questions,
+) -> Result<NodeView, Failure> {
+    let addresses = addresses.as_ref().map_err(|words| Failure {
+        tried: Vec::new(),
+        kind: FailureKind::Unreachable,
+        words: words.clone(),
+    })?;
+    // All at once, so that a dead address before the living one costs no time; the first in
+    // order wins, so that the same answers always give the same plan.
+    let answers = join_all(
+        addresses
+            .iter()
+            .map(|address| ask(wire, *address, questions)),
+    )
+    .await;
+    let mut failed = None;
+    for answer in answers {
+        match answer {
+            Ok(view) => return Ok(view),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    let (kind, words) =
+        failed.unwrap_or((FailureKind::Unreachable, "no address to try".to_owned()));
+    Err(Failure {
+        tried: addresses.clone(),
+        kind,
+        words,
+    })
+}
+
+/// Asks one node.
+///
+/// # Errors
+/// The kind of failure and the words that came with it.
+pub async fn ask(
+    wire: &impl Wire,
+    address: Address,
+    questions: &Questions,
+) -> Result<NodeView, (FailureKind, String)> {
+    ask_again(wire, address, questions, None).await
+}
+
+/// Asks one node whose earlier view completes brief answers.
+///
+/// # Errors
+/// The kind of failure and the words that came with it.
+pub async fn ask_again(
+    wire: &impl Wire,
+    address: Address,
+    questions: &Questions,
+    earlier: Option<&NodeView>,
+) -> Result<NodeView, (FailureKind, String)> {
+    let replies = wire
+        .call(address, &questions.commands(), ANSWER_WITHIN)
+        .await
+        .map_err(|error| {
+            let kind = match &error {
+                CallError::Unreachable { .. } => FailureKind::Unreachable,
+                CallError::Timeout { .. } => FailureKind::Timeout,
+                CallError::Protocol { .. } | CallError::NotReadOnly { .. } => {
+                    FailureKind::Unintelligible
+                }
+            };
+            (kind, error.to_string())
+        })?;
+    NodeView::parse(questions, address, &replies, earlier)
+        .map_err(|error| (error.kind(), error.to_string()))
+}

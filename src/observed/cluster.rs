@@ -1,0 +1,376 @@
+//! What the views add up to: islands of nodes that know each other, members, slot owners,
+//! and where the views disagree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{Address, NodeId, Role, SLOT_COUNT, Slot, SlotRange, SlotSet};
+
+use super::{NodeView, Observed};
+
+/// The merged picture. The first island is the cluster; the others are nodes, mostly blank
+/// ones, that still have to join it or that belong elsewhere.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cluster {
+    pub islands: Vec<Island>,
+    /// Every node that anybody lists, and every node that answered.
+    pub members: BTreeMap<NodeId, LiveMember>,
+}
+
+/// Nodes that know each other, directly or through others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Island {
+    /// The nodes that answered.
+    pub answered: BTreeSet<NodeId>,
+    /// Nodes that did not answer and that one of the above lists.
+    pub silent: BTreeSet<NodeId>,
+    pub owners: SlotOwners,
+    pub disagreements: Vec<Disagreement>,
+}
+
+/// A node as the views together show it: by its own word where it answered, else by the
+/// most common word of the others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveMember {
+    pub answered: bool,
+    pub role: Role,
+    pub primary: Option<NodeId>,
+    pub epoch: u64,
+    pub slots: SlotSet,
+    /// Most of the nodes that list it hold it for failed.
+    pub failed: bool,
+    /// Somebody lists it without an address: it was reset, or came back as another node.
+    pub noaddr: bool,
+    /// The address that each node that lists it has for it.
+    pub seen_at: BTreeMap<NodeId, Option<Address>>,
+}
+
+/// Slot owners by node.
+pub type SlotOwners = BTreeMap<NodeId, SlotSet>;
+
+/// Slots about whose owner the nodes of one island say different things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disagreement {
+    pub slots: SlotSet,
+    pub claims: Vec<Claim>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// `None`: they say that nobody owns the slots.
+    pub owner: Option<NodeId>,
+    /// The owner's epoch as they have it.
+    pub epoch: u64,
+    pub said_by: Vec<NodeId>,
+}
+
+impl Cluster {
+    /// Merges the views of one look.
+    #[must_use]
+    pub fn merge(observed: &Observed) -> Self {
+        let mut islands: Vec<Island> = components(&observed.views)
+            .into_iter()
+            .map(|ids| island(ids, &observed.views))
+            .collect();
+        // The cluster is where the slots are; between islands without slots, the larger one.
+        islands.sort_by_key(|island| {
+            let slots: u32 = island
+                .owners
+                .values()
+                .map(|slots| u32::from(slots.count()))
+                .sum();
+            (
+                std::cmp::Reverse((slots, island.answered.len())),
+                island.answered.first().copied(),
+            )
+        });
+        Self {
+            islands,
+            members: members(&observed.views),
+        }
+    }
+
+    /// The island that is the cluster; `None` when nobody answered.
+    #[must_use]
+    pub fn main(&self) -> Option<&Island> {
+        self.islands.first()
+    }
+
+    /// The island a node answered in.
+    #[must_use]
+    pub fn island_of(&self, node: NodeId) -> Option<&Island> {
+        self.islands
+            .iter()
+            .find(|island| island.answered.contains(&node))
+    }
+}
+
+impl Cluster {
+    /// Whether looking again could show something else: nodes of one island that differ
+    /// about slots, that don't list each other yet, or that are shaking hands.
+    #[must_use]
+    pub fn is_settled(&self, observed: &Observed) -> bool {
+        self.islands.iter().all(|island| {
+            island.disagreements.is_empty()
+                && island
+                    .answered
+                    .iter()
+                    .filter_map(|id| observed.views.get(id))
+                    .all(|view| {
+                        view.table.values().all(|member| !member.flags.handshake)
+                            && island
+                                .answered
+                                .iter()
+                                .all(|peer| view.table.contains_key(peer))
+                    })
+        })
+    }
+}
+
+impl LiveMember {
+    /// The address that most of its peers have for it.
+    #[must_use]
+    pub fn usual_address(&self) -> Option<Address> {
+        let mut votes: BTreeMap<Address, usize> = BTreeMap::new();
+        for address in self.seen_at.values().flatten() {
+            *votes.entry(*address).or_default() += 1;
+        }
+        votes
+            .into_iter()
+            .rev()
+            .max_by_key(|(_, count)| *count)
+            .map(|(address, _)| address)
+    }
+}
+
+impl Island {
+    /// Every slot that some node is held to own.
+    #[must_use]
+    pub fn assigned(&self) -> SlotSet {
+        self.owners
+            .values()
+            .flat_map(|slots| slots.ranges().iter().copied())
+            .collect()
+    }
+}
+
+/// Groups the nodes that answered: two belong together when one lists the other.
+fn components(views: &BTreeMap<NodeId, NodeView>) -> Vec<BTreeSet<NodeId>> {
+    let mut neighbours: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
+    for (id, view) in views {
+        neighbours.entry(*id).or_default();
+        for (peer, _) in view.peers().filter(|(peer, _)| views.contains_key(peer)) {
+            neighbours.entry(*id).or_default().insert(peer);
+            neighbours.entry(peer).or_default().insert(*id);
+        }
+    }
+    let mut groups = Vec::new();
+    let mut seen = BTreeSet::new();
+    for start in neighbours.keys() {
+        let mut group = BTreeSet::new();
+        let mut queue = vec![*start];
+        while let Some(id) = queue.pop() {
+            if seen.insert(id) {
+                group.insert(id);
+                queue.extend(neighbours.get(&id).into_iter().flatten().copied());
+            }
+        }
+        if !group.is_empty() {
+            groups.push(group);
+        }
+    }
+    groups
+}
+
+fn island(answered: BTreeSet<NodeId>, views: &BTreeMap<NodeId, NodeView>) -> Island {
+    let silent = answered
+        .iter()
+        .filter_map(|id| views.get(id))
+        .flat_map(|view| view.peers().map(|(peer, _)| peer))
+        .filter(|peer| !views.contains_key(peer))
+        .collect();
+    let maps = distinct_maps(&answered, views);
+    let disagreements = if maps.len() > 1 {
+        disagreements(&maps, views)
+    } else {
+        Vec::new()
+    };
+    // Where the views differ nothing is planned, so any one map serves; the owners' own
+    // claims are what the servers themselves go by.
+    let mut owners: SlotOwners = SlotOwners::new();
+    for map in maps.keys() {
+        for (owner, slots) in map {
+            if !answered.contains(owner) {
+                owners
+                    .entry(*owner)
+                    .and_modify(|have| *have = have.union(slots))
+                    .or_insert_with(|| (*slots).clone());
+            }
+        }
+    }
+    for view in answered.iter().filter_map(|id| views.get(id)) {
+        if !view.own_slots().is_empty() {
+            owners.insert(view.id, view.own_slots().clone());
+        }
+    }
+    Island {
+        answered,
+        silent,
+        owners,
+        disagreements,
+    }
+}
+
+/// A slot map as one node shows it, borrowed from its view.
+type SlotMap<'a> = BTreeMap<NodeId, &'a SlotSet>;
+
+/// The different slot maps among the views, each with the nodes that show it.
+fn distinct_maps<'a>(
+    answered: &BTreeSet<NodeId>,
+    views: &'a BTreeMap<NodeId, NodeView>,
+) -> BTreeMap<SlotMap<'a>, Vec<NodeId>> {
+    let mut maps: BTreeMap<SlotMap<'a>, Vec<NodeId>> = BTreeMap::new();
+    for view in answered.iter().filter_map(|id| views.get(id)) {
+        let map = view
+            .table
+            .iter()
+            .filter(|(_, member)| !member.slots.is_empty())
+            .map(|(owner, member)| (*owner, &member.slots))
+            .collect();
+        maps.entry(map).or_default().push(view.id);
+    }
+    maps
+}
+
+fn disagreements(
+    maps: &BTreeMap<SlotMap<'_>, Vec<NodeId>>,
+    views: &BTreeMap<NodeId, NodeView>,
+) -> Vec<Disagreement> {
+    let by_slot: Vec<(Vec<Option<NodeId>>, &Vec<NodeId>)> = maps
+        .iter()
+        .map(|(map, said_by)| {
+            let mut owners = vec![None; usize::from(SLOT_COUNT)];
+            for (owner, slots) in map {
+                for slot in slots.iter() {
+                    owners[usize::from(slot)] = Some(*owner);
+                }
+            }
+            (owners, said_by)
+        })
+        .collect();
+    let mut found: BTreeMap<Vec<Option<NodeId>>, SlotSet> = BTreeMap::new();
+    for slot in 0..SLOT_COUNT {
+        let said: Vec<Option<NodeId>> = by_slot
+            .iter()
+            .map(|(owners, _)| owners[usize::from(slot)])
+            .collect();
+        if said.iter().any(|owner| *owner != said[0]) {
+            found.entry(said).or_default().insert(one(slot));
+        }
+    }
+    let mut disagreements: Vec<Disagreement> = found
+        .into_iter()
+        .map(|(said, slots)| {
+            let mut claims: BTreeMap<Option<NodeId>, Vec<NodeId>> = BTreeMap::new();
+            for (owner, (_, said_by)) in said.iter().zip(&by_slot) {
+                claims
+                    .entry(*owner)
+                    .or_default()
+                    .extend(said_by.iter().copied());
+            }
+            let claims = claims
+                .into_iter()
+                .map(|(owner, said_by)| claim(owner, said_by, views))
+                .collect();
+            Disagreement { slots, claims }
+        })
+        .collect();
+    disagreements.sort_by(|left, right| left.slots.cmp(&right.slots));
+    disagreements
+}
+
+fn one(slot: Slot) -> SlotRange {
+    SlotRange {
+        first: slot,
+        last: slot,
+    }
+}
+
+fn claim(
+    owner: Option<NodeId>,
+    mut said_by: Vec<NodeId>,
+    views: &BTreeMap<NodeId, NodeView>,
+) -> Claim {
+    said_by.sort_unstable();
+    let epoch = owner
+        .and_then(|owner| {
+            said_by
+                .iter()
+                .filter_map(|id| views.get(id)?.table.get(&owner))
+                .map(|m| m.epoch)
+                .max()
+        })
+        .unwrap_or(0);
+    Claim {
+        owner,
+        epoch,
+        said_by,
+    }
+}
+
+fn members(views: &BTreeMap<NodeId, NodeView>) -> BTreeMap<NodeId, LiveMember> {
+    let mut listed: BTreeMap<NodeId, Vec<(NodeId, &super::Member)>> = BTreeMap::new();
+    for view in views.values() {
+        listed.entry(view.id).or_default();
+        for (peer, member) in view.peers() {
+            listed.entry(peer).or_default().push((view.id, member));
+        }
+    }
+    listed
+        .into_iter()
+        .map(|(id, lines)| (id, live_member(views.get(&id), &lines)))
+        .collect()
+}
+
+fn live_member(own: Option<&NodeView>, lines: &[(NodeId, &super::Member)]) -> LiveMember {
+    let said: Option<&super::Member> = own
+        .and_then(NodeView::myself)
+        .or_else(|| most_common(lines));
+    let failing = lines.iter().filter(|(_, member)| member.flags.fail).count();
+    let address = |member: &super::Member| {
+        member
+            .link_address
+            .ip
+            .map(|ip| Address::new(ip, member.link_address.port))
+    };
+    LiveMember {
+        answered: own.is_some(),
+        role: said.map_or(Role::Primary, |member| member.role),
+        primary: said.and_then(|member| member.primary),
+        epoch: said.map_or(0, |member| member.epoch),
+        slots: said.map(|member| member.slots.clone()).unwrap_or_default(),
+        failed: failing * 2 > lines.len(),
+        noaddr: lines.iter().any(|(_, member)| member.flags.noaddr),
+        seen_at: lines
+            .iter()
+            .map(|(viewer, member)| (*viewer, address(member)))
+            .collect(),
+    }
+}
+
+/// The line that most of the others would sign; between equals the first by node id, so that
+/// the same views always give the same answer.
+fn most_common<'a>(lines: &[(NodeId, &'a super::Member)]) -> Option<&'a super::Member> {
+    let mut votes: BTreeMap<(Role, Option<NodeId>, &SlotSet), (usize, &super::Member)> =
+        BTreeMap::new();
+    for (_, member) in lines {
+        votes
+            .entry((member.role, member.primary, &member.slots))
+            .or_insert((0, member))
+            .0 += 1;
+    }
+    votes
+        .into_values()
+        .rev()
+        .max_by_key(|(count, _)| *count)
+        .map(|(_, member)| member)
+}

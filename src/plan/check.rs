@@ -1,0 +1,292 @@
+//! An independent check of plans: re-derives, from what was observed, what no plan may break.
+//!
+//! It shares no code with the making of plans, so that a mistake there shows here. Run on
+//! every plan before it is applied, and by the tests on every plan they make.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::base::{Arg, Command, NodeId, Role, Slot, SlotSet};
+use crate::observed::Observed;
+
+use super::{Action, Plan, Send, Step, StepId};
+
+/// An invariant that a plan breaks: a mistake in rcl, never in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Violation {
+    #[error("step {} comes after step {}, which doesn't stand before it", .step.0, .after.0)]
+    Order { step: StepId, after: StepId },
+    #[error("step {} sends {command}, which no plan may send", .step.0)]
+    Forbidden { step: StepId, command: String },
+    #[error("step {} sends to {}, which did not answer", .step.0, .node.short())]
+    UnknownRecipient { step: StepId, node: NodeId },
+    #[error("step {} gives away slot {slot}, which {} owns", .step.0, .owner.short())]
+    SlotOwned {
+        step: StepId,
+        slot: Slot,
+        owner: NodeId,
+    },
+    #[error("step {} gives away slot {slot} for the second time", .step.0)]
+    SlotTwice { step: StepId, slot: Slot },
+    #[error("step {} gives away slot {slot}, of which {} holds keys", .step.0, .holder.short())]
+    SlotHasKeys {
+        step: StepId,
+        slot: Slot,
+        holder: NodeId,
+    },
+    #[error("step {} makes {} a replica, which serves slots or holds keys of its own", .step.0, .node.short())]
+    WipesOwner { step: StepId, node: NodeId },
+    #[error("step {} wipes the copy of {} without leave", .step.0, .node.short())]
+    WipesWithoutLeave { step: StepId, node: NodeId },
+    #[error("step {} introduces {}, whose members or slots nobody accounts for", .step.0, .node.short())]
+    Merges { step: StepId, node: NodeId },
+    #[error("step {} gives epoch {epoch} for the second time", .step.0)]
+    EpochTwice { step: StepId, epoch: u64 },
+    #[error("step {} lowers options of {} that no step restores", .step.0, .node.short())]
+    NotRestored { step: StepId, node: NodeId },
+    #[error("step {} acts although everything is blocked", .step.0)]
+    ActsWhileBlocked { step: StepId },
+}
+
+/// What plans may send, by first words; everything else is forbidden.
+const KNOWN: [&str; 7] = [
+    "CLUSTER MEET ",
+    "CLUSTER ADDSLOTS ",
+    "CLUSTER ADDSLOTSRANGE ",
+    "CLUSTER SET-CONFIG-EPOCH ",
+    "CLUSTER REPLICATE ",
+    "CONFIG SET ",
+    "CONFIG REWRITE",
+];
+
+/// Everything that is wrong with a plan made from `observed`; nothing, unless rcl is.
+#[must_use]
+pub fn check(plan: &Plan, observed: &Observed) -> Vec<Violation> {
+    let facts = Facts::gather(observed);
+    let mut found = Vec::new();
+    let mut given: BTreeSet<Slot> = BTreeSet::new();
+    let mut epochs: BTreeSet<String> = BTreeSet::new();
+    for step in &plan.steps {
+        let id = step.id;
+        if plan.diff.everything_blocked() {
+            found.push(Violation::ActsWhileBlocked { step: id });
+        }
+        found.extend(
+            step.after
+                .iter()
+                .filter(|after| **after >= id)
+                .map(|after| Violation::Order {
+                    step: id,
+                    after: *after,
+                }),
+        );
+        for send in &step.sends {
+            one_send(plan, &facts, step, send, &mut found);
+            facts.slots_given(id, send, &mut given, &mut found);
+            let text = send.command.to_string();
+            if let Some(epoch) = text.strip_prefix("CLUSTER SET-CONFIG-EPOCH ")
+                && !epochs.insert(epoch.to_owned())
+            {
+                found.push(Violation::EpochTwice {
+                    step: id,
+                    epoch: epoch.parse().unwrap_or(0),
+                });
+            }
+        }
+        if let Action::Hasten { node, options, .. } = &step.action {
+            let names = |options: &[(String, Arg)]| {
+                options
+                    .iter()
+                    .map(|(name, _)| name.clone())
+                    .collect::<Vec<_>>()
+            };
+            let restored = plan.steps.iter().any(|other| {
+                matches!(&other.action, Action::Restore { node: back, options: high, .. }
+                    if back == node && names(high) == names(options) && other.always && other.id > id)
+            });
+            if !restored {
+                found.push(Violation::NotRestored {
+                    step: id,
+                    node: *node,
+                });
+            }
+        }
+    }
+    found
+}
+
+fn one_send(plan: &Plan, facts: &Facts<'_>, step: &Step, send: &Send, found: &mut Vec<Violation>) {
+    let id = step.id;
+    let text = send.command.to_string();
+    if !KNOWN.iter().any(|known| text.starts_with(known)) {
+        found.push(Violation::Forbidden {
+            step: id,
+            command: text,
+        });
+        return;
+    }
+    let Some(view) = facts.observed.views.get(&send.node) else {
+        found.push(Violation::UnknownRecipient {
+            step: id,
+            node: send.node,
+        });
+        return;
+    };
+    if text.starts_with("CLUSTER REPLICATE ") {
+        if !view.own_slots().is_empty() || (view.role() == Role::Primary && view.keys > 0) {
+            found.push(Violation::WipesOwner {
+                step: id,
+                node: send.node,
+            });
+        }
+        if view.role() == Role::Replica && view.keys > 0 && step.risk == super::Risk::None {
+            found.push(Violation::WipesWithoutLeave {
+                step: id,
+                node: send.node,
+            });
+        }
+    }
+    if text.starts_with("CLUSTER MEET ") {
+        for node in [Some(send.node), step.action.node()].into_iter().flatten() {
+            if !facts.accounted(plan, node) {
+                found.push(Violation::Merges { step: id, node });
+            }
+        }
+    }
+}
+
+/// What the check knows of the live cluster, worked out once.
+struct Facts<'a> {
+    observed: &'a Observed,
+    owners: BTreeMap<Slot, NodeId>,
+    holders: BTreeMap<Slot, NodeId>,
+    /// For each node, all that it can bring along by gossip.
+    reach: BTreeMap<NodeId, Arc<BTreeSet<NodeId>>>,
+    most_slots: u32,
+}
+
+impl<'a> Facts<'a> {
+    fn gather(observed: &'a Observed) -> Self {
+        let views = || observed.views.values();
+        let mut facts = Self {
+            observed,
+            owners: BTreeMap::new(),
+            holders: views()
+                .flat_map(|view| view.keys_in_slot.keys().map(|slot| (*slot, view.id)))
+                .collect(),
+            reach: BTreeMap::new(),
+            most_slots: 0,
+        };
+        let owned: BTreeSet<(NodeId, &SlotSet)> = views()
+            .flat_map(|view| {
+                view.table
+                    .iter()
+                    .map(|(owner, member)| (*owner, &member.slots))
+            })
+            .collect();
+        for (owner, slots) in owned {
+            facts.owners.extend(slots.iter().map(|slot| (slot, owner)));
+        }
+        let mut links: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
+        for view in views() {
+            for (peer, _) in view.peers() {
+                links.entry(view.id).or_default().insert(peer);
+                links.entry(peer).or_default().insert(view.id);
+            }
+        }
+        for view in views() {
+            if !facts.reach.contains_key(&view.id) {
+                let reach = Arc::new(reachable(&links, view.id));
+                facts.most_slots = facts.most_slots.max(facts.slots(&reach));
+                facts
+                    .reach
+                    .extend(reach.iter().map(|id| (*id, Arc::clone(&reach))));
+            }
+        }
+        facts
+    }
+
+    fn slots(&self, ids: &BTreeSet<NodeId>) -> u32 {
+        ids.iter()
+            .filter_map(|id| self.observed.views.get(id))
+            .map(|view| u32::from(view.own_slots().count()))
+            .sum()
+    }
+
+    /// Every node that this one can bring along is declared, or is of the island that holds
+    /// most of the slots.
+    fn accounted(&self, plan: &Plan, node: NodeId) -> bool {
+        let Some(reach) = self.reach.get(&node) else {
+            return false;
+        };
+        let declared = reach
+            .iter()
+            .all(|id| plan.diff.pairing.names.contains_key(id));
+        declared || (self.most_slots > 0 && self.slots(reach) == self.most_slots)
+    }
+
+    fn slots_given(
+        &self,
+        step: StepId,
+        send: &Send,
+        given: &mut BTreeSet<Slot>,
+        found: &mut Vec<Violation>,
+    ) {
+        for slot in slots_of(&send.command) {
+            if !given.insert(slot) {
+                found.push(Violation::SlotTwice { step, slot });
+            }
+            if let Some(owner) = self.owners.get(&slot) {
+                found.push(Violation::SlotOwned {
+                    step,
+                    slot,
+                    owner: *owner,
+                });
+            }
+            if let Some(holder) = self.holders.get(&slot) {
+                found.push(Violation::SlotHasKeys {
+                    step,
+                    slot,
+                    holder: *holder,
+                });
+            }
+        }
+    }
+}
+
+fn reachable(links: &BTreeMap<NodeId, BTreeSet<NodeId>>, from: NodeId) -> BTreeSet<NodeId> {
+    let mut seen = BTreeSet::from([from]);
+    let mut queue = vec![from];
+    while let Some(id) = queue.pop() {
+        queue.extend(
+            links
+                .get(&id)
+                .into_iter()
+                .flatten()
+                .copied()
+                .filter(|peer| seen.insert(*peer)),
+        );
+    }
+    seen
+}
+
+/// The slots that a command gives away, read back from its arguments.
+fn slots_of(command: &Command) -> Vec<Slot> {
+    let words: Vec<&str> = command.args().iter().map(Arg::shown).collect();
+    let numbers = |words: &[&str]| {
+        words
+            .iter()
+            .filter_map(|word| word.parse().ok())
+            .collect::<Vec<Slot>>()
+    };
+    match words.as_slice() {
+        ["CLUSTER", "ADDSLOTS", slots @ ..] => numbers(slots),
+        ["CLUSTER", "ADDSLOTSRANGE", ends @ ..] => numbers(ends)
+            .chunks(2)
+            .flat_map(|ends| ends[0]..=*ends.last().unwrap_or(&ends[0]))
+            .collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,340 @@
+//! Conditions: what must be so on the nodes themselves before, or after, a step.
+//!
+//! They are worded so that they stay true under every outcome that servers are known to
+//! bring about by themselves, and evaluated on fresh views only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::base::{Address, Arg, NodeId, Role, SlotSet};
+use crate::desired::same_value;
+use crate::observed::{NodeView, Questions, Unmet, unmet};
+
+/// Something that is so or not, by the nodes' own views.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    Always,
+    /// All of these.
+    All(Vec<Condition>),
+    /// The node's options have these values.
+    Options {
+        node: NodeId,
+        values: Vec<(String, Arg)>,
+    },
+    /// All of these nodes that list it do so under this address.
+    SeenAt {
+        node: NodeId,
+        by: BTreeSet<NodeId>,
+        address: Address,
+    },
+    /// Its epoch is not 0.
+    HasEpoch {
+        node: NodeId,
+    },
+    /// It knows only these, owns no slot but these, and holds no key unless it is a member
+    /// already: it can meet them without merging clusters.
+    Accounted {
+        node: NodeId,
+        peers: Arc<BTreeSet<NodeId>>,
+        slots: SlotSet,
+        member: bool,
+    },
+    /// Each of the others among these lists it, and it lists each of them, without handshake.
+    Joined {
+        node: NodeId,
+        peers: Arc<BTreeSet<NodeId>>,
+    },
+    /// The node lists the peer as a primary, without handshake.
+    KnowsPrimary {
+        node: NodeId,
+        primary: NodeId,
+    },
+    /// The node's own view gives it these slots.
+    Owns {
+        node: NodeId,
+        slots: SlotSet,
+    },
+    /// None of these nodes knows another owner of any of the slots than `but`, or holds a key in them.
+    Free {
+        slots: SlotSet,
+        on: BTreeSet<NodeId>,
+        but: NodeId,
+    },
+    /// It owns no slot in its own view, and holds no more than these keys of its own:
+    /// as a replica's copy any number.
+    Replaceable {
+        node: NodeId,
+        keys: u64,
+    },
+    /// It replicates the primary, and the link is up.
+    Replicates {
+        node: NodeId,
+        primary: NodeId,
+    },
+    /// All nodes agree on everything.
+    Converged {
+        expected: Arc<BTreeSet<NodeId>>,
+        absent: BTreeSet<NodeId>,
+    },
+}
+
+/// What a condition comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Holds,
+    /// The nodes whose views say otherwise, with one sentence each.
+    Fails(BTreeMap<NodeId, String>),
+}
+
+impl Condition {
+    /// Evaluates on the latest views. A node without a view is one that didn't answer.
+    #[must_use]
+    pub fn verdict(&self, views: &BTreeMap<NodeId, NodeView>) -> Verdict {
+        let mut fails = BTreeMap::new();
+        self.collect(views, &mut fails);
+        if fails.is_empty() {
+            Verdict::Holds
+        } else {
+            Verdict::Fails(fails)
+        }
+    }
+
+    #[must_use]
+    pub fn holds(&self, views: &BTreeMap<NodeId, NodeView>) -> bool {
+        self.verdict(views) == Verdict::Holds
+    }
+
+    /// The nodes whose views decide.
+    #[must_use]
+    pub fn nodes(&self) -> BTreeSet<NodeId> {
+        match self {
+            Self::Always => BTreeSet::new(),
+            Self::All(parts) => parts.iter().flat_map(Self::nodes).collect(),
+            Self::Options { node, .. }
+            | Self::HasEpoch { node }
+            | Self::Accounted { node, .. }
+            | Self::KnowsPrimary { node, .. }
+            | Self::Owns { node, .. }
+            | Self::Replaceable { node, .. }
+            | Self::Replicates { node, .. } => BTreeSet::from([*node]),
+            Self::SeenAt { by, .. } => by.clone(),
+            Self::Joined { node, peers } => peers.iter().copied().chain([*node]).collect(),
+            Self::Free { on, .. } => on.clone(),
+            Self::Converged { expected, .. } => expected.iter().copied().collect(),
+        }
+    }
+
+    /// What must be asked of a node, known by its last view, beside the usual for this condition.
+    pub fn ask(&self, of: &NodeView, questions: &mut Questions) {
+        match self {
+            Self::All(parts) => parts.iter().for_each(|part| part.ask(of, questions)),
+            Self::Options { node, values } if *node == of.id => {
+                for (option, value) in values {
+                    questions.options.insert(option.clone());
+                    if let Arg::Secret(_) = value {
+                        questions.secret_options.insert(option.clone());
+                    }
+                }
+            }
+            // A node without keys has none in these slots either, and takes none.
+            Self::Free { slots, on, .. } if on.contains(&of.id) && of.keys > 0 => {
+                questions.count_keys_in = questions.count_keys_in.union(slots);
+            }
+            Self::Always
+            | Self::Options { .. }
+            | Self::SeenAt { .. }
+            | Self::HasEpoch { .. }
+            | Self::Accounted { .. }
+            | Self::Joined { .. }
+            | Self::KnowsPrimary { .. }
+            | Self::Owns { .. }
+            | Self::Free { .. }
+            | Self::Replaceable { .. }
+            | Self::Replicates { .. }
+            | Self::Converged { .. } => {}
+        }
+    }
+
+    fn collect(&self, views: &BTreeMap<NodeId, NodeView>, fails: &mut BTreeMap<NodeId, String>) {
+        if let Self::All(parts) = self {
+            parts.iter().for_each(|part| part.collect(views, fails));
+            return;
+        }
+        if let Self::Converged { expected, absent } = self {
+            for reason in unmet(views, expected, absent) {
+                let (node, text) = sentence(&reason);
+                fails.entry(node).or_insert(text);
+            }
+            return;
+        }
+        for node in self.nodes() {
+            let said = match views.get(&node) {
+                Some(view) => self.objection(view),
+                None => Some("does not answer any more".to_owned()),
+            };
+            if let Some(text) = said {
+                fails.entry(node).or_insert(text);
+            }
+        }
+    }
+
+    /// What one of the deciding nodes has to say against it.
+    fn objection(&self, view: &NodeView) -> Option<String> {
+        match self {
+            Self::Always | Self::All(_) | Self::Converged { .. } => None,
+            Self::Options { values, .. } => values
+                .iter()
+                .find_map(|(option, want)| option_differs(view, option, want)),
+            Self::SeenAt { node, address, .. } => {
+                let link = &view.table.get(node)?.link_address;
+                let seen = link.ip.map(|ip| Address::new(ip, link.port))?;
+                (seen != *address).then(|| format!("still has it at {seen}"))
+            }
+            Self::HasEpoch { .. } => {
+                (view.my_epoch == 0).then(|| "has no epoch of its own yet".to_owned())
+            }
+            Self::Accounted {
+                peers,
+                slots,
+                member,
+                ..
+            } => unaccounted(view, peers, slots, *member),
+            Self::Joined { node, peers } => not_joined(view, *node, peers),
+            Self::KnowsPrimary { primary, .. } => match view.table.get(primary) {
+                Some(member) if member.flags.handshake => {
+                    Some("is still shaking hands with it".to_owned())
+                }
+                Some(member) if member.role == Role::Replica => {
+                    Some("takes it for a replica".to_owned())
+                }
+                Some(member) if member.flags.fail => Some("holds it for failed".to_owned()),
+                Some(_) => None,
+                None => Some("has not heard of it".to_owned()),
+            },
+            Self::Owns { slots, .. } => {
+                let missing = slots.difference(view.own_slots());
+                (!missing.is_empty()).then(|| format!("does not own slots {missing}"))
+            }
+            Self::Free { slots, but, .. } => not_free(view, slots, *but),
+            Self::Replaceable { keys, .. } => not_replaceable(view, *keys),
+            Self::Replicates { primary, .. } => {
+                (!view.replicates(*primary)).then(|| match view.primary() == Some(*primary) {
+                    true => "replicates it, but the link is not up yet".to_owned(),
+                    false => "does not replicate it".to_owned(),
+                })
+            }
+        }
+    }
+}
+
+fn option_differs(view: &NodeView, option: &str, want: &Arg) -> Option<String> {
+    let same = match want {
+        Arg::Plain(want) => view
+            .config
+            .get(option)
+            .is_some_and(|have| same_value(option, have, want)),
+        Arg::Secret(want) => view.secrets.get(option) == Some(want),
+    };
+    (!same).then(|| format!("has another value of {option}"))
+}
+
+fn unaccounted(
+    view: &NodeView,
+    peers: &BTreeSet<NodeId>,
+    slots: &SlotSet,
+    member: bool,
+) -> Option<String> {
+    let strangers = view.peers().filter(|(id, _)| !peers.contains(id)).count();
+    let extra = view.own_slots().difference(slots);
+    if strangers > 0 {
+        Some(format!(
+            "knows {strangers} nodes that the plan did not reckon with"
+        ))
+    } else if !extra.is_empty() {
+        Some(format!(
+            "owns slots {extra} that the plan did not reckon with"
+        ))
+    } else if view.keys > 0 && !member {
+        Some(format!(
+            "holds {} keys that the plan did not reckon with",
+            view.keys
+        ))
+    } else {
+        None
+    }
+}
+
+fn not_joined(view: &NodeView, node: NodeId, peers: &BTreeSet<NodeId>) -> Option<String> {
+    let lists = |id: &NodeId| {
+        view.table
+            .get(id)
+            .is_some_and(|member| !member.flags.handshake && !member.flags.noaddr)
+    };
+    if view.id == node {
+        let missing = peers
+            .iter()
+            .filter(|peer| **peer != node && !lists(peer))
+            .count();
+        (missing > 0).then(|| format!("does not list {missing} of the others"))
+    } else {
+        (!lists(&node)).then(|| "does not list it".to_owned())
+    }
+}
+
+fn not_free(view: &NodeView, slots: &SlotSet, but: NodeId) -> Option<String> {
+    let taken = view
+        .table
+        .iter()
+        .filter(|(id, _)| **id != but)
+        .map(|(_, member)| member.slots.intersection(slots));
+    if let Some(taken) = taken.into_iter().find(|taken| !taken.is_empty()) {
+        return Some(format!("knows an owner of slots {taken}"));
+    }
+    let keys: u64 = view
+        .keys_in_slot
+        .iter()
+        .filter(|(slot, _)| slots.contains(**slot))
+        .map(|(_, keys)| keys)
+        .sum();
+    (keys > 0).then(|| format!("holds {keys} keys in them"))
+}
+
+fn not_replaceable(view: &NodeView, keys: u64) -> Option<String> {
+    if !view.own_slots().is_empty() {
+        Some(format!("owns slots {}", view.own_slots()))
+    } else if view.role() == Role::Primary && view.keys > keys {
+        Some(format!("holds {} keys of its own", view.keys))
+    } else {
+        None
+    }
+}
+
+fn sentence(reason: &Unmet) -> (NodeId, String) {
+    match reason {
+        Unmet::NoAnswer { node } => (*node, "does not answer".to_owned()),
+        Unmet::NotListed { node, peer } => (*node, format!("does not list {}", peer.short())),
+        Unmet::Handshake { node } => (*node, "is still shaking hands with somebody".to_owned()),
+        Unmet::Unwell { node, peer } => (
+            *node,
+            format!("holds {} for failed or has no address for it", peer.short()),
+        ),
+        Unmet::NotOk { node } => (*node, "says cluster_state:fail".to_owned()),
+        Unmet::Unassigned { node, assigned } => (
+            *node,
+            format!("knows the owners of {assigned} of 16384 slots"),
+        ),
+        Unmet::Disagrees { node } => (
+            *node,
+            "shows other roles, links, slots or epochs than the rest".to_owned(),
+        ),
+        Unmet::SameEpoch {
+            node,
+            others,
+            epoch,
+        } => (
+            *node,
+            format!("shares epoch {epoch} with {others} other owners of slots"),
+        ),
+        Unmet::LinkDown { replica } => (*replica, "has no link to its primary".to_owned()),
+    }
+}

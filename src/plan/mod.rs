@@ -1,0 +1,112 @@
+//! From differences to steps: what will be sent, to whom, in which order, and when it is done.
+//!
+//! One file an aspect makes the steps, `order` alone ties them together, `check` re-derives
+//! what must hold of any plan. Pure.
+
+mod check;
+mod condition;
+mod config;
+mod hasten;
+mod members;
+mod order;
+mod replicas;
+mod settle;
+mod slots;
+mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{Address, NodeId};
+use crate::desired::Desired;
+use crate::diff::{Allowed, Diff, diff};
+use crate::observed::{Cluster, Observed};
+
+pub use check::{Violation, check};
+pub use condition::{Condition, Verdict};
+pub use step::{Action, Phase, Risk, Send, Step, StepId};
+
+/// What will be done, and what won't and why. Nothing that shaped it is read again later.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    pub cluster: String,
+    pub diff: Diff,
+    pub steps: Vec<Step>,
+    /// Where each node is reached, for the nodes that answered.
+    pub places: BTreeMap<NodeId, Address>,
+    /// Members that were down when the plan was made: they are not waited for.
+    pub absent: BTreeSet<NodeId>,
+}
+
+/// Numbers for the summary line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub joins: usize,
+    pub slots: usize,
+    /// Slots.
+    pub moves: usize,
+    pub attached: usize,
+    pub removed: usize,
+    pub announced: usize,
+    pub configured: usize,
+}
+
+/// Plans the fewest commands that bring the cluster to the desired state.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed, allowed: &Allowed) -> Plan {
+    let diff = diff(desired, observed, allowed);
+    let cluster = Cluster::merge(observed);
+    let places = observed
+        .views
+        .values()
+        .map(|view| (view.id, view.dialled))
+        .collect();
+    let absent = cluster
+        .members
+        .iter()
+        .filter(|(_, member)| !member.answered)
+        .map(|(id, _)| *id)
+        .collect();
+    let mut plan = Plan {
+        cluster: desired.cluster.clone(),
+        diff,
+        steps: Vec::new(),
+        places,
+        absent,
+    };
+    if !plan.diff.everything_blocked() {
+        plan.steps = order::steps(desired, observed, &cluster, &plan.diff);
+    }
+    plan
+}
+
+impl Plan {
+    /// Whether the plan changes anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    #[must_use]
+    pub fn step(&self, id: StepId) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// What the steps that `counts` come to.
+    pub fn totals(&self, counts: impl Fn(&Step) -> bool) -> Totals {
+        let mut totals = Totals::default();
+        for step in self.steps.iter().filter(|step| counts(step)) {
+            match &step.action {
+                Action::Join { .. } => totals.joins += 1,
+                Action::Assign { slots, .. } => totals.slots += usize::from(slots.count()),
+                Action::Attach { .. } => totals.attached += 1,
+                Action::Announce { .. } => totals.announced += 1,
+                Action::Configure { .. } => totals.configured += 1,
+                Action::Hasten { .. }
+                | Action::Restore { .. }
+                | Action::SetEpoch { .. }
+                | Action::Settle => {}
+            }
+        }
+        totals
+    }
+}

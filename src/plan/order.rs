@@ -1,0 +1,221 @@
+//! The order of steps: the one place that knows what must come before what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::base::{NodeId, NodeName, ShardName};
+use crate::desired::Desired;
+use crate::diff::Diff;
+use crate::observed::{Cluster, NodeView, Observed};
+
+use super::{
+    Action, Condition, Phase, Risk, Step, StepId, config, hasten, members, replicas, settle, slots,
+};
+
+/// Gossip is given at least this long.
+const SHORTEST_WAIT: Duration = Duration::from_secs(10);
+
+/// What every file of this room reads.
+pub(super) struct Terms<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) diff: &'a Diff,
+    pub(super) views: &'a BTreeMap<NodeId, NodeView>,
+    /// The nodes that are the cluster now.
+    pub(super) main: BTreeSet<NodeId>,
+    pub(super) absent: BTreeSet<NodeId>,
+    /// How long gossip may take: four node timeouts, ten seconds at least.
+    pub(super) patience: Duration,
+}
+
+impl Terms<'_> {
+    /// A step with nothing but its action: the aspects fill in what they need.
+    pub(super) fn step(&self, action: Action) -> Step {
+        Step {
+            id: StepId(0),
+            action,
+            because: Vec::new(),
+            after: Vec::new(),
+            sends: Vec::new(),
+            ready_when: Condition::Always,
+            guard: Condition::Always,
+            done_when: Condition::Always,
+            deadline: self.patience,
+            risk: Risk::None,
+            required: true,
+            always: false,
+        }
+    }
+
+    /// The declared nodes that answered, primaries first, each kind in the order of the file.
+    pub(super) fn in_order(&self) -> Vec<(NodeName, NodeId)> {
+        let shards = || self.desired.shards.iter();
+        let longest = shards()
+            .map(|shard| shard.replicas.len())
+            .max()
+            .unwrap_or(0);
+        let ranks = (0..=longest)
+            .flat_map(|rank| shards().filter_map(move |shard| shard.nodes().nth(rank)));
+        ranks
+            .filter_map(|name| Some((name.clone(), *self.diff.pairing.ids.get(name)?)))
+            .filter(|(_, id)| self.views.contains_key(id))
+            .collect()
+    }
+}
+
+/// All steps, numbered, each with what it comes after.
+pub(super) fn steps(
+    desired: &Desired,
+    observed: &Observed,
+    cluster: &Cluster,
+    diff: &Diff,
+) -> Vec<Step> {
+    let forming = diff.pairing.forming;
+    let terms = Terms {
+        desired,
+        diff,
+        views: &observed.views,
+        main: cluster
+            .main()
+            .filter(|_| !forming)
+            .map(|island| island.answered.clone())
+            .unwrap_or_default(),
+        absent: cluster
+            .members
+            .iter()
+            .filter(|(_, member)| !member.answered)
+            .map(|(id, _)| *id)
+            .collect(),
+        patience: patience(observed),
+    };
+    let mut steps = config::configure(&terms);
+    steps.extend(config::announce(&terms));
+    let (lower, restore) = hasten::steps(&terms);
+    let settle = settle::settle(&terms);
+    // Without the certainty of a quick end nothing is lowered.
+    let hastens = settle.is_some();
+    steps.extend(lower.into_iter().filter(|_| hastens));
+    steps.extend(members::epochs(&terms));
+    let (assign, join) = (slots::assign(&terms), members::joins(&terms));
+    // Slots before the first MEET only while every node is blank: later, a node that hasn't
+    // heard of an owner yet would let the slot be given away twice.
+    if forming {
+        steps.extend(assign);
+        steps.extend(join);
+    } else {
+        steps.extend(join);
+        steps.extend(assign);
+    }
+    steps.extend(replicas::attach(&terms));
+    if !steps.is_empty() {
+        steps.extend(settle);
+    }
+    steps.extend(restore.into_iter().filter(|_| hastens));
+    number(&mut steps);
+    link(&mut steps);
+    steps
+}
+
+/// Four times the longest node timeout that a node has.
+fn patience(observed: &Observed) -> Duration {
+    let timeout = |view: &NodeView| {
+        view.config
+            .get("cluster-node-timeout")
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    let longest = observed
+        .views
+        .values()
+        .filter_map(timeout)
+        .max()
+        .unwrap_or(0);
+    SHORTEST_WAIT.max(Duration::from_millis(longest.saturating_mul(4)))
+}
+
+fn number(steps: &mut [Step]) {
+    for (step, id) in steps.iter_mut().zip(1..) {
+        step.id = StepId(id);
+    }
+}
+
+/// Where the steps of each node, and the first copies of each shard, stand in the plan.
+#[derive(Default)]
+struct Index {
+    by_node: BTreeMap<(Phase, NodeId), StepId>,
+    by_shard: BTreeMap<ShardName, StepId>,
+    first_copies: BTreeMap<ShardName, StepId>,
+    copies_of: BTreeMap<NodeId, Vec<StepId>>,
+    settle: Option<StepId>,
+}
+
+fn link(steps: &mut [Step]) {
+    let mut index = Index::default();
+    for step in steps.iter() {
+        if let Some(node) = step.action.node() {
+            index.by_node.insert((step.action.phase(), node), step.id);
+        }
+        if step.action == Action::Settle {
+            index.settle = Some(step.id);
+        }
+        if let Action::Assign { shard, .. } = &step.action {
+            index.by_shard.insert(shard.clone(), step.id);
+        }
+        if let Action::Attach { shard, primary, .. } = &step.action {
+            index.first_copies.entry(shard.clone()).or_insert(step.id);
+            index.copies_of.entry(*primary).or_default().push(step.id);
+        }
+    }
+    let ids: Vec<StepId> = steps.iter().map(|step| step.id).collect();
+    for step in steps.iter_mut() {
+        let mut after: BTreeSet<StepId> = predecessors(&step.action, &index).into_iter().collect();
+        if step.action == Action::Settle {
+            after.extend(ids.iter().copied());
+        }
+        // Only what stands before it: two replicas that change places would wait for each other.
+        step.after = after.into_iter().filter(|id| *id < step.id).collect();
+    }
+}
+
+fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
+    let of = |phase: Phase, node: NodeId| index.by_node.get(&(phase, node)).copied();
+    match action {
+        Action::Configure { .. } | Action::SetEpoch { .. } => Vec::new(),
+        Action::Announce { node, .. } => of(Phase::Configure, *node).into_iter().collect(),
+        // CONFIG REWRITE would write the lowered values to disk.
+        Action::Hasten { node, .. } => [Phase::Configure, Phase::Announce]
+            .into_iter()
+            .filter_map(|phase| of(phase, *node))
+            .collect(),
+        Action::Join {
+            node, introducers, ..
+        } => introducers
+            .iter()
+            .chain([node])
+            .flat_map(|node| {
+                [Phase::Announce, Phase::Epochs, Phase::Assign].map(|phase| of(phase, *node))
+            })
+            .flatten()
+            .collect(),
+        Action::Assign { node, .. } => of(Phase::Join, *node).into_iter().collect(),
+        Action::Attach {
+            node, shard, from, ..
+        } => {
+            let mut after: Vec<StepId> = index.by_shard.get(shard).copied().into_iter().collect();
+            // The first copy of every shard before anyone's second.
+            if index.first_copies.get(shard) != of(Phase::Attach, *node).as_ref() {
+                after.extend(index.first_copies.values());
+            }
+            // The new copy before the old one leaves.
+            after.extend(
+                from.iter()
+                    .flat_map(|old| index.copies_of.get(old))
+                    .flatten(),
+            );
+            after
+        }
+        Action::Settle => Vec::new(),
+        Action::Restore { node, .. } => of(Phase::Hasten, *node)
+            .into_iter()
+            .chain(index.settle)
+            .collect(),
+    }
+}

@@ -1,0 +1,167 @@
+//! A step: what it is for, what it sends, and how one knows that it may begin and has ended.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::base::{Arg, BusAddress, Command, NodeId, NodeName, ShardName, SlotSet};
+use crate::diff::OptionChange;
+
+use super::Condition;
+
+/// A step's number in its plan, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct StepId(pub u32);
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    pub id: StepId,
+    pub action: Action,
+    /// The differences that this step removes, by their place in the diff.
+    pub because: Vec<usize>,
+    /// Steps that must have ended before this one begins.
+    pub after: Vec<StepId>,
+    /// Exactly what is sent, in this order for each node.
+    pub sends: Vec<Send>,
+    /// Waited for before the step begins: what the servers tell each other in the meantime.
+    pub ready_when: Condition,
+    /// Must hold when the step begins; else somebody else has changed the cluster.
+    pub guard: Condition,
+    /// The effect, looked for on the nodes themselves; a reply of OK is never taken for it.
+    pub done_when: Condition,
+    /// How long to wait for the readiness, and again for the effect.
+    pub deadline: Duration,
+    pub risk: Risk,
+    /// Whether the plan stops when this step does not succeed.
+    pub required: bool,
+    /// Run at the end even when another step has failed or the run was interrupted.
+    pub always: bool,
+}
+
+/// A command and the node it goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Send {
+    pub node: NodeId,
+    pub command: Command,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Gives options their declared values.
+    Configure {
+        node: NodeId,
+        name: NodeName,
+        changes: Vec<OptionChange>,
+        rewrite: bool,
+    },
+    /// Makes peers know the node under the right address.
+    Announce {
+        node: NodeId,
+        name: NodeName,
+        want: BusAddress,
+        changes: Vec<OptionChange>,
+        rewrite: bool,
+    },
+    /// Lowers declared waiting times while every node is still blank, so that gossip is quick.
+    Hasten {
+        node: NodeId,
+        name: NodeName,
+        options: Vec<(String, Arg)>,
+    },
+    /// Gives a blank node of a new cluster an epoch of its own.
+    SetEpoch {
+        node: NodeId,
+        name: NodeName,
+        epoch: u64,
+    },
+    /// Gives slots without owner to a primary.
+    Assign {
+        node: NodeId,
+        shard: ShardName,
+        slots: SlotSet,
+    },
+    /// Introduces a node to the cluster.
+    Join {
+        node: NodeId,
+        name: NodeName,
+        introducers: BTreeSet<NodeId>,
+    },
+    /// Makes a node replicate a shard's primary.
+    Attach {
+        node: NodeId,
+        name: NodeName,
+        shard: ShardName,
+        primary: NodeId,
+        from: Option<NodeId>,
+    },
+    /// Waits until all nodes agree on everything.
+    Settle,
+    /// Gives the lowered options their declared values back.
+    Restore {
+        node: NodeId,
+        name: NodeName,
+        options: Vec<(String, Arg)>,
+    },
+}
+
+/// The order in which plans list and run their steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Configure,
+    Announce,
+    Hasten,
+    Epochs,
+    Assign,
+    Join,
+    Attach,
+    Settle,
+    Restore,
+}
+
+/// What a step may cost beside its purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    None,
+    /// A replica's copy is dropped and made anew from another primary.
+    Resync {
+        keys: u64,
+    },
+}
+
+impl Action {
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Configure { .. } => Phase::Configure,
+            Self::Announce { .. } => Phase::Announce,
+            Self::Hasten { .. } => Phase::Hasten,
+            Self::SetEpoch { .. } => Phase::Epochs,
+            Self::Assign { .. } => Phase::Assign,
+            Self::Join { .. } => Phase::Join,
+            Self::Attach { .. } => Phase::Attach,
+            Self::Settle => Phase::Settle,
+            Self::Restore { .. } => Phase::Restore,
+        }
+    }
+
+    /// The node that the step is about; none for what concerns all.
+    #[must_use]
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::Configure { node, .. }
+            | Self::Announce { node, .. }
+            | Self::Hasten { node, .. }
+            | Self::SetEpoch { node, .. }
+            | Self::Assign { node, .. }
+            | Self::Join { node, .. }
+            | Self::Attach { node, .. }
+            | Self::Restore { node, .. } => Some(*node),
+            Self::Settle => None,
+        }
+    }
+}
