@@ -1,5 +1,6 @@
 //! Plan and apply for Redis and Valkey Cluster.
 
+pub mod apply;
 pub mod base;
 pub mod desired;
 pub mod diff;

@@ -1,0 +1,106 @@
+//! What a run tells while it goes on, and what it comes to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::{Command, NodeId, Reply};
+use crate::plan::StepId;
+
+/// Something that has just happened, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A step begins; its commands follow.
+    Started {
+        step: StepId,
+    },
+    /// A command was answered.
+    Answered {
+        step: StepId,
+        node: NodeId,
+        command: Command,
+        reply: Reply,
+    },
+    /// A command got no answer: it may or may not have run.
+    Unanswered {
+        step: StepId,
+        node: NodeId,
+        command: Command,
+        words: String,
+    },
+    Ended {
+        step: StepId,
+        end: End,
+    },
+    /// The run was asked to stop: nothing new begins.
+    Stopping,
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// Its effect was seen on the nodes.
+    Done {
+        took: Duration,
+    },
+    /// Its effect was there before anything was sent.
+    AlreadySo,
+    Failed(Trouble),
+    /// It did not succeed, and need not.
+    Skipped(Trouble),
+}
+
+/// Why a step did not succeed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    pub kind: TroubleKind,
+    /// What each node that stands in the way says, in one sentence.
+    pub objections: BTreeMap<NodeId, String>,
+    /// What servers answered, in their own words, each with the command.
+    pub answers: Vec<(NodeId, Command, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// The guard did not hold: the cluster changed since the plan was made.
+    GuardBroken,
+    /// A server refused a command.
+    Refused,
+    /// A command got no answer, and its effect was not seen.
+    NoAnswer,
+    /// The effect, or what the step needs, was not seen in time.
+    Deadline { after: Duration },
+    /// The run was stopped while the step waited for its effect.
+    Interrupted,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// The steps that began; the others were not reached.
+    pub ends: BTreeMap<StepId, End>,
+    pub interrupted: bool,
+    pub took: Duration,
+}
+
+impl Outcome {
+    /// Whether every step of `count` ended well.
+    #[must_use]
+    pub fn is_complete(&self, count: usize) -> bool {
+        self.ends.len() == count && !self.interrupted && self.first_trouble().is_none()
+    }
+
+    /// The first step that failed.
+    #[must_use]
+    pub fn first_trouble(&self) -> Option<(StepId, &Trouble)> {
+        self.ends.iter().find_map(|(step, end)| match end {
+            End::Failed(trouble) => Some((*step, trouble)),
+            End::Done { .. } | End::AlreadySo | End::Skipped(_) => None,
+        })
+    }
+
+    /// Whether a step had its effect in this run.
+    #[must_use]
+    pub fn did(&self, step: StepId) -> bool {
+        matches!(self.ends.get(&step), Some(End::Done { .. }))
+    }
+}
