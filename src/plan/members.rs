@@ -93,11 +93,7 @@ pub(super) fn joins(terms: &Terms<'_>) -> Vec<Step> {
         }
         // Members may own and hold what they like; a newcomer must still be what it was.
         let member = terms.main.contains(id);
-        let slots = if member {
-            SlotSet::full()
-        } else {
-            view.own_slots().clone()
-        };
+        let slots = if member { SlotSet::full() } else { view.own_slots().union(&terms.given_to(*id)) };
         let guard = Condition::Accounted {
             node: *id,
             peers: Arc::clone(&known),
