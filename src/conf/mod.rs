@@ -15,6 +15,7 @@ use crate::base::{NodeName, Server};
 use crate::desired::{Desired, HostName, Node, SecretSource, Setting};
 
 pub use quote::conf_word;
+pub use redis::source_words;
 
 /// How long a server may need to notice a failure and to elect a replica, in milliseconds, when the file says nothing.
 const DEFAULT_NODE_TIMEOUT_MS: u64 = 15_000;
@@ -29,8 +30,6 @@ pub struct Layout {
     /// The server that will read the texts, when it is known.
     pub server: Option<Server>,
     pub secrets: Secrets,
-    /// Turns an option and its value, as the file spells it, into what the server is given.
-    pub wire: fn(&str, &str) -> String,
 }
 
 /// Where a node's folder is. It holds the node's configuration, log and data.
@@ -154,13 +153,18 @@ pub fn folder_name(host: &HostName) -> String {
 }
 
 /// `cluster-node-timeout` in milliseconds as far as the file declares it.
-fn node_timeout_ms(node: &Node, layout: &Layout) -> u64 {
+fn node_timeout_ms(node: &Node) -> u64 {
     match node.config.get("cluster-node-timeout") {
-        Some(Setting::Plain(text)) => (layout.wire)("cluster-node-timeout", text)
+        Some(Setting::Plain(text)) => wire_value("cluster-node-timeout", text)
             .parse()
             .unwrap_or(DEFAULT_NODE_TIMEOUT_MS),
         Some(Setting::Secret { .. }) | None => DEFAULT_NODE_TIMEOUT_MS,
     }
+}
+
+/// A declared value as the server is given it.
+fn wire_value(_option: &str, text: &str) -> String {
+    text.to_owned()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use super::quote::option_lines;
-use super::{ConfError, Layout, Secrets, secrets_of};
+use super::{ConfError, Layout, Secrets, secrets_of, wire_value};
 use crate::base::BusAddress;
 use crate::desired::{Desired, HostAddress, Node, SecretSource, Setting};
 
@@ -57,7 +57,7 @@ pub(super) fn conf(
     text.option("cluster-enabled", "yes");
     text.option("cluster-config-file", &format!("nodes-{}.conf", node.port));
     announced(&mut text, desired, node, layout);
-    declared(&mut text, node, layout);
+    declared(&mut text, node);
     secrets(&mut text, desired, node, layout);
     Ok(text.0)
 }
@@ -172,7 +172,7 @@ fn announced(text: &mut Text, desired: &Desired, node: &Node, layout: &Layout) {
 }
 
 /// The options of the file, in the order of their names.
-fn declared(text: &mut Text, node: &Node, layout: &Layout) {
+fn declared(text: &mut Text, node: &Node) {
     let mut plain = node
         .config
         .iter()
@@ -184,7 +184,7 @@ fn declared(text: &mut Text, node: &Node, layout: &Layout) {
     text.gap();
     text.paragraph("As declared in the file.");
     for (option, value) in std::iter::once(first).chain(plain) {
-        text.option(option, &(layout.wire)(option, value));
+        text.option(option, &wire_value(option, value));
     }
 }
 
@@ -216,7 +216,8 @@ fn secrets(text: &mut Text, desired: &Desired, node: &Node, layout: &Layout) {
 }
 
 /// How a secret's source is named to people.
-pub(super) fn source_words(source: &SecretSource) -> String {
+#[must_use]
+pub fn source_words(source: &SecretSource) -> String {
     match source {
         SecretSource::Env(name) => format!("the environment variable {name}"),
         SecretSource::File(path) => format!("the file {}", path.display()),

@@ -73,7 +73,6 @@ fn layout() -> Layout {
         user: "redis".into(),
         server: None,
         secrets: Secrets::Included,
-        wire: |_, text| text.to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::quote::unit_word;
-use super::{Layout, node_timeout_ms};
+use super::{Layout, node_timeout_ms, wire_value};
 use crate::desired::{Desired, Node, Setting};
 
 /// Open files that a server needs beside its clients: links to peers, the append-only file, a snapshot.
@@ -26,7 +26,6 @@ pub(super) fn unit(desired: &Desired, node: &Node, layout: &Layout, folder: &Pat
         user,
         server: _,
         secrets: _,
-        wire: _,
     } = layout;
     format!(
         "\
@@ -58,14 +57,14 @@ WantedBy=multi-user.target
         cluster = desired.cluster,
         server = unit_word(&server_bin.to_string_lossy()),
         conf = unit_word(&folder.join("redis.conf").to_string_lossy()),
-        wait = (2 * node_timeout_ms(node, layout)).div_ceil(1000).max(1),
-        files = open_files(node, layout),
+        wait = (2 * node_timeout_ms(node)).div_ceil(1000).max(1),
+        files = open_files(node),
     )
 }
 
-fn open_files(node: &Node, layout: &Layout) -> u64 {
+fn open_files(node: &Node) -> u64 {
     let clients = match node.config.get("maxclients") {
-        Some(Setting::Plain(text)) => (layout.wire)("maxclients", text).parse().unwrap_or(0),
+        Some(Setting::Plain(text)) => wire_value("maxclients", text).parse().unwrap_or(0),
         Some(Setting::Secret { .. }) | None => 0_u64,
     };
     LEAST_FILES.max(clients.saturating_add(FILES_BESIDE_CLIENTS))
