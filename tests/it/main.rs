@@ -1,1 +1,3 @@
+mod conf;
+mod lab;
 mod support;
