@@ -1,1 +1,3 @@
+mod desired;
+mod mistakes;
 mod support;
