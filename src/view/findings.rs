@@ -4,30 +4,25 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::desired::{Finding, Place, concealed};
 
-/// The findings as text, with one empty line between them. `source_text` is the file as it was
+/// The findings as text, with an empty line after each. `source_text` is the file as it was
 /// parsed; secrets in it are masked.
 #[must_use]
 pub fn render(findings: &[Finding], source_name: &str, source_text: &str, colour: bool) -> String {
     let source = Source::new(source_name, source_text, colour);
-    let mut text = String::new();
-    for finding in findings {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        let related = finding
-            .related
-            .as_ref()
-            .map(|related| (related.place, related.label.as_str()));
-        text.push_str(&source.annotated(&Note {
-            level: Level::ERROR,
-            code: None,
-            place: Some(finding.place),
-            related,
-            message: &finding.message,
-            help: &finding.help,
-        }));
-    }
-    text
+    findings
+        .iter()
+        .map(|finding| {
+            let related = finding.related.as_ref();
+            source.annotated(&Note {
+                level: Level::ERROR,
+                code: None,
+                place: Some(finding.place),
+                related: related.map(|related| (related.place, related.label.as_str())),
+                message: &finding.message,
+                help: &finding.help,
+            })
+        })
+        .collect()
 }
 
 /// Something to say about a place in the file.
@@ -68,7 +63,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The note with the lines it is about, ending in a line break.
+    /// The note with the lines it is about and an empty line.
     pub(super) fn annotated(&self, note: &Note<'_>) -> String {
         let help = Level::HELP.message(clean(note.help));
         let mut title = note.level.clone().primary_title(clean(note.message));
@@ -80,7 +75,7 @@ impl<'a> Source<'a> {
             group = group.element(self.snippet(place, note.related));
         }
         let mut text = self.renderer.render(&[group.element(help)]);
-        text.push('\n');
+        text.push_str("\n\n");
         text
     }
 

@@ -1,3 +1,5 @@
+mod check;
 mod desired;
 mod mistakes;
+mod plans;
 mod support;

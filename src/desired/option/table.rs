@@ -2,7 +2,8 @@
 //!
 //! Checked against what Redis 6.2, 7.0, 8.2 and Valkey 8.1, 9.1 answer to CONFIG GET and CONFIG
 //! SET. Where a version in between may have been the first, the earlier one stands here: the
-//! server's own answer decides, and an option must not be refused that it has.
+//! server's own answer decides, and an option must not be refused that it has. Options that a
+//! later version dropped, or that only Redis 6.2 could set, are left out or count as fixed.
 
 use super::Kind::{
     self, BufferLimits, KeyspaceEvents, Number, Size, SizeOrPercent, Text, Time, Word, WordSet,
@@ -217,7 +218,6 @@ pub(super) const OPTIONS: &[Row] = &[
     option("rdb-version-check", Word).valkey(8, 0),
     option("rdbchecksum", YesNo).fixed(),
     option("rdbcompression", YesNo),
-    option("sanitize-dump-payload", Word),
     option("save", Words),
     option("shutdown-on-sigint", WordSet).from(7, 0),
     option("shutdown-on-sigterm", WordSet).from(7, 0),
