@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::base::{NodeName, Server};
-use crate::desired::{Desired, HostName, Node, SecretSource, Setting};
+use crate::desired::{Desired, HostName, Node, SecretSource, Setting, wire_value};
 
 pub use quote::conf_word;
 pub use redis::source_words;
@@ -161,11 +161,5 @@ fn node_timeout_ms(node: &Node) -> u64 {
         Some(Setting::Secret { .. }) | None => DEFAULT_NODE_TIMEOUT_MS,
     }
 }
-
-/// A declared value as the server is given it.
-fn wire_value(_option: &str, text: &str) -> String {
-    text.to_owned()
-}
-
 #[cfg(test)]
 mod tests;

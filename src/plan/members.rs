@@ -93,7 +93,11 @@ pub(super) fn joins(terms: &Terms<'_>) -> Vec<Step> {
         }
         // Members may own and hold what they like; a newcomer must still be what it was.
         let member = terms.main.contains(id);
-        let slots = if member { SlotSet::full() } else { view.own_slots().union(&terms.given_to(*id)) };
+        let slots = if member {
+            SlotSet::full()
+        } else {
+            view.own_slots().union(&terms.given_to(*id))
+        };
         let guard = Condition::Accounted {
             node: *id,
             peers: Arc::clone(&known),

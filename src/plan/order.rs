@@ -48,16 +48,21 @@ impl Terms<'_> {
 
     /// The slots that this plan gives to a node.
     pub(super) fn given_to(&self, node: NodeId) -> SlotSet {
-        self.diff.differences.iter().fold(SlotSet::new(), |all, difference| match difference {
-            Difference::Unassigned { primary, slots, .. } if *primary == node => all.union(slots),
-            Difference::Unassigned { .. }
-            | Difference::Down { .. }
-            | Difference::NotJoined { .. }
-            | Difference::Announced { .. }
-            | Difference::Option { .. }
-            | Difference::NotReplicating { .. }
-            | Difference::LinkDown { .. } => all,
-        })
+        self.diff
+            .differences
+            .iter()
+            .fold(SlotSet::new(), |all, difference| match difference {
+                Difference::Unassigned { primary, slots, .. } if *primary == node => {
+                    all.union(slots)
+                }
+                Difference::Unassigned { .. }
+                | Difference::Down { .. }
+                | Difference::NotJoined { .. }
+                | Difference::Announced { .. }
+                | Difference::Option { .. }
+                | Difference::NotReplicating { .. }
+                | Difference::LinkDown { .. } => all,
+            })
     }
 
     /// The declared nodes that answered, primaries first, each kind in the order of the file.

@@ -1,3 +1,7 @@
+mod check;
 mod conf;
+mod desired;
 mod lab;
+mod mistakes;
+mod plans;
 mod support;
