@@ -143,7 +143,10 @@ fn without_announce_nodes_are_seen_at_loopback() {
         Shard::new("host1:7000", &[], ""),
         Shard::new("host2:7000", &[], ""),
     ];
-    native::perform(&servers, &native::well_sent(&servers, &pair));
+    native::perform(
+        &servers,
+        &native::well_sent(&servers, &pair, native::EVERYONE),
+    );
     wait::until("a node to be seen at 127.0.0.1", || {
         let mut lines = judge::cluster_nodes(servers.address("host1:7000"));
         lines.extend(judge::cluster_nodes(servers.address("host2:7000")));

@@ -7,6 +7,9 @@ use super::servers::Servers;
 use super::shards::Shard;
 use super::wait;
 
+/// As many introducers as there are nodes: in small clusters gossip then has nothing to do.
+pub(crate) const EVERYONE: usize = usize::MAX;
+
 /// One native command and the node it goes to.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
@@ -28,9 +31,9 @@ pub(crate) fn manual_way(servers: &Servers, shards: &[Shard]) -> Vec<Step> {
     steps
 }
 
-/// The order that converges fastest: epochs and slots while everyone is alone, then each node met by all.
+/// The order that converges fastest: epochs and slots while everyone is alone, then each node met by several.
 #[track_caller]
-pub(crate) fn well_sent(servers: &Servers, shards: &[Shard]) -> Vec<Step> {
+pub(crate) fn well_sent(servers: &Servers, shards: &[Shard], introducers: usize) -> Vec<Step> {
     let names = members(shards);
     let mut steps: Vec<Step> = names
         .iter()
@@ -39,7 +42,8 @@ pub(crate) fn well_sent(servers: &Servers, shards: &[Shard]) -> Vec<Step> {
         .collect();
     steps.extend(assignments(servers, shards));
     for name in &names {
-        let introducers = names.iter().filter(|introducer| *introducer != name);
+        let others = names.iter().filter(|other| *other != name);
+        let introducers = others.take(introducers);
         steps.extend(introducers.map(|introducer| meet(servers, introducer, name)));
     }
     steps.extend(replications(servers, shards));
@@ -62,7 +66,7 @@ pub(crate) fn perform(servers: &Servers, steps: &[Step]) {
 /// Forms the seed cluster and waits until every node's view is complete.
 #[track_caller]
 pub(crate) fn form(servers: &Servers, shards: &[Shard]) {
-    perform(servers, &well_sent(servers, shards));
+    perform(servers, &well_sent(servers, shards, EVERYONE));
     judge::wait_until_matches(servers, shards);
 }
 
