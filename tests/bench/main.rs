@@ -28,6 +28,12 @@ fn main() -> ExitCode {
     {
         return memory::run(command);
     }
+    if words.is_empty() {
+        table::note(
+            "not measuring: `cargo bench` says --bench, `cargo test --benches` says nothing",
+        );
+        return ExitCode::SUCCESS;
+    }
     match Arguments::parse(&words).and_then(|arguments| measure(&arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -19,13 +19,11 @@ pub(crate) fn print(
     readings: &[(u16, Reading)],
 ) {
     let mut text = format!(
-        "\n{}, {} run{} a size, {}\n\n",
+        "\n{}, {}, {}\n\n",
         arguments.kind.name(),
-        arguments.runs,
-        if arguments.runs == 1 {
-            ""
-        } else {
-            "s; medians"
+        match arguments.runs {
+            1 => "one run".to_owned(),
+            runs => format!("medians of {runs} runs"),
         },
         machine(),
     );

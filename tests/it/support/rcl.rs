@@ -84,10 +84,13 @@ impl Rcl {
         ran
     }
 
-    /// Starts it on a terminal of its own, with colours.
+    /// Starts it on a terminal of its own, with colours. Tests that run in the background of a shell were
+    /// told to ignore Ctrl-C, and would pass that on; `env` undoes it.
     #[track_caller]
     pub(crate) fn terminal(&self, arguments: &[&str]) -> Terminal {
-        let command = pty_process::blocking::Command::new(&self.program)
+        let command = pty_process::blocking::Command::new("env")
+            .arg("--default-signal=INT")
+            .arg(&self.program)
             .args(arguments)
             .current_dir(self.folder())
             .env_clear()
