@@ -181,6 +181,10 @@ fn json_says_the_same() {
     }
     "#);
     assert_eq!(code, 1);
+}
+
+#[test]
+fn json_of_files_that_cannot_be_used() {
     let (said, _) = checked(WRONG.as_bytes(), true, false);
     insta::assert_snapshot!(said, @r#"
     {

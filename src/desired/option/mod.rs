@@ -235,6 +235,8 @@ mod tests {
             ("maxmemory-clients", "5%", "5%"),
             ("appendonly", "YES", "yes"),
             ("slowlog-log-slower-than", "-1", "-1"),
+            ("save", "3600 1  300 100 ", "3600 1 300 100"),
+            ("save", "", ""),
             ("masterauth", "15s", "15s"),
             ("unknown", "15s", "15s"),
             ("maxmemory", "not a size", "not a size"),

@@ -43,13 +43,21 @@ pub(super) fn same(kind: Kind, left: &str, right: &str) -> bool {
 }
 
 pub(super) fn wire(kind: Kind, text: &str) -> String {
-    let meaning = meaning(kind, text);
-    if let Some(Meaning::Number(number)) = meaning {
-        number.to_string()
-    } else if let (Kind::YesNo, Some(Meaning::Word(word))) = (kind, meaning) {
-        word
-    } else {
-        text.to_owned()
+    match kind {
+        Kind::Time(_) | Kind::Size | Kind::SizeOrPercent => {
+            if let Some(Meaning::Number(number)) = meaning(kind, text) {
+                number.to_string()
+            } else {
+                text.to_owned()
+            }
+        }
+        Kind::YesNo => text.to_ascii_lowercase(),
+        // Servers refuse a `save` with two spaces in a row.
+        Kind::Words | Kind::WordSet | Kind::BufferLimits => {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            words.join(" ")
+        }
+        Kind::Number | Kind::Word | Kind::KeyspaceEvents | Kind::Text => text.to_owned(),
     }
 }
 
