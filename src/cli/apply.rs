@@ -1,6 +1,6 @@
 //! `rcl apply`: shows the plan, asks, does it, and looks again.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use clap::Args;
 use tokio::sync::watch;
@@ -9,7 +9,7 @@ use crate::apply::{Outcome, Stop, TroubleKind, run as carry_out};
 use crate::net::{Connections, ReadOnly};
 use crate::observe::{SETTLE_WITHIN, look_until_settled};
 use crate::plan::Plan;
-use crate::view::run::{Ending, Progress};
+use crate::view::run::{Form, progress};
 use crate::view::{self, Output};
 
 use super::exit::Exit;
@@ -49,12 +49,22 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
             Err(exit) => return exit,
         }
     };
-    let outcome = carry_out_with_signals(&made, shared.json, verbose, output).await;
+    let form = if shared.json {
+        Form::Json
+    } else {
+        Form::People { commands: verbose }
+    };
+    let outcome = carry_out_with_signals(&made, &loaded.name, form, output).await;
     finish(&loaded, &made, shared, &outcome, output).await
 }
 
 /// Asks, and makes sure that the plan that was read is still the plan.
-async fn confirmed(loaded: &Loaded, shown: Made, shared: &Shared, output: &mut Output<'_>) -> Result<Made, Exit> {
+async fn confirmed(
+    loaded: &Loaded,
+    shown: Made,
+    shared: &Shared,
+    output: &mut Output<'_>,
+) -> Result<Made, Exit> {
     if !std::io::stdin().is_terminal() {
         output.talk("error: there is no terminal to ask on. Nothing was done; use --yes to apply without asking.\n");
         return Err(Exit::Blocked);
@@ -78,22 +88,34 @@ async fn confirmed(loaded: &Loaded, shown: Made, shared: &Shared, output: &mut O
 }
 
 /// Runs the steps; the first signal asks for an orderly stop, the second ends at once.
-async fn carry_out_with_signals(made: &Made, json: bool, verbose: bool, output: &mut Output<'_>) -> Outcome {
+async fn carry_out_with_signals(
+    made: &Made,
+    file: &str,
+    form: Form,
+    output: &mut Output<'_>,
+) -> Outcome {
     let connections = Connections::new();
     let (ask, asked) = watch::channel(Stop::No);
-    let mut progress = Progress::new(output, &made.plan, json, verbose);
-    let work = carry_out(&connections, &made.plan, &made.observed, asked, |event| progress.event(&event));
+    let mut shown = progress(output, form);
+    shown.begin(&made.plan);
+    let work = carry_out(&connections, &made.plan, &made.observed, asked, |event| {
+        shown.event(&made.plan, &event)
+    });
     let outcome = tokio::select! {
         outcome = work => outcome,
         never = watch_signals(ask) => match never {},
     };
-    progress.close();
+    shown.end(&made.plan, &outcome, file);
     outcome
 }
 
 async fn watch_signals(ask: watch::Sender<Stop>) -> std::convert::Infallible {
     use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
     let [interrupt, terminate, hangup] = kinds.map(|kind| signal(kind).ok());
     let next = |mut signal: Option<tokio::signal::unix::Signal>| {
         let ask = ask.clone();
@@ -102,7 +124,13 @@ async fn watch_signals(ask: watch::Sender<Stop>) -> std::convert::Infallible {
                 if signal.recv().await.is_none() {
                     break;
                 }
-                ask.send_modify(|stop| *stop = if *stop == Stop::No { Stop::Finish } else { Stop::Now });
+                ask.send_modify(|stop| {
+                    *stop = if *stop == Stop::No {
+                        Stop::Finish
+                    } else {
+                        Stop::Now
+                    }
+                });
             }
             std::future::pending::<std::convert::Infallible>().await
         }
@@ -115,22 +143,33 @@ async fn watch_signals(ask: watch::Sender<Stop>) -> std::convert::Infallible {
 }
 
 /// Looks again and says what the run came to and what is left.
-async fn finish(loaded: &Loaded, made: &Made, shared: &Shared, outcome: &Outcome, output: &mut Output<'_>) -> Exit {
+async fn finish(
+    loaded: &Loaded,
+    made: &Made,
+    shared: &Shared,
+    outcome: &Outcome,
+    output: &mut Output<'_>,
+) -> Exit {
     let connections = Connections::new();
     let targets = targets(&loaded.desired).await;
-    let settle = if outcome.interrupted { std::time::Duration::ZERO } else { SETTLE_WITHIN };
+    let settle = if outcome.interrupted {
+        std::time::Duration::ZERO
+    } else {
+        SETTLE_WITHIN
+    };
     let observed = look_until_settled(&ReadOnly(&connections), &targets, settle, |_| {}).await;
     let allowed = allowed(&shared.allow, &loaded.desired).unwrap_or_default();
     let left = match planned(&loaded.desired, &observed, &allowed, output) {
         Ok(left) => left,
         Err(exit) => return exit,
     };
-    let ending = Ending { plan: &made.plan, outcome, left: &left, file: &loaded.name };
-    match shared.json {
-        true => output.data(&view::run::ending_json(&ending)),
-        false => output.data(&view::run::ending(&ending, output.out.styles)),
+    let left_over = match shared.json {
+        true => view::drift::json(&loaded.name, &loaded.desired.cluster, &left.diff),
+        false => view::drift::human(&loaded.name, &left.diff, false, output.out.styles),
+    };
+    if !left.diff.is_empty() || shared.json {
+        output.data(&left_over);
     }
-    let _ = std::io::stdout().flush();
     exit(&made.plan, outcome, &left)
 }
 

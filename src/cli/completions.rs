@@ -14,7 +14,11 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-pub(super) fn completions(args: &CompletionsArgs, mut command: clap::Command, output: &mut Output<'_>) -> Exit {
+pub(super) fn completions(
+    args: &CompletionsArgs,
+    mut command: clap::Command,
+    output: &mut Output<'_>,
+) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "rcl", &mut script);
     output.data(&String::from_utf8_lossy(&script));

@@ -75,7 +75,10 @@ async fn look(file: &Path, limit: Duration) -> Found {
         crate::diff::diff(&loaded.desired, &observed, &Allowed::default())
     };
     match timeout(limit, compare).await {
-        Ok(diff) => Found::Diff { cluster: loaded.desired.cluster, diff },
+        Ok(diff) => Found::Diff {
+            cluster: loaded.desired.cluster,
+            diff,
+        },
         Err(_) => Found::OutOfTime,
     }
 }

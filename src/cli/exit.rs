@@ -44,7 +44,11 @@ impl Exit {
             | Difference::Unassigned { .. }
             | Difference::NotReplicating { .. } => false,
         };
-        if diff.blocked.iter().any(|blocked| blocked.severity == Severity::Error) {
+        if diff
+            .blocked
+            .iter()
+            .any(|blocked| blocked.severity == Severity::Error)
+        {
             Self::Error
         } else if !diff.blocked.is_empty() || diff.differences.iter().any(lost) {
             Self::Blocked

@@ -129,9 +129,15 @@ impl FromStr for Allow {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('=') {
-            Some(("resync", node)) if !node.is_empty() => Ok(Self { node: NodeName::new(node) }),
-            Some((kind @ ("remove" | "forget" | "lose-data"), _)) => Err(format!("{kind} is not supported yet")),
-            Some(_) | None => Err("write resync=NODE, with the node as the file names it".to_owned()),
+            Some(("resync", node)) if !node.is_empty() => Ok(Self {
+                node: NodeName::new(node),
+            }),
+            Some((kind @ ("remove" | "forget" | "lose-data"), _)) => {
+                Err(format!("{kind} is not supported yet"))
+            }
+            Some(_) | None => {
+                Err("write resync=NODE, with the node as the file names it".to_owned())
+            }
         }
     }
 }
@@ -144,7 +150,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
             // Help and version are asked for, and go to standard output.
             let asked = !error.use_stderr();
             let _ = error.print();
-            return if asked { Exit::Fine.code() } else { Exit::Usage.code() };
+            return if asked {
+                Exit::Fine.code()
+            } else {
+                Exit::Usage.code()
+            };
         }
     };
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
@@ -163,7 +173,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn dispatch(cli: &Cli, output: &mut Output<'_>) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             output.talk(&format!("error: can't start: {error}\n"));
@@ -172,8 +185,12 @@ fn dispatch(cli: &Cli, output: &mut Output<'_>) -> u8 {
     };
     match &cli.command {
         Command::Plan(args) => runtime.block_on(plan::run(args, output)).code(),
-        Command::Apply(args) => runtime.block_on(apply::run(args, cli.verbose, output)).code(),
-        Command::Drift(args) => runtime.block_on(drift::run(args, cli.verbose, output)).code(),
+        Command::Apply(args) => runtime
+            .block_on(apply::run(args, cli.verbose, output))
+            .code(),
+        Command::Drift(args) => runtime
+            .block_on(drift::run(args, cli.verbose, output))
+            .code(),
         Command::Status(args) => runtime.block_on(status::run(args, output)).code(),
         Command::Check(args) => {
             let (mut text, coloured) = (Vec::new(), output.out.styles.are_coloured());
@@ -181,12 +198,14 @@ fn dispatch(cli: &Cli, output: &mut Output<'_>) -> u8 {
             output.data(&String::from_utf8_lossy(&text));
             code
         }
-        Command::Conf(args) => with_file(&load_without_secrets(&args.file), output, |desired, out, err| {
-            conf::run(args, desired, out, err)
+        Command::Conf(args) => with_file(
+            &load_without_secrets(&args.file),
+            output,
+            |desired, out, err| conf::run(args, desired, out, err),
+        ),
+        Command::Lab(args) => with_file(&load(args.file()), output, |desired, out, err| {
+            lab::run(args, desired, out, err)
         }),
-        Command::Lab(args) => {
-            with_file(&load(args.file()), output, |desired, out, err| lab::run(args, desired, out, err))
-        }
         Command::Completions(args) => completions::completions(args, Cli::command(), output).code(),
         Command::Man => completions::man(Cli::command(), output).code(),
     }
@@ -211,13 +230,17 @@ fn with_file(
 fn fail(output: &mut Output<'_>, error: &LoadError) -> Exit {
     let styles = output.err.styles;
     let text = match error {
-        LoadError::Mistakes { file, text, findings } => {
-            view::findings::render(findings, file, text, styles.are_coloured())
-        }
-        LoadError::Unreadable { .. } => {
-            view::error::human(error, &["Name the file, or set RCL_FILE; without either it is rcl.yaml."], styles)
-        }
-        LoadError::NoVariable { .. } | LoadError::NoSecret { .. } => view::error::human(error, &[], styles),
+        LoadError::Mistakes {
+            file,
+            text,
+            findings,
+        } => view::findings::render(findings, file, text, styles.are_coloured()),
+        LoadError::Unreadable { .. } => view::error::human(
+            error,
+            &["Name the file, or set RCL_FILE; without either it is rcl.yaml."],
+            styles,
+        ),
+        LoadError::NoSecrets { .. } => view::error::human(error, &[], styles),
     };
     output.talk(&text);
     Exit::Error
@@ -228,7 +251,9 @@ fn allowed(given: &[Allow], desired: &Desired) -> Result<Allowed, String> {
     let mut allowed = Allowed::default();
     for Allow { node } in given {
         if !desired.nodes.contains_key(node) {
-            return Err(format!("--allow resync={node}: the file names no node {node}"));
+            return Err(format!(
+                "--allow resync={node}: the file names no node {node}"
+            ));
         }
         allowed.resync.insert(node.clone());
     }

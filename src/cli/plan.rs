@@ -44,7 +44,11 @@ pub(super) struct Made {
 }
 
 /// Looks at the cluster, over a wire that lets no write pass, and plans.
-pub(super) async fn make(loaded: &Loaded, allow: &[Allow], output: &mut Output<'_>) -> Result<Made, Exit> {
+pub(super) async fn make(
+    loaded: &Loaded,
+    allow: &[Allow],
+    output: &mut Output<'_>,
+) -> Result<Made, Exit> {
     let allowed = allowed(allow, &loaded.desired).map_err(|words| {
         output.talk(&format!("error: {words}\n"));
         Exit::Usage
@@ -71,7 +75,10 @@ pub(super) fn planned(
     if violations.is_empty() {
         return Ok(plan);
     }
-    let reasons: String = violations.iter().map(|violation| format!("  {violation}\n")).collect();
+    let reasons: String = violations
+        .iter()
+        .map(|violation| format!("  {violation}\n"))
+        .collect();
     output.talk(&format!(
         "error: the plan that rcl made breaks its own rules, so nothing is done. Please report this:\n{reasons}"
     ));

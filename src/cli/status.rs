@@ -9,7 +9,7 @@ use crate::base::{Address, NodeName};
 use crate::diff::Allowed;
 use crate::net::{Connections, ReadOnly, resolve};
 use crate::observe::{Targets, look_until_settled};
-use crate::view::status::StatusView;
+use crate::view::status::{FileView, StatusView};
 use crate::view::{self, Output};
 
 use super::exit::Exit;
@@ -40,13 +40,22 @@ pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
         }
     };
     let connections = Connections::new();
-    let observed = look_until_settled(&ReadOnly(&connections), &targets, SETTLE_WITHIN, |_| {}).await;
-    let diff = loaded.as_ref().map(|loaded| crate::diff::diff(&loaded.desired, &observed, &Allowed::default()));
+    let observed =
+        look_until_settled(&ReadOnly(&connections), &targets, SETTLE_WITHIN, |_| {}).await;
+    let diff = loaded
+        .as_ref()
+        .map(|loaded| crate::diff::diff(&loaded.desired, &observed, &Allowed::default()));
+    let file = loaded
+        .as_ref()
+        .zip(diff.as_ref())
+        .map(|(loaded, diff)| FileView {
+            desired: &loaded.desired,
+            diff,
+        });
     let view = StatusView {
-        desired: loaded.as_ref().map(|loaded| &loaded.desired),
         observed: &observed,
-        diff: diff.as_ref(),
-        place: &args.place,
+        asked: &args.place,
+        file,
     };
     let text = match args.json {
         true => view::status::json(&view),
@@ -75,7 +84,9 @@ async fn where_to_look(place: &str) -> Result<(Option<Loaded>, Targets), Wrong> 
         let targets = targets(&loaded.desired).await;
         return Ok((Some(loaded), targets));
     };
-    let ips = resolve(host, Duration::from_secs(5)).await.map_err(Wrong::Address)?;
+    let ips = resolve(host, Duration::from_secs(5))
+        .await
+        .map_err(Wrong::Address)?;
     let addresses = ips.into_iter().map(|ip| Address::new(ip, port)).collect();
     let mut targets = Targets::default();
     targets.nodes.insert(NodeName::new(place), Ok(addresses));
@@ -84,6 +95,9 @@ async fn where_to_look(place: &str) -> Result<(Option<Loaded>, Targets), Wrong> 
 
 fn split_address(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
     Some((host, port.parse().ok()?)).filter(|(host, _)| !host.is_empty() && !host.contains('/'))
 }

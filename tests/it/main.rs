@@ -1,6 +1,9 @@
 //! The integration tests, in one binary.
 
-#![expect(clippy::unwrap_used, reason = "a helper that can't go on fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that can't go on fails its test"
+)]
 
 mod check;
 mod conf;
