@@ -9,10 +9,12 @@ mod check;
 mod conf;
 mod desired;
 mod docs;
+mod form;
 mod harness;
 mod lab;
 mod mistakes;
 mod native;
 mod plans;
+mod prefixes;
 #[allow(dead_code, reason = "the benchmark uses parts that no test needs yet")]
 mod support;
