@@ -2,8 +2,11 @@
 
 use insta::assert_snapshot;
 
-use crate::view::sample::{Planned, World, desired, planned, planned_with, seed, with_option};
+use crate::view::sample::{Planned, World, desired, id, planned, planned_with, seed, with_option};
 use crate::view::{Commands, Styles};
+
+use crate::base::Secret;
+use crate::desired::{SecretSource, Setting};
 
 use super::*;
 
@@ -404,4 +407,245 @@ fn all_commands_are_shown_when_asked_for() {
         text.contains("\n+ shard s99  16221-16383 (163 slots)\n"),
         "{text}"
     );
+}
+
+#[test]
+fn what_servers_say_is_not_obeyed() {
+    let desired = with_option(seed(), "cluster-announce-human-nodename", "x");
+    let mut world = World::formed(&desired);
+    world.set_all(|server| {
+        let option = "cluster-announce-human-nodename".to_owned();
+        server
+            .options
+            .insert(option, "\u{1b}[2J\nPlan: 0".to_owned());
+    });
+    let planned = planned(&desired, &world);
+    for styles in [Styles::plain(), Styles::coloured()] {
+        let text = human(&planned.view(Commands::All), styles);
+        assert!(text.contains("\\u{1b}[2J\\nPlan: 0"), "{text}");
+        let stripped = console::strip_ansi_codes(&text);
+        assert!(
+            stripped.chars().all(|c| c == '\n' || !c.is_control()),
+            "{text}"
+        );
+    }
+    let read: serde_json::Value =
+        serde_json::from_str(&json(&planned.view(Commands::Folded))).unwrap();
+    assert_eq!(read["differences"][0]["have"], "\u{1b}[2J\nPlan: 0");
+}
+
+#[test]
+fn colours_say_what_signs_say() {
+    let desired = seed();
+    let mut world = World::formed(&desired);
+    world.set("host2:7001", |server| {
+        server.replica_of = Some("host1:7000".to_owned());
+    });
+    let text = human(
+        &planned(&desired, &world).view(Commands::Folded),
+        Styles::coloured(),
+    );
+    let visible = text.replace('\u{1b}', "^");
+    assert_snapshot!(visible, @r#"
+    ^[1mPlan for cluster "orders" from rcl.yaml: 6 of 6 declared nodes answer, 6 members, Redis 7.0.15^[0m
+
+    ^[31m--- live^[0m
+    ^[32m+++ rcl.yaml^[0m
+      shard a  0-5461 (5462 slots)
+    ^[31m-   replica host2:7001^[0m
+      shard b  5462-10922 (5461 slots)
+    ^[32m+   replica host2:7001^[0m
+
+    ^[31m^[1m! ^[0mattaching host2:7001 to shard b wipes the 400 keys that it copies from its present primary
+        present primary: host1:7000
+    ^[36m    → ^[0mIf that is meant, give leave with --allow resync=host2:7001
+
+    ^[1mNothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.^[0m
+    "#);
+}
+
+#[test]
+fn the_summary_counts_and_inflects() {
+    let desired = seed();
+    let mut world = World::formed(&desired);
+    world.set("host2:7000", |server| {
+        server.replica_of = None;
+        server.keys = 0;
+    });
+    world.set("host1:7002", |server| {
+        server.slots = "10923-16382".to_owned()
+    });
+    world.set_all(|server| server.state_ok = false);
+    assert_snapshot!(summary(&planned(&desired, &world).plan, "rcl.yaml"), @"Plan: 0 to join, 1 slot to assign, 0 to move, 1 replica to attach, 0 to remove.");
+    assert_snapshot!(question(&planned(&desired, &world).plan), @r#"Apply these changes to cluster "orders" (2 nodes)? Only 'yes' will be accepted:"#);
+
+    world.set("host1:7000", |server| {
+        server.open = format!("[5->-{}]", id("host1:7001"))
+    });
+    assert_snapshot!(summary(&planned(&desired, &world).plan, "rcl.yaml"), @"Plan: 0 to join, 1 slot to assign, 0 to move, 1 replica to attach, 0 to remove, 1 blocked.");
+
+    let mut broken = World::formed(&desired);
+    broken.set("host2:7001", |server| server.up = false);
+    broken.set("host2:7002", |server| server.link_up = false);
+    assert_snapshot!(summary(&planned(&desired, &broken).plan, "rcl.yaml"), @r#"Nothing to do, but host2:7001 does not answer, host2:7002 has no link to its primary. Cluster "orders" does not match rcl.yaml."#);
+}
+
+#[test]
+fn a_secret_is_told_from_another_and_never_shown() {
+    let mut desired = seed();
+    for node in desired.nodes.values_mut() {
+        let value = Some(Secret::new("hunter2".to_owned()));
+        let source = SecretSource::Env("RCL_MASTERAUTH".to_owned());
+        node.config
+            .insert("masterauth".to_owned(), Setting::Secret { source, value });
+    }
+    let mut world = World::formed(&desired);
+    world.set_all(|server| {
+        server
+            .options
+            .insert("masterauth".to_owned(), "open-sesame".to_owned());
+    });
+    let planned = planned(&desired, &world);
+    let text = shown(&planned);
+    assert_snapshot!(text, @r#"
+    Plan for cluster "orders" from rcl.yaml: 6 of 6 declared nodes answer, 6 members, Redis 7.0.15
+
+    ~ configure host1:7000  # masterauth is another secret than the file's
+        host1:7000> CONFIG SET masterauth ********
+        host1:7000> CONFIG REWRITE
+      … and 5 more alike, for host1:7001, host1:7002, host2:7000, host2:7001, host2:7002 (--commands all shows them)
+
+    = wait until all nodes agree  # on members, roles, links, slots and epochs
+
+    Plan: 0 to join, 0 slots to assign, 0 to move, 0 replicas to attach, 0 to remove, 6 to configure.
+    "#);
+    for text in [text, json(&planned.view(Commands::All))] {
+        assert!(
+            !text.contains("hunter2") && !text.contains("open-sesame"),
+            "{text}"
+        );
+        assert!(text.contains("CONFIG SET masterauth ********"), "{text}");
+    }
+}
+
+#[test]
+fn the_same_values_as_json() {
+    let desired = with_option(
+        desired(&[("a", &["host1:7000", "host2:7000"], "0-16383")]),
+        "cluster-node-timeout",
+        "5000",
+    );
+    let mut world = World::formed(&desired);
+    world.set("host2:7000", |server| server.up = false);
+    world.set("host1:7000", |server| {
+        server.open = format!("[5->-{}]", id("host2:7000"))
+    });
+    assert_snapshot!(json(&planned(&desired, &world).view(Commands::Folded)), @r#"
+    {
+      "format_version": "1.0",
+      "kind": "plan",
+      "cluster": "orders",
+      "file": "rcl.yaml",
+      "summary": "Plan: 0 to join, 0 slots to assign, 0 to move, 0 replicas to attach, 0 to remove, 1 to configure, 1 blocked.",
+      "totals": {
+        "joins": 0,
+        "slots_assigned": 0,
+        "slots_moved": 0,
+        "replicas_attached": 0,
+        "removed": 0,
+        "announced": 0,
+        "configured": 1
+      },
+      "differences": [
+        {
+          "text": "host2:7000 does not answer (10.0.0.2:7000: connection refused)",
+          "kind": "down",
+          "node": "host2:7000",
+          "id": "0002700000000000000000000000000000000000",
+          "tried": [
+            "10.0.0.2:7000"
+          ],
+          "failure": "unreachable",
+          "words": "connection refused"
+        },
+        {
+          "text": "cluster-node-timeout of host1:7000 is 15000, the file says 5000",
+          "kind": "option",
+          "node": "host1:7000",
+          "id": "0001700000000000000000000000000000000000",
+          "option": "cluster-node-timeout",
+          "have": "15000",
+          "want": "5000"
+        }
+      ],
+      "blocked": [
+        {
+          "code": "open-slots",
+          "severity": "blocked",
+          "subject": "slots 5",
+          "why": "1 slots are open: a move was begun and not finished; finishing a move is not supported yet",
+          "evidence": [
+            "host1:7000 is giving to host2:7000: 5"
+          ],
+          "way_out": "Finish or close the move with the tool that began it.",
+          "scope": "alone"
+        }
+      ],
+      "notes": [],
+      "steps": [
+        {
+          "id": 1,
+          "text": "configure host1:7000",
+          "reason": "cluster-node-timeout is 15000, the file says 5000",
+          "action": {
+            "kind": "configure",
+            "node": {
+              "id": "0001700000000000000000000000000000000000",
+              "name": "host1:7000",
+              "address": "10.0.0.1:7000"
+            },
+            "changes": [
+              {
+                "option": "cluster-node-timeout",
+                "have": "15000",
+                "want": "5000"
+              }
+            ],
+            "rewrite": true
+          },
+          "because": [
+            1
+          ],
+          "after": [],
+          "sends": [
+            {
+              "node": {
+                "id": "0001700000000000000000000000000000000000",
+                "name": "host1:7000",
+                "address": "10.0.0.1:7000"
+              },
+              "command": "CONFIG SET cluster-node-timeout 5000"
+            },
+            {
+              "node": {
+                "id": "0001700000000000000000000000000000000000",
+                "name": "host1:7000",
+                "address": "10.0.0.1:7000"
+              },
+              "command": "CONFIG REWRITE"
+            }
+          ],
+          "deadline_ms": 60000,
+          "risk": {
+            "kind": "none"
+          },
+          "required": true,
+          "always": false
+        }
+      ],
+      "absent": [
+        "0002700000000000000000000000000000000000"
+      ]
+    }
+    "#);
 }
