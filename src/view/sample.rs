@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{Address, NodeId, NodeName, Reply, ShardName};
+use crate::base::{Address, NodeId, NodeName, Reply, ShardName, SlotSet};
 use crate::desired::{
     Desired, Host, HostAddress, HostName, Node, Policy, Setting, Shard, SlotShare,
 };
@@ -114,6 +114,8 @@ pub(super) struct Server {
     pub(super) link_up: bool,
     pub(super) offset: u64,
     pub(super) state_ok: bool,
+    /// What it says it owns, if that is not what its peers say.
+    pub(super) claims: Option<&'static str>,
     /// Where its peers have it, if not where it is.
     pub(super) seen_at: Option<&'static str>,
     pub(super) version: &'static str,
@@ -263,7 +265,8 @@ impl World {
                 "master"
             });
             flags.extend((server.failed && !myself).then_some("fail"));
-            let slots = match (server.slots.as_str(), myself) {
+            let slots = believed(viewer, server);
+            let slots = match (slots.as_str(), myself) {
                 ("none", false) => String::new(),
                 ("none", true) => format!(" {}", server.open),
                 (slots, true) => format!(" {} {}", slots.replace(',', " "), server.open),
@@ -302,6 +305,16 @@ impl World {
     }
 }
 
+/// The slots that the viewer gives a server: in one table each slot has one owner.
+fn believed(viewer: &Server, server: &Server) -> String {
+    let own = viewer.claims.unwrap_or("none");
+    if server.name == viewer.name {
+        return server.claims.unwrap_or(&server.slots).to_owned();
+    }
+    let (slots, own): (SlotSet, SlotSet) = (server.slots.parse().unwrap(), own.parse().unwrap());
+    slots.difference(&own).to_string()
+}
+
 fn server(name: &str) -> Server {
     Server {
         name: name.to_owned(),
@@ -315,6 +328,7 @@ fn server(name: &str) -> Server {
         link_up: true,
         offset: 1000,
         state_ok: false,
+        claims: None,
         seen_at: None,
         version: "redis_version:7.0.15",
         options: [

@@ -40,10 +40,11 @@ pub(super) fn slots(slots: &SlotSet) -> String {
     }
 }
 
-/// `1.2s`, `6m12s`, `2h05m`.
+/// `12ms`, `1.2s`, `6m12s`, `2h05m`.
 pub(super) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
+        0 if time.as_millis() < 100 => format!("{}ms", time.as_millis()),
         0..60 => format!("{:.1}s", time.as_secs_f64()),
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
@@ -143,7 +144,8 @@ mod tests {
     #[test]
     fn words_durations() {
         for (millis, expected) in [
-            (0, "0.0s"),
+            (0, "0ms"),
+            (99, "99ms"),
             (1_234, "1.2s"),
             (59_940, "59.9s"),
             (372_000, "6m12s"),
