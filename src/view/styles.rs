@@ -52,6 +52,12 @@ impl Styles {
         Self { coloured: true }
     }
 
+    /// Whether anything but text is written.
+    #[must_use]
+    pub fn are_coloured(self) -> bool {
+        self == Self::coloured()
+    }
+
     /// The text as it looks with this meaning. It must be clean already.
     pub(super) fn paint(self, meaning: Meaning, text: &str) -> String {
         let style = Style::new();

@@ -41,6 +41,13 @@ pub struct FileView<'a> {
     pub diff: &'a Diff,
 }
 
+/// Whether there is nothing wrong to show.
+#[must_use]
+pub fn is_well(view: &StatusView<'_>) -> bool {
+    let seen = Seen::new(view);
+    seen.wrong.is_empty() && seen.silent.is_empty()
+}
+
 /// The cluster for people, as wide as `width`.
 #[must_use]
 pub fn human(view: &StatusView<'_>, styles: Styles, width: usize) -> String {
