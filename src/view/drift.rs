@@ -133,7 +133,7 @@ mod tests {
     fn one_line_a_difference() {
         let text = human("rcl.yaml", &drifted(), false, Styles::plain());
         assert_snapshot!(text, @"
-        rcl.yaml: blocked: 1 slots are open: a move was begun and not finished; finishing a move is not supported yet (host1:7002 is giving to host1:7000: 11000)
+        rcl.yaml: blocked: a move of 1 slot was begun and not finished; finishing a move is not supported yet (host1:7002 is giving to host1:7000: 11000)
         rcl.yaml: host2:7000 is not a member
         rcl.yaml: host2:7001 is announced as 127.0.0.1:7001, not 10.0.0.2:7001
         rcl.yaml: cluster-node-timeout of host1:7001 is 1000, the file says 5000
@@ -163,7 +163,7 @@ mod tests {
               "severity": "blocked",
               "subject": "slots 11000",
               "way_out": "Finish or close the move with the tool that began it.",
-              "why": "1 slots are open: a move was begun and not finished; finishing a move is not supported yet"
+              "why": "a move of 1 slot was begun and not finished; finishing a move is not supported yet"
             }
           ],
           "cluster": "orders",

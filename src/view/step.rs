@@ -1,12 +1,12 @@
 //! What a step is called: before it runs, once it is done, and why it is there.
 
-use crate::base::Arg;
+use crate::base::{Arg, counted};
 use crate::diff::{Diff, OptionChange, Pairing};
 use crate::plan::{Action, Risk, Step};
 
 use super::difference;
 use super::styles::Meaning;
-use super::wording::{count, ranges};
+use super::wording::ranges;
 
 /// The sign in front of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,8 +170,10 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
     match step.risk {
         Risk::None => {}
         Risk::Resync { keys } => {
-            let keys = count(usize::try_from(keys).unwrap_or(usize::MAX), "key", "keys");
-            reasons.push(format!("its {keys} are wiped and copied anew"));
+            reasons.push(format!(
+                "wipes its {} and copies anew",
+                counted(keys, "key")
+            ));
         }
     }
     reasons.join("; ")

@@ -2,18 +2,13 @@
 
 use std::time::Duration;
 
-use crate::base::{Arg, Command, Secret, SlotSet};
+use crate::base::{Arg, Command, Secret, SlotSet, counted};
 
 /// From how many ranges, or arguments, on the middle is left out.
 const LONG: usize = 12;
 
-/// `1 slot`, `2 slots`.
-pub(super) fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
 pub(super) fn slot_count(slots: &SlotSet) -> String {
-    count(usize::from(slots.count()), "slot", "slots")
+    counted(slots.count(), "slot")
 }
 
 /// The ranges of the set; of many the first few and the last.

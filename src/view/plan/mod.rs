@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use crate::base::counted;
 use crate::desired::Desired;
 use crate::observed::{Cluster, Observed};
 use crate::plan::{Phase, Plan, Step};
@@ -78,7 +79,7 @@ pub fn question(plan: &Plan) -> String {
     format!(
         "Apply these changes to cluster \"{}\" ({})? Only 'yes' will be accepted: ",
         super::page::clean(&plan.cluster),
-        wording::count(nodes.len(), "node", "nodes")
+        counted(nodes.len(), "node")
     )
 }
 
@@ -98,7 +99,7 @@ fn header(view: &PlanView<'_>, cluster: &Cluster) -> String {
         parts.push("no cluster yet".to_owned());
     } else if let Some(main) = cluster.main() {
         let members = main.answered.len() + main.silent.len();
-        parts.push(wording::count(members, "member", "members"));
+        parts.push(counted(members, "member"));
     }
     if !servers.is_empty() {
         parts.push(wording::list(&servers, 3));

@@ -265,7 +265,7 @@ fn a_replica_of_the_wrong_primary_and_a_wrong_address() {
         host2:7000> CLUSTER MEET 10.0.0.1 7000
         host2:7001> CLUSTER MEET 10.0.0.1 7000
 
-    ~ attach host2:7001 to shard b (host1:7001)  # it replicates host1:7000; its 400 keys are wiped and copied anew
+    ~ attach host2:7001 to shard b (host1:7001)  # it replicates host1:7000; wipes its 400 keys and copies anew
         host2:7001> CLUSTER REPLICATE 0001700100000000000000000000000000000000
 
     = wait until all nodes agree  # on members, roles, links, slots and epochs
@@ -487,7 +487,7 @@ fn the_summary_counts_and_inflects() {
     let mut broken = World::formed(&desired);
     broken.set("host2:7001", |server| server.up = false);
     broken.set("host2:7002", |server| server.link_up = false);
-    assert_snapshot!(summary(&planned(&desired, &broken).plan, "rcl.yaml"), @r#"Nothing to do, but host2:7001 does not answer, host2:7002 has no link to its primary. Cluster "orders" does not match rcl.yaml."#);
+    assert_snapshot!(summary(&planned(&desired, &broken).plan, "rcl.yaml"), @r#"Nothing to do, but host2:7001 does not answer; host2:7002 has no link to its primary. Cluster "orders" does not match rcl.yaml."#);
 }
 
 #[test]
@@ -583,7 +583,7 @@ fn the_same_values_as_json() {
           "code": "open-slots",
           "severity": "blocked",
           "subject": "slots 5",
-          "why": "1 slots are open: a move was begun and not finished; finishing a move is not supported yet",
+          "why": "a move of 1 slot was begun and not finished; finishing a move is not supported yet",
           "evidence": [
             "host1:7000 is giving to host2:7000: 5"
           ],
@@ -647,5 +647,32 @@ fn the_same_values_as_json() {
         "0002700000000000000000000000000000000000"
       ]
     }
+    "#);
+}
+
+#[test]
+fn nodes_that_do_not_answer_are_told_once() {
+    let desired = desired(&[("a", &["host1:7000", "host2:7000"], "auto")]);
+    let mut world = World::blank(&desired);
+    world.set("host2:7000", |server| server.up = false);
+    assert_snapshot!(shown(&planned(&desired, &world)), @r#"
+    Plan for cluster "orders" from rcl.yaml: 1 of 2 declared nodes answer, no cluster yet, Redis 7.0.15
+
+    ! a new cluster is formed only when every declared node answers: one that doesn't may be a member of the cluster that the others have lost
+        host2:7000: 10.0.0.2:7000: connection refused
+        → Start these nodes, or take them out of the file.
+
+    Nothing to do, but 1 blocked; host2:7000 does not answer. Cluster "orders" does not match rcl.yaml.
+    "#);
+    world.set("host1:7000", |server| server.up = false);
+    assert_snapshot!(shown(&planned(&desired, &world)), @r#"
+    Plan for cluster "orders" from rcl.yaml: 0 of 2 declared nodes answer
+
+    ! no declared node answers
+        host1:7000: 10.0.0.1:7000: connection refused
+        host2:7000: 10.0.0.2:7000: connection refused
+        → Start the nodes, or mend the addresses in the file.
+
+    Nothing to do, but 1 blocked; host1:7000, host2:7000 do not answer. Cluster "orders" does not match rcl.yaml.
     "#);
 }

@@ -2,11 +2,10 @@
 
 use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices};
 
+use crate::base::counted;
 use crate::view::page::Page;
 use crate::view::styles::Meaning;
 use crate::view::topology::Line;
-use crate::view::wording::count;
-
 use crate::view::{Commands, SHOWS_ALL};
 
 /// A run of more added or removed lines is folded,
@@ -81,8 +80,8 @@ fn print_run(page: &mut Page, run: &[Signed<'_>], commands: Commands) {
     if !folded.is_empty() {
         let heads = folded.iter().filter(|(_, line)| line.head).count();
         let more = match heads {
-            0 => count(folded.len(), "more line", "more lines"),
-            heads => count(heads, "more shard", "more shards"),
+            0 => counted(folded.len(), "more line"),
+            heads => counted(heads, "more shard"),
         };
         page.put(meaning, sign)
             .put(Meaning::Dim, format_args!(" … and {more} ({SHOWS_ALL})"))

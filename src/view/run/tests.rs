@@ -138,7 +138,6 @@ fn lines_for_logs() {
     let (out, err) = written(Form::People { commands: false }, &complete());
     assert_snapshot!(out, @"Apply complete! 4 joined, 16384 slots assigned, 2 replicas attached in 1.2s.");
     assert_snapshot!(err, @"
-    [ 1/13] gave host1:7000 epoch 1 after 12ms
     [ 5/13] host1:7000> CONFIG SET masterauth ********  ERR Invalid argument '********'
     [ 5/13] failed: assign 0-8191 to shard a (host1:7000), a server refused a command
     [ 9/13] host2:7000> CLUSTER MEET 10.0.0.1 7000  connection reset

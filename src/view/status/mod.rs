@@ -9,14 +9,14 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-use crate::base::{Role, SlotSet};
+use crate::base::{Role, SlotSet, counted};
 use crate::desired::Desired;
 use crate::diff::{Diff, Difference};
-use crate::observed::Observed;
+use crate::observed::{Failure, Observed};
 
 use super::page::{Cell, Page};
 use super::styles::{Meaning, Styles};
-use super::wording::{count, list, slots};
+use super::wording::{list, slots};
 use super::{Commands, attention, difference};
 
 use health::Wrong;
@@ -90,10 +90,7 @@ fn header(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
     page.put(Meaning::Heading, format_args!("{name}: "))
         .put(meaning, state);
     let shards = seen.topology.shards.len();
-    let mut parts = vec![
-        count(shards, "shard", "shards"),
-        count(seen.facts.len(), "node", "nodes"),
-    ];
+    let mut parts = vec![counted(shards, "shard"), counted(seen.facts.len(), "node")];
     if !seen.servers.is_empty() {
         let servers: Vec<String> = seen.servers.iter().map(ToString::to_string).collect();
         parts.push(list(&servers, 3));
@@ -208,10 +205,13 @@ fn no_answer(page: &mut Page, seen: &Seen<'_>) {
         .silent
         .iter()
         .map(|silent| {
-            vec![
-                Cell::plain(&silent.title),
-                Cell::new(Meaning::Bad, silent.failure),
-            ]
+            let Failure { tried, words, .. } = silent.failure;
+            let called_by_it = matches!(tried.as_slice(), [at] if at.to_string() == silent.title);
+            let why = match called_by_it {
+                true => words.clone(),
+                false => silent.failure.to_string(),
+            };
+            vec![Cell::plain(&silent.title), Cell::new(Meaning::Bad, why)]
         })
         .collect();
     page.rows("  ", &rows);

@@ -149,11 +149,11 @@ fn everything_at_once() {
 
     Note: 10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet.
 
-    ! nobody owns 1 slots, and they can't be given out before every node has said that it holds no key of them
+    ! nobody owns 1 slot: none is given out before every node has said that it holds no key of it
         host2:7000 did not answer: 10.0.0.2:7000: connection refused
         → Start the nodes that did not answer. Where a node holds keys of these slots, save or remove them there first.
 
-    ! 1 slots are open: a move was begun and not finished; finishing a move is not supported yet
+    ! a move of 1 slot was begun and not finished; finishing a move is not supported yet
         host1:7002 is giving to host1:7000: 12000
         → Finish or close the move with the tool that began it.
 
@@ -179,7 +179,7 @@ fn everything_at_once() {
       10.0.0.9:7009  member without slots  Redis 7.0.15
 
     No answer
-      10.0.0.2:7000  10.0.0.2:7000: no answer in 2s
+      10.0.0.2:7000  no answer in 2s
 
     ! slot 12001 has no owner
     ! 1 slot is open: a move was begun and not finished
