@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, NodeName, SlotSet};
+use crate::base::{NodeId, NodeName, SlotSet, counted};
 use crate::desired::SlotShare;
 use crate::observed::{Island, NodeView, groups};
 
@@ -75,7 +75,7 @@ fn lonely_main(look: &Look<'_>, island: &Island) -> Vec<String> {
         .filter(|_| island.answered.len() == 1 && island.silent.is_empty())
         .filter_map(|id| look.observed.views.get(id))
         .filter(|view| view.own_slots().is_empty() && view.keys > 0)
-        .map(|view| format!("it holds {} keys and owns no slot", view.keys))
+        .map(|view| format!("it holds {} and owns no slot", counted(view.keys, "key")))
         .collect()
 }
 
@@ -97,8 +97,8 @@ fn strange(look: &Look<'_>, diff: &Diff, island: &Island, owned: &SlotSet) -> Ve
     if !strangers.is_empty() {
         let who = diff.pairing.label_all(&strangers);
         reasons.push(format!(
-            "it knows {} nodes that the file doesn't name: {who}",
-            strangers.len()
+            "it knows {} that the file doesn't name: {who}",
+            counted(strangers.len(), "node")
         ));
     }
     let assigned = island.assigned();
@@ -123,10 +123,13 @@ fn strange(look: &Look<'_>, diff: &Diff, island: &Island, owned: &SlotSet) -> Ve
             ));
         }
         if view.keys > 0 {
-            reasons.push(format!("{name} holds {} keys", view.keys));
+            reasons.push(format!("{name} holds {}", counted(view.keys, "key")));
         }
         if !view.open.is_empty() {
-            reasons.push(format!("{name} has {} open slots", view.open.len()));
+            reasons.push(format!(
+                "{name} has {}",
+                counted(view.open.len(), "open slot")
+            ));
         }
     }
     reasons
@@ -172,7 +175,9 @@ fn block_island(look: &Look<'_>, diff: &mut Diff, island: &Island, reasons: Vec<
                 .map(|slots| u32::from(slots.count()))
                 .sum();
             format!(
-                "{name} belongs to another cluster ({size} nodes, {slots} slots), and rcl never merges clusters"
+                "{name} belongs to another cluster ({}, {}), and rcl never merges clusters",
+                counted(size, "node"),
+                counted(slots, "slot")
             )
         } else {
             format!("{name} is not blank, and the file doesn't account for what it holds")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet};
+use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet, counted};
 use crate::desired::{Desired, SlotShare};
 use crate::observed::{Answer, Cluster, Failure};
 
@@ -209,7 +209,7 @@ fn moves(
             code: "move-slots",
             severity: Severity::Blocked,
             subject: format!("shard {}", share.shard),
-            why: format!("shard {} is to serve {} slots that other shards serve; moving slots is not supported yet", share.shard, wanted.count()),
+            why: format!("shard {} is to serve {} that other shards serve; moving slots is not supported yet", share.shard, counted(wanted.count(), "slot")),
             evidence,
             way_out: "Move them with another tool, or write the present owners into the file's `slots`.".to_owned(),
             scope: Scope::Alone,
@@ -245,8 +245,9 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         if keys > 0 {
             let slots: SlotSet = view.keys_in_slot.keys().copied().collect();
             evidence.push(format!(
-                "{} holds {keys} keys in slots {slots}",
-                diff.pairing.label(view.id)
+                "{} holds {} in slots {slots}",
+                diff.pairing.label(view.id),
+                counted(keys, "key")
             ));
         }
     }
@@ -255,8 +256,8 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         severity: Severity::Blocked,
         subject: format!("slots {unassigned}"),
         why: format!(
-            "nobody owns {} slots, and they can't be given out before every node has said that it holds no key of them",
-            unassigned.count()
+            "nobody owns {}: none is given out before every node has said that it holds no key of it",
+            counted(unassigned.count(), "slot")
         ),
         evidence,
         way_out: "Start the nodes that did not answer. Where a node holds keys of these slots, save or remove them there first.".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, Role, SlotSet};
+use crate::base::{NodeId, Role, SlotSet, counted};
 use crate::desired::Shard;
 use crate::observed::{LiveMember, NodeView, OpenSlot, groups};
 
@@ -118,9 +118,9 @@ fn shard_lost(look: &Look<'_>, diff: &Diff, owner: NodeId, blank: NodeId) -> Blo
         .filter(|view| view.primary() == Some(owner))
     {
         evidence.push(format!(
-            "its replica {} holds {} keys",
+            "its replica {} holds {}",
             diff.pairing.label(view.id),
-            view.keys
+            counted(view.keys, "key")
         ));
     }
     Blocked {
@@ -128,8 +128,8 @@ fn shard_lost(look: &Look<'_>, diff: &Diff, owner: NodeId, blank: NodeId) -> Blo
         severity: Severity::Blocked,
         subject: name.clone(),
         why: format!(
-            "{name} came back blank while it still counts as the owner of {} slots; its replicas may be copying its emptiness",
-            slots.count()
+            "{name} came back blank while it still counts as the owner of {}; its replicas may be copying its emptiness",
+            counted(slots.count(), "slot")
         ),
         evidence,
         way_out: format!(
@@ -165,8 +165,8 @@ fn primary_failed(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember)
             code: "shard-dead",
             severity: Severity::Blocked,
             why: format!(
-                "{label}, the owner of {} slots, has failed, and none of its replicas answers",
-                member.slots.count()
+                "{label}, the owner of {}, has failed, and none of its replicas answers",
+                counted(member.slots.count(), "slot")
             ),
             subject,
             evidence: vec![format!("slots {} have no living copy", member.slots)],
@@ -178,9 +178,9 @@ fn primary_failed(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember)
     }
     let evidence = replicas.iter().map(|view| {
         format!(
-            "its replica {} answers and holds {} keys",
+            "its replica {} answers and holds {}",
             diff.pairing.label(view.id),
-            view.keys
+            counted(view.keys, "key")
         )
     });
     Blocked {
@@ -258,7 +258,10 @@ fn declared_primary_elsewhere(look: &Look<'_>, diff: &Diff, shard: &Shard) -> Op
             shard.name,
             diff.pairing.label(primary)
         ),
-        evidence: vec![format!("it holds {} keys of that shard", view.keys)],
+        evidence: vec![format!(
+            "it holds {} of that shard",
+            counted(view.keys, "key")
+        )],
         way_out: format!(
             "Name another node as the primary of shard {}, or reset {} by hand.",
             shard.name, shard.primary
@@ -313,7 +316,9 @@ fn stranger(diff: &Diff, id: NodeId, member: &LiveMember) -> Note {
         let what = match (member.role, member.slots.is_empty()) {
             (Role::Replica, _) => "a replica".to_owned(),
             (Role::Primary, true) => "a primary without slots".to_owned(),
-            (Role::Primary, false) => format!("the primary of {} slots", member.slots.count()),
+            (Role::Primary, false) => {
+                format!("the primary of {}", counted(member.slots.count(), "slot"))
+            }
         };
         (
             "undeclared",
@@ -358,8 +363,14 @@ fn open_slots(look: &Look<'_>, diff: &mut Diff) {
         code: "open-slots",
         severity: Severity::Blocked,
         subject: format!("slots {slots}"),
-        why: format!("{} slots are open: a move was begun and not finished; finishing a move is not supported yet", slots.count()),
-        evidence: marks.into_iter().map(|(line, slots)| format!("{line}: {slots}")).collect(),
+        why: format!(
+            "a move of {} was begun and not finished; finishing a move is not supported yet",
+            counted(slots.count(), "slot")
+        ),
+        evidence: marks
+            .into_iter()
+            .map(|(line, slots)| format!("{line}: {slots}"))
+            .collect(),
         way_out: "Finish or close the move with the tool that began it.".to_owned(),
         scope: Scope::Alone,
     });

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::base::{Address, Arg, NodeId, Role, SlotSet};
+use crate::base::{Address, Arg, NodeId, Role, SlotSet, counted};
 use crate::desired::same_value;
 use crate::observed::{NodeView, Questions, Unmet, unmet};
 
@@ -269,7 +269,8 @@ fn unaccounted(
     let extra = view.own_slots().difference(slots);
     if strangers > 0 {
         Some(format!(
-            "knows {strangers} nodes that the plan did not reckon with"
+            "knows {} that the plan did not reckon with",
+            counted(strangers, "node")
         ))
     } else if !extra.is_empty() {
         Some(format!(
@@ -277,8 +278,8 @@ fn unaccounted(
         ))
     } else if view.keys > 0 && !member {
         Some(format!(
-            "holds {} keys that the plan did not reckon with",
-            view.keys
+            "holds {} that the plan did not reckon with",
+            counted(view.keys, "key")
         ))
     } else {
         None
@@ -317,14 +318,14 @@ fn not_free(view: &NodeView, slots: &SlotSet, but: NodeId) -> Option<String> {
         .filter(|(slot, _)| slots.contains(**slot))
         .map(|(_, keys)| keys)
         .sum();
-    (keys > 0).then(|| format!("holds {keys} keys in them"))
+    (keys > 0).then(|| format!("holds {} in them", counted(keys, "key")))
 }
 
 fn not_replaceable(view: &NodeView, keys: u64) -> Option<String> {
     if !view.own_slots().is_empty() {
         Some(format!("owns slots {}", view.own_slots()))
     } else if view.role() == Role::Primary && view.keys > keys {
-        Some(format!("holds {} keys of its own", view.keys))
+        Some(format!("holds {} of its own", counted(view.keys, "key")))
     } else {
         None
     }
@@ -354,7 +355,10 @@ fn sentence(reason: &Unmet) -> (NodeId, String) {
             epoch,
         } => (
             *node,
-            format!("shares epoch {epoch} with {others} other owners of slots"),
+            format!(
+                "shares epoch {epoch} with {} of slots",
+                counted(*others, "other owner")
+            ),
         ),
         Unmet::LinkDown { replica } => (*replica, "has no link to its primary".to_owned()),
     }
