@@ -41,9 +41,7 @@ pub fn shares(
             },
         })
         .collect();
-    let explicit = shares
-        .iter()
-        .fold(SlotSet::new(), |all, share| all.union(&share.target));
+    let explicit: SlotSet = shares.iter().map(|share| &share.target).collect();
     let pool = SlotSet::full().difference(&explicit);
     let sizes = auto_sizes(desired, &shares, &pool);
     let mut free = pool.intersection(unassigned);
@@ -56,9 +54,7 @@ pub fn shares(
         shares[*index].target = shares[*index].target.union(&free.take_lowest(missing));
     }
     // What is still missing has an owner who has to give: it moves.
-    let targets = shares
-        .iter()
-        .fold(SlotSet::new(), |all, share| all.union(&share.target));
+    let targets: SlotSet = shares.iter().map(|share| &share.target).collect();
     let mut surplus = pool.difference(&targets);
     for (index, size) in &sizes {
         let missing = size - shares[*index].target.count();
@@ -127,9 +123,7 @@ pub fn ownership(desired: &Desired, cluster: &Cluster, pairing: &Pairing) -> Own
         })
         .flat_map(|island| island.owners.clone())
         .collect();
-    let assigned = owners
-        .values()
-        .fold(SlotSet::new(), |all, slots| all.union(slots));
+    let assigned: SlotSet = owners.values().collect();
     let unassigned = SlotSet::full().difference(&assigned);
     let held: BTreeMap<ShardName, SlotSet> = pairing
         .primaries
