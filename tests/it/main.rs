@@ -1,2 +1,3 @@
+mod sim_properties;
 mod sim_truth;
 mod support;

@@ -1,3 +1,4 @@
 //! Helpers of the tests.
 
+pub(crate) mod scene;
 pub(crate) mod sim;

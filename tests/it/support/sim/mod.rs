@@ -20,6 +20,7 @@ mod state;
 mod world;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::fmt;
 use std::time::Duration;
 
 use rcl::base::{Address, Command, NodeId, Reply};
@@ -45,12 +46,21 @@ pub(crate) struct Sim {
 }
 
 /// A command that changes something, as rcl sent it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Write {
     pub(crate) node: usize,
     pub(crate) id: NodeId,
     pub(crate) command: Command,
     pub(crate) reply: Reply,
+}
+
+/// One line, without the thousands of slots that 6.2 needs.
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let command: String = self.command.to_string().chars().take(100).collect();
+        let reply = self.reply.as_error().unwrap_or("OK");
+        write!(f, "{} {:?}: {command} -> {reply}", self.node, self.id)
+    }
 }
 
 /// The keys that must not be lost, and those that clients must go on finding.
@@ -136,6 +146,14 @@ impl Sim {
 
     pub(crate) fn thaw(&self, node: usize) {
         self.world_mut().thaw(node);
+    }
+
+    /// What clients write.
+    pub(crate) fn add_keys(&self, node: usize, keys: &Keys) {
+        let mut world = self.world_mut();
+        let mut all = world.nodes[node].keys.clone();
+        all.extend(keys);
+        world.set_keys(node, all);
     }
 
     /// What rcl has written so far.
