@@ -2,9 +2,14 @@
 
 pub mod apply;
 pub mod base;
+pub mod cli;
+pub mod conf;
 pub mod desired;
 pub mod diff;
+pub mod lab;
+pub mod lint;
 pub mod net;
 pub mod observe;
 pub mod observed;
 pub mod plan;
+pub mod view;

@@ -13,6 +13,10 @@ use crate::observed::{Answer, Cluster, Failure, FailureKind, NodeView, Observed,
 /// How long one node may take to connect and answer its questions.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long a cluster that is still settling is given before its state is taken as it is:
+/// slots given to a member reach the others within eight seconds at the default node timeout.
+pub const SETTLE_WITHIN: Duration = Duration::from_secs(10);
+
 /// How often a cluster that is still settling is looked at again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 

@@ -1,18 +1,75 @@
 //! The desired state: what the file asks for, checked and with its defaults filled in.
 //!
-//! `file` parses the YAML, `resolve` turns it into [`Desired`], `option` knows the server options,
-//! `finding` is a mistake with its place in the file. Pure: text in, values or findings out.
+//! `yaml` parses the text into a tree with places, `file` and `shards` read it into structs that
+//! mirror the file, `resolve` turns them into [`Desired`] by way of `nodes` and `slots`; `option`
+//! knows the servers' options, `finding` is a mistake. Pure: text in, values or findings out.
 
-mod option;
-
-pub use option::{same_value, settable_at_runtime, wire_value};
+mod address;
+mod conceal;
+mod file;
+mod finding;
+mod nodes;
+pub mod option;
+mod places;
+mod read;
+mod resolve;
+mod secrets;
+mod shards;
+mod slots;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::base::{NodeId, NodeName, Secret, ShardName, SlotSet};
+
+pub use conceal::concealed;
+pub use finding::{FINDINGS_SHOWN, Finding, Place, Related};
+pub use option::{same_value, settable_at_runtime, wire_value};
+pub use places::{Places, Subject};
+
+use finding::Findings;
+
+/// The largest file that is read. A thousand nodes in long form are a twentieth of it.
+pub const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The desired state that a file asks for, or every mistake in it.
+///
+/// # Errors
+///
+/// All findings, in the order of the file; beyond the first hundred they are only counted.
+pub fn parse(text: &str) -> Result<Desired, Vec<Finding>> {
+    parse_with_places(text).map(|(desired, _)| desired)
+}
+
+/// Like [`parse`], with the places of hosts, shards and nodes in the file.
+///
+/// # Errors
+///
+/// As those of [`parse`].
+pub fn parse_with_places(text: &str) -> Result<(Desired, Places), Vec<Finding>> {
+    let mut findings = Findings::default();
+    if text.len() > MAX_FILE_BYTES {
+        findings.add(
+            Place::top(),
+            format!("the file has more than {} MiB", MAX_FILE_BYTES >> 20),
+            "describe one cluster in one file",
+        );
+        return Err(findings.finish());
+    }
+    let tree = yaml::parse(text).map_err(|finding| vec![*finding])?;
+    let file = file::file(&tree, &mut findings);
+    let resolved = resolve::resolve(file, &mut findings);
+    if findings.is_empty() {
+        Ok(resolved)
+    } else {
+        Err(findings.finish())
+    }
+}
 
 /// The whole desired state. Every name in it refers to something that is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +84,8 @@ pub struct Desired {
 }
 
 /// A host's name in the file; a node written as a bare address has that address as its host.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct HostName(pub String);
 
 impl fmt::Display for HostName {

@@ -29,7 +29,7 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
             };
             if change.have.is_none() {
                 diff.blocked.push(unknown_option(&node.name, view, option));
-            } else if !settable_at_runtime(option) {
+            } else if !settable_at_runtime(option, view.server) {
                 diff.blocked.push(needs_restart(&node.name, &change));
             } else {
                 diff.differences.push(Difference::Option {

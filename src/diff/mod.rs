@@ -23,7 +23,7 @@ use crate::observed::{Cluster, Failure, Observed, Questions};
 
 pub use announce::wanted as wanted_address;
 pub use pairing::Pairing;
-pub use slots::{Share, shares};
+pub use slots::{Ownership, Share, ownership, shares};
 
 /// Everything that differs, what is not touched and why, and what is worth knowing.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet};
 use crate::desired::{Desired, SlotShare};
-use crate::observed::{Answer, Failure};
+use crate::observed::{Answer, Cluster, Failure};
 
-use super::{Blocked, Diff, Difference, Look, Scope, Severity};
+use super::{Blocked, Diff, Difference, Look, Pairing, Scope, Severity};
 
 /// A shard's share: what it holds now and what it is to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,17 +104,26 @@ fn auto_sizes(desired: &Desired, shares: &[Share], pool: &SlotSet) -> Vec<(usize
     sizes
 }
 
-/// Finds unassigned slots, and slots that would have to move.
-pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
-    let owners: BTreeMap<NodeId, SlotSet> = look
-        .cluster
+/// Who owns which slots among the nodes that may grow together, and what that leaves to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    pub owners: BTreeMap<NodeId, SlotSet>,
+    pub unassigned: SlotSet,
+    /// In the order of the file.
+    pub shares: Vec<Share>,
+}
+
+/// The present owners, and the share of every shard.
+#[must_use]
+pub fn ownership(desired: &Desired, cluster: &Cluster, pairing: &Pairing) -> Ownership {
+    let owners: BTreeMap<NodeId, SlotSet> = cluster
         .islands
         .iter()
         .filter(|island| {
             island
                 .answered
                 .iter()
-                .any(|id| diff.pairing.joinable.contains(id))
+                .any(|id| pairing.joinable.contains(id))
         })
         .flat_map(|island| island.owners.clone())
         .collect();
@@ -122,13 +131,25 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
         .values()
         .fold(SlotSet::new(), |all, slots| all.union(slots));
     let unassigned = SlotSet::full().difference(&assigned);
-    let held: BTreeMap<ShardName, SlotSet> = diff
-        .pairing
+    let held: BTreeMap<ShardName, SlotSet> = pairing
         .primaries
         .iter()
         .filter_map(|(shard, primary)| Some((shard.clone(), owners.get(primary)?.clone())))
         .collect();
-    let shares = shares(look.desired, &held, &unassigned);
+    Ownership {
+        shares: shares(desired, &held, &unassigned),
+        owners,
+        unassigned,
+    }
+}
+
+/// Finds unassigned slots, and slots that would have to move.
+pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
+    let Ownership {
+        owners,
+        unassigned,
+        shares,
+    } = ownership(look.desired, look.cluster, &diff.pairing);
     moves(diff, &shares, &owners, &unassigned);
     if unassigned.is_empty() {
         return;

@@ -124,11 +124,11 @@ impl Condition {
         }
     }
 
-    /// What must be asked of a node, known by its last view, beside the usual for this condition.
-    pub fn ask(&self, of: &NodeView, questions: &mut Questions) {
+    /// What must be asked of a node, whose last view may be known, beside the usual.
+    pub fn ask(&self, of: NodeId, view: Option<&NodeView>, questions: &mut Questions) {
         match self {
-            Self::All(parts) => parts.iter().for_each(|part| part.ask(of, questions)),
-            Self::Options { node, values } if *node == of.id => {
+            Self::All(parts) => parts.iter().for_each(|part| part.ask(of, view, questions)),
+            Self::Options { node, values } if *node == of => {
                 for (option, value) in values {
                     questions.options.insert(option.clone());
                     if let Arg::Secret(_) = value {
@@ -137,7 +137,9 @@ impl Condition {
                 }
             }
             // A node without keys has none in these slots either, and takes none.
-            Self::Free { slots, on, .. } if on.contains(&of.id) && of.keys > 0 => {
+            Self::Free { slots, on, .. }
+                if on.contains(&of) && view.is_none_or(|view| view.keys > 0) =>
+            {
                 questions.count_keys_in = questions.count_keys_in.union(slots);
             }
             Self::Always

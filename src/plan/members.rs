@@ -96,7 +96,7 @@ pub(super) fn joins(terms: &Terms<'_>) -> Vec<Step> {
         let slots = if member {
             SlotSet::full()
         } else {
-            view.own_slots().clone()
+            view.own_slots().union(&terms.given_to(*id))
         };
         let guard = Condition::Accounted {
             node: *id,

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::base::{NodeId, NodeName, ShardName};
+use crate::base::{NodeId, NodeName, ShardName, SlotSet};
 use crate::desired::Desired;
-use crate::diff::Diff;
+use crate::diff::{Diff, Difference};
 use crate::observed::{Cluster, NodeView, Observed};
 
 use super::{
@@ -44,6 +44,25 @@ impl Terms<'_> {
             required: true,
             always: false,
         }
+    }
+
+    /// The slots that this plan gives to a node.
+    pub(super) fn given_to(&self, node: NodeId) -> SlotSet {
+        self.diff
+            .differences
+            .iter()
+            .fold(SlotSet::new(), |all, difference| match difference {
+                Difference::Unassigned { primary, slots, .. } if *primary == node => {
+                    all.union(slots)
+                }
+                Difference::Unassigned { .. }
+                | Difference::Down { .. }
+                | Difference::NotJoined { .. }
+                | Difference::Announced { .. }
+                | Difference::Option { .. }
+                | Difference::NotReplicating { .. }
+                | Difference::LinkDown { .. } => all,
+            })
     }
 
     /// The declared nodes that answered, primaries first, each kind in the order of the file.

@@ -1,3 +1,20 @@
+//! The integration tests, in one binary.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that can't go on fails its test"
+)]
+
+mod check;
+mod conf;
+mod desired;
+mod docs;
+mod harness;
+mod lab;
+mod mistakes;
+mod native;
+mod plans;
 mod sim_properties;
 mod sim_truth;
+#[allow(dead_code, reason = "the benchmark uses parts that no test needs yet")]
 mod support;

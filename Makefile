@@ -1,0 +1,29 @@
+# Everything a fresh machine needs: `make demo` shows rcl at work, `make test` proves it.
+
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: demo test bench build lint doc
+
+## Form, use and grow a cluster on local servers.
+demo:
+	@.ci/demo
+
+## Get the servers that the tests need, and run all tests.
+test:
+	@.ci/servers
+	cargo test --locked
+
+## Compare with redis-cli on the same servers, in one run.
+bench:
+	@.ci/servers
+	cargo bench --locked --bench cluster
+
+build:
+	cargo build --release --locked
+
+lint:
+	cargo fmt --check
+	CLIPPY_CONF_DIR=.ci cargo clippy --locked --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

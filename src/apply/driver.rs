@@ -1,0 +1,187 @@
+//! Carries out what the machine decides: looks at nodes, sends, tells, and waits in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::base::{Command, NodeId};
+use crate::net::Wire;
+use crate::observe::ask_again;
+use crate::observed::{NodeView, Observed, Questions};
+use crate::plan::{Plan, Send, StepId};
+
+use super::event::{Event, Outcome};
+use super::machine::{Machine, Views};
+
+/// How long one node may take to run the commands of a round: CONFIG REWRITE waits for a disk.
+const RUN_WITHIN: Duration = Duration::from_secs(10);
+
+/// The shortest pause between two looks. The pause grows with what a look costs, so that
+/// looking takes a third of the time at most and leaves the servers to their gossip.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(15);
+
+/// What a run is asked from outside while it goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    #[default]
+    No,
+    /// Finish what is under way, begin nothing new.
+    Finish,
+    /// Stop where it stands.
+    Now,
+}
+
+/// Runs a plan on the nodes that `observed` has views of.
+pub async fn run(
+    wire: &impl Wire,
+    plan: &Plan,
+    observed: &Observed,
+    mut stop: watch::Receiver<Stop>,
+    mut tell: impl FnMut(Event),
+) -> Outcome {
+    let began = Instant::now();
+    let mut machine = Machine::new(plan);
+    let mut views: Views = observed.views.clone();
+    let mut told: BTreeSet<StepId> = BTreeSet::new();
+    loop {
+        let asked = *stop.borrow_and_update();
+        if asked >= Stop::Finish && !machine.is_interrupted() {
+            machine.interrupt(began.elapsed());
+            tell(Event::Stopping);
+        }
+        if asked == Stop::Now {
+            break;
+        }
+        let looked = Instant::now();
+        let questions = machine.look(&views, began.elapsed());
+        refresh(wire, plan, questions, &mut views).await;
+        let (sends, events) = machine.decide(&views, began.elapsed());
+        events.into_iter().for_each(&mut tell);
+        tell_ends(plan, &machine, &mut told, &mut tell);
+        if machine.is_finished() {
+            break;
+        }
+        if sends.iter().any(|(_, sends)| !sends.is_empty()) {
+            send(wire, plan, sends, &mut machine, &mut tell).await;
+            continue;
+        }
+        let pause = SHORTEST_PAUSE.max(looked.elapsed() * 2);
+        tokio::select! {
+            () = sleep(pause) => {}
+            changed = stop.changed() => {
+                if changed.is_err() {
+                    // Nobody can ask for a stop any more; the pause still has to be kept.
+                    sleep(pause).await;
+                }
+            }
+        }
+    }
+    let interrupted = machine.is_interrupted();
+    Outcome {
+        ends: machine.into_ends(),
+        interrupted,
+        took: began.elapsed(),
+    }
+}
+
+fn tell_ends(
+    plan: &Plan,
+    machine: &Machine<'_>,
+    told: &mut BTreeSet<StepId>,
+    tell: &mut impl FnMut(Event),
+) {
+    for step in &plan.steps {
+        if let Some(end) = machine.end_of(step.id)
+            && told.insert(step.id)
+        {
+            tell(Event::Ended {
+                step: step.id,
+                end: end.clone(),
+            });
+        }
+    }
+}
+
+/// Asks all nodes at once. One that doesn't answer, or that another node answers for, loses
+/// its view, so that no condition holds by what it said before.
+async fn refresh(
+    wire: &impl Wire,
+    plan: &Plan,
+    questions: BTreeMap<NodeId, Questions>,
+    views: &mut Views,
+) {
+    let asked: Vec<(NodeId, Questions, Option<NodeView>)> = questions
+        .into_iter()
+        .map(|(node, questions)| (node, questions, views.remove(&node)))
+        .collect();
+    let answers = join_all(
+        asked
+            .into_iter()
+            .map(|(node, mut questions, earlier)| async move {
+                let address = *plan.places.get(&node)?;
+                // Without an earlier view there is nothing to complete brief answers from.
+                questions.brief &= earlier.is_some();
+                ask_again(wire, address, &questions, earlier.as_ref())
+                    .await
+                    .ok()
+                    .filter(|view| view.id == node)
+            }),
+    )
+    .await;
+    views.extend(answers.into_iter().flatten().map(|view| (view.id, view)));
+}
+
+/// Sends each node its commands in one go, all nodes at once.
+async fn send(
+    wire: &impl Wire,
+    plan: &Plan,
+    steps: Vec<(StepId, Vec<Send>)>,
+    machine: &mut Machine<'_>,
+    tell: &mut impl FnMut(Event),
+) {
+    let mut by_node: BTreeMap<NodeId, Vec<(StepId, Send)>> = BTreeMap::new();
+    for (step, sends) in steps {
+        for send in sends {
+            by_node.entry(send.node).or_default().push((step, send));
+        }
+    }
+    let calls = by_node.into_iter().map(|(node, sends)| async move {
+        let commands: Vec<Command> = sends.iter().map(|(_, send)| send.command.clone()).collect();
+        let result = match plan.places.get(&node) {
+            Some(address) => wire
+                .call(*address, &commands, RUN_WITHIN)
+                .await
+                .map_err(|error| error.to_string()),
+            None => Err("no address is known for it".to_owned()),
+        };
+        (sends, result)
+    });
+    for (sends, result) in join_all(calls).await {
+        let mut replies = result.map(Vec::into_iter);
+        for (step, send) in sends {
+            let answer = match &mut replies {
+                Ok(replies) => replies.next().ok_or_else(|| "no reply came".to_owned()),
+                Err(words) => Err(words.clone()),
+            };
+            machine.answered(step, &send, &answer);
+            let Send { node, command } = send;
+            tell(match answer {
+                Ok(reply) => Event::Answered {
+                    step,
+                    node,
+                    command,
+                    reply,
+                },
+                Err(words) => Event::Unanswered {
+                    step,
+                    node,
+                    command,
+                    words,
+                },
+            });
+        }
+    }
+}

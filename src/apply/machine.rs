@@ -1,0 +1,351 @@
+//! The run of a plan as a state machine without I/O: views and replies in, sends and events out.
+//!
+//! Steps run side by side as far as their order allows. For each: effect already there → already
+//! so; not ready → wait; guard broken → stop; send; wait for the effect. A failed step stops the
+//! run: what is under way is waited for, nothing new begins but the steps that always run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::{NodeId, Reply};
+use crate::observed::{NodeView, Questions};
+use crate::plan::{Action, Plan, Send, Step, StepId, Verdict};
+
+use super::event::{End, Event, Trouble, TroubleKind};
+
+/// After a stop, what is under way gets this long to show its effect.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a command without an answer may still turn out to have had its effect.
+const UNANSWERED_GRACE: Duration = Duration::from_secs(5);
+
+/// Convergence must be seen twice, this far apart: views can agree by accident in passing.
+const CONVERGED_FOR: Duration = Duration::from_millis(200);
+
+/// The latest views by node; a node that stopped answering has none.
+pub type Views = BTreeMap<NodeId, NodeView>;
+
+#[derive(Debug)]
+enum State {
+    Pending,
+    Waiting {
+        since: Duration,
+    },
+    Running {
+        since: Duration,
+        sent: Sent,
+        held_since: Option<Duration>,
+    },
+    Ended(End),
+}
+
+/// What the commands of a step came to so far.
+#[derive(Debug, Default)]
+struct Sent {
+    refused: Vec<(NodeId, crate::base::Command, String)>,
+    unanswered: bool,
+}
+
+/// The state of every step of a plan.
+#[derive(Debug)]
+pub struct Machine<'a> {
+    plan: &'a Plan,
+    states: BTreeMap<StepId, State>,
+    stopped_at: Option<Duration>,
+    interrupted: bool,
+}
+
+impl<'a> Machine<'a> {
+    #[must_use]
+    pub fn new(plan: &'a Plan) -> Self {
+        let states = plan
+            .steps
+            .iter()
+            .map(|step| (step.id, State::Pending))
+            .collect();
+        Self {
+            plan,
+            states,
+            stopped_at: None,
+            interrupted: false,
+        }
+    }
+
+    /// Asks for a stop: nothing new begins.
+    pub fn interrupt(&mut self, now: Duration) {
+        self.interrupted = true;
+        self.stopped_at.get_or_insert(now);
+    }
+
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Lets steps whose time has come wait, and says which nodes to look at and what to ask
+    /// each of them, given what is known of them.
+    pub fn look(&mut self, views: &Views, now: Duration) -> BTreeMap<NodeId, Questions> {
+        let due: Vec<StepId> = self
+            .plan
+            .steps
+            .iter()
+            .filter(|step| self.is_due(step))
+            .map(|step| step.id)
+            .collect();
+        for step in due {
+            self.states.insert(step, State::Waiting { since: now });
+        }
+        let mut questions: BTreeMap<NodeId, Questions> = BTreeMap::new();
+        for step in &self.plan.steps {
+            let conditions = match self.states.get(&step.id) {
+                Some(State::Waiting { .. }) => vec![&step.done_when, &step.ready_when, &step.guard],
+                Some(State::Running { .. }) => vec![&step.done_when],
+                Some(State::Pending | State::Ended(_)) | None => Vec::new(),
+            };
+            for condition in conditions {
+                for node in condition.nodes() {
+                    let asked = questions.entry(node).or_insert_with(|| Questions {
+                        brief: true,
+                        ..Questions::default()
+                    });
+                    condition.ask(node, views.get(&node), asked);
+                }
+            }
+        }
+        questions
+    }
+
+    /// Decides on fresh views: which steps have ended, which begin now and send.
+    pub fn decide(
+        &mut self,
+        views: &Views,
+        now: Duration,
+    ) -> (Vec<(StepId, Vec<Send>)>, Vec<Event>) {
+        let (mut sends, mut events) = (Vec::new(), Vec::new());
+        for step in &self.plan.steps {
+            let next = match self.states.remove(&step.id) {
+                Some(State::Waiting { since }) => {
+                    let next = self.waiting(step, views, since, now);
+                    if let State::Running { .. } = &next {
+                        events.push(Event::Started { step: step.id });
+                        sends.push((step.id, step.sends.clone()));
+                    }
+                    next
+                }
+                Some(State::Running {
+                    since,
+                    sent,
+                    held_since,
+                }) => self.running(step, views, now, (since, sent, held_since)),
+                Some(State::Ended(end)) => State::Ended(end),
+                Some(State::Pending) | None => State::Pending,
+            };
+            if let State::Ended(End::Failed(_)) = &next
+                && self.stopped_at.is_none()
+            {
+                self.stopped_at = Some(now);
+                events.push(Event::Stopping);
+            }
+            self.states.insert(step.id, next);
+        }
+        (sends, events)
+    }
+
+    /// Takes in what a step's command got: a reply, or the words of a failed call.
+    pub fn answered(&mut self, step: StepId, send: &Send, result: &Result<Reply, String>) {
+        let Some(State::Running { sent, .. }) = self.states.get_mut(&step) else {
+            return;
+        };
+        match result {
+            Ok(Reply::Error(words)) => {
+                sent.refused
+                    .push((send.node, send.command.clone(), words.clone()))
+            }
+            Ok(Reply::Nil | Reply::Integer(_) | Reply::Text(_) | Reply::List(_)) => {}
+            Err(words) => {
+                sent.unanswered = true;
+                sent.refused
+                    .push((send.node, send.command.clone(), words.clone()));
+            }
+        }
+    }
+
+    /// Whether nothing is under way and nothing can begin any more.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let idle = self
+            .states
+            .values()
+            .all(|state| matches!(state, State::Pending | State::Ended(_)));
+        idle && !self.plan.steps.iter().any(|step| self.is_due(step))
+    }
+
+    /// How each step that began ended.
+    #[must_use]
+    pub fn into_ends(self) -> BTreeMap<StepId, End> {
+        let interrupted = || Trouble {
+            kind: TroubleKind::Interrupted,
+            objections: BTreeMap::new(),
+            answers: Vec::new(),
+        };
+        self.states
+            .into_iter()
+            .filter_map(|(step, state)| match state {
+                State::Ended(end) => Some((step, end)),
+                State::Running { .. } => Some((step, End::Failed(interrupted()))),
+                State::Pending | State::Waiting { .. } => None,
+            })
+            .collect()
+    }
+
+    fn is_due(&self, step: &Step) -> bool {
+        if !matches!(self.states.get(&step.id), Some(State::Pending)) {
+            return false;
+        }
+        let ended = |id: &StepId| matches!(self.states.get(id), Some(State::Ended(_)));
+        let ended_well = |id: &StepId| {
+            matches!(
+                self.states.get(id),
+                Some(State::Ended(
+                    End::Done { .. } | End::AlreadySo | End::Skipped(_)
+                ))
+            )
+        };
+        match (self.stopped_at, step.always) {
+            (None, false) => step.after.iter().all(ended_well),
+            (None, true) => step.after.iter().all(ended),
+            (Some(_), false) => false,
+            // Whatever began before the stop has to have ended, or it would be undone too early.
+            (Some(_), true) => self
+                .plan
+                .steps
+                .iter()
+                .filter(|other| !other.always)
+                .all(|other| {
+                    matches!(
+                        self.states.get(&other.id),
+                        Some(State::Pending | State::Ended(_))
+                    )
+                }),
+        }
+    }
+
+    fn waiting(&self, step: &Step, views: &Views, since: Duration, now: Duration) -> State {
+        if step.action != Action::Settle && step.done_when.holds(views) {
+            return State::Ended(End::AlreadySo);
+        }
+        if self.stopped_at.is_some() && !step.always {
+            return State::Pending;
+        }
+        if let Verdict::Fails(objections) = step.ready_when.verdict(views) {
+            if now < since + step.deadline {
+                return State::Waiting { since };
+            }
+            return State::Ended(end(
+                step,
+                TroubleKind::Deadline {
+                    after: step.deadline,
+                },
+                objections,
+                Sent::default(),
+            ));
+        }
+        if let Verdict::Fails(objections) = step.guard.verdict(views) {
+            return State::Ended(end(
+                step,
+                TroubleKind::GuardBroken,
+                objections,
+                Sent::default(),
+            ));
+        }
+        State::Running {
+            since: now,
+            sent: Sent::default(),
+            held_since: None,
+        }
+    }
+
+    fn running(
+        &self,
+        step: &Step,
+        views: &Views,
+        now: Duration,
+        (since, sent, held_since): (Duration, Sent, Option<Duration>),
+    ) -> State {
+        let objections = match step.done_when.verdict(views) {
+            Verdict::Holds if lasts(step, held_since, now) && !sent.lost_rewrite() => {
+                return State::Ended(End::Done {
+                    took: now.saturating_sub(since),
+                });
+            }
+            Verdict::Holds if !sent.lost_rewrite() => {
+                return State::Running {
+                    since,
+                    sent,
+                    held_since: held_since.or(Some(now)),
+                };
+            }
+            Verdict::Holds => BTreeMap::new(),
+            Verdict::Fails(objections) => objections,
+        };
+        let kind = if !sent.refused.is_empty() && !sent.unanswered {
+            Some(TroubleKind::Refused)
+        } else if sent.unanswered && now >= since + UNANSWERED_GRACE {
+            Some(TroubleKind::NoAnswer)
+        } else if now >= since + step.deadline {
+            Some(TroubleKind::Deadline {
+                after: step.deadline,
+            })
+        } else if self
+            .stopped_at
+            .is_some_and(|at| now >= at.max(since) + FINISH_WITHIN)
+        {
+            Some(TroubleKind::Interrupted)
+        } else {
+            None
+        };
+        match kind {
+            Some(kind) => State::Ended(end(step, kind, objections, sent)),
+            None => State::Running {
+                since,
+                sent,
+                held_since: None,
+            },
+        }
+    }
+
+    /// How a step ended, once it has.
+    #[must_use]
+    pub fn end_of(&self, step: StepId) -> Option<&End> {
+        match self.states.get(&step) {
+            Some(State::Ended(end)) => Some(end),
+            Some(State::Pending | State::Waiting { .. } | State::Running { .. }) | None => None,
+        }
+    }
+}
+
+impl Sent {
+    /// The value is set, but a restart would lose it.
+    fn lost_rewrite(&self) -> bool {
+        self.refused
+            .iter()
+            .any(|(_, command, _)| *command == crate::base::Command::config_rewrite())
+    }
+}
+
+fn lasts(step: &Step, held_since: Option<Duration>, now: Duration) -> bool {
+    step.action != Action::Settle || held_since.is_some_and(|held| now >= held + CONVERGED_FOR)
+}
+
+fn end(step: &Step, kind: TroubleKind, objections: BTreeMap<NodeId, String>, sent: Sent) -> End {
+    let trouble = Trouble {
+        kind,
+        objections,
+        answers: sent.refused,
+    };
+    if step.required {
+        End::Failed(trouble)
+    } else {
+        End::Skipped(trouble)
+    }
+}

@@ -1,0 +1,194 @@
+//! `rcl apply`: shows the plan, asks, does it, and looks again.
+
+use std::io::IsTerminal;
+
+use clap::Args;
+use tokio::sync::watch;
+
+use crate::apply::{Outcome, Stop, TroubleKind, run as carry_out};
+use crate::net::{Connections, ReadOnly};
+use crate::observe::{SETTLE_WITHIN, look_until_settled};
+use crate::plan::Plan;
+use crate::view::run::{Form, progress};
+use crate::view::{self, Output};
+
+use super::exit::Exit;
+use super::load::{Loaded, load, targets};
+use super::plan::{Made, make, planned, show};
+use super::{Shared, allowed, fail};
+
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    pub shared: Shared,
+    /// Do it without asking
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Plans, asks, applies, and returns the exit code.
+pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Exit {
+    let shared = &args.shared;
+    let loaded = match load(&shared.file) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(output, &error),
+    };
+    let made = match make(&loaded, &shared.allow, output).await {
+        Ok(made) => made,
+        Err(exit) => return exit,
+    };
+    show(&loaded, &made, shared, output);
+    if made.plan.is_empty() {
+        return Exit::of_diff(&made.plan.diff);
+    }
+    let made = if args.yes {
+        made
+    } else {
+        match confirmed(&loaded, made, shared, output).await {
+            Ok(made) => made,
+            Err(exit) => return exit,
+        }
+    };
+    let form = if shared.json {
+        Form::Json
+    } else {
+        Form::People { commands: verbose }
+    };
+    let outcome = carry_out_with_signals(&made, &loaded.name, form, output).await;
+    finish(&loaded, &made, shared, &outcome, output).await
+}
+
+/// Asks, and makes sure that the plan that was read is still the plan.
+async fn confirmed(
+    loaded: &Loaded,
+    shown: Made,
+    shared: &Shared,
+    output: &mut Output<'_>,
+) -> Result<Made, Exit> {
+    if !std::io::stdin().is_terminal() {
+        output.talk("error: there is no terminal to ask on. Nothing was done; use --yes to apply without asking.\n");
+        return Err(Exit::Blocked);
+    }
+    output.talk(&view::plan::question(&shown.plan));
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    if read.is_err() || answer.trim_end_matches(['\r', '\n']) != "yes" {
+        output.talk("Nothing was done: only 'yes' is taken for a yes.\n");
+        return Err(Exit::Error);
+    }
+    let made = make(loaded, &shared.allow, output).await?;
+    if made.plan.steps != shown.plan.steps || made.plan.diff.blocked != shown.plan.diff.blocked {
+        output.talk(&format!(
+            "error: the cluster has changed since the plan was shown. Nothing was done; run `rcl apply {}` again to see the new plan.\n",
+            loaded.name
+        ));
+        return Err(Exit::Blocked);
+    }
+    Ok(made)
+}
+
+/// Runs the steps; the first signal asks for an orderly stop, the second ends at once.
+async fn carry_out_with_signals(
+    made: &Made,
+    file: &str,
+    form: Form,
+    output: &mut Output<'_>,
+) -> Outcome {
+    let connections = Connections::new();
+    let (ask, asked) = watch::channel(Stop::No);
+    let mut shown = progress(output, form);
+    shown.begin(&made.plan);
+    let work = carry_out(&connections, &made.plan, &made.observed, asked, |event| {
+        shown.event(&made.plan, &event)
+    });
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        never = watch_signals(ask) => match never {},
+    };
+    shown.end(&made.plan, &outcome, file);
+    outcome
+}
+
+async fn watch_signals(ask: watch::Sender<Stop>) -> std::convert::Infallible {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let [interrupt, terminate, hangup] = kinds.map(|kind| signal(kind).ok());
+    let next = |mut signal: Option<tokio::signal::unix::Signal>| {
+        let ask = ask.clone();
+        async move {
+            while let Some(signal) = &mut signal {
+                if signal.recv().await.is_none() {
+                    break;
+                }
+                ask.send_modify(|stop| {
+                    *stop = if *stop == Stop::No {
+                        Stop::Finish
+                    } else {
+                        Stop::Now
+                    }
+                });
+            }
+            std::future::pending::<std::convert::Infallible>().await
+        }
+    };
+    tokio::select! {
+        never = next(interrupt) => never,
+        never = next(terminate) => never,
+        never = next(hangup) => never,
+    }
+}
+
+/// Looks again and says what the run came to and what is left.
+async fn finish(
+    loaded: &Loaded,
+    made: &Made,
+    shared: &Shared,
+    outcome: &Outcome,
+    output: &mut Output<'_>,
+) -> Exit {
+    let connections = Connections::new();
+    let targets = targets(&loaded.desired).await;
+    let settle = if outcome.interrupted {
+        std::time::Duration::ZERO
+    } else {
+        SETTLE_WITHIN
+    };
+    let observed = look_until_settled(&ReadOnly(&connections), &targets, settle, |_| {}).await;
+    let allowed = allowed(&shared.allow, &loaded.desired).unwrap_or_default();
+    let left = match planned(&loaded.desired, &observed, &allowed, output) {
+        Ok(left) => left,
+        Err(exit) => return exit,
+    };
+    let left_over = match shared.json {
+        true => view::drift::json(&loaded.name, &loaded.desired.cluster, &left.diff),
+        false => view::drift::human(&loaded.name, &left.diff, false, output.out.styles),
+    };
+    if !left.diff.is_empty() || shared.json {
+        output.data(&left_over);
+    }
+    exit(&made.plan, outcome, &left)
+}
+
+fn exit(plan: &Plan, outcome: &Outcome, left: &Plan) -> Exit {
+    if let Some((_, trouble)) = outcome.first_trouble() {
+        return match trouble.kind {
+            TroubleKind::GuardBroken => Exit::Blocked,
+            TroubleKind::Refused
+            | TroubleKind::NoAnswer
+            | TroubleKind::Deadline { .. }
+            | TroubleKind::Interrupted => Exit::Error,
+        };
+    }
+    if !outcome.is_complete(plan.steps.len()) {
+        return Exit::Error;
+    }
+    match Exit::of_diff(&left.diff) {
+        // Everything was done and seen, and yet something differs again.
+        Exit::Pending => Exit::Error,
+        exit => exit,
+    }
+}

@@ -1,0 +1,84 @@
+//! `rcl drift`: silent when all is as declared, made for cron.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use crate::diff::{Allowed, Diff};
+use crate::net::{Connections, ReadOnly};
+use crate::observe::{SETTLE_WITHIN, look_until_settled};
+use crate::view::{self, Output};
+
+use super::exit::Exit;
+use super::load::{LoadError, load, targets};
+use super::{DEFAULT_FILE, fail};
+
+#[derive(Debug, Args)]
+pub struct DriftArgs {
+    /// The YAML files that describe the clusters
+    #[arg(value_name = "FILE", env = "RCL_FILE", default_value = DEFAULT_FILE)]
+    pub files: Vec<PathBuf>,
+    /// Give up after this long, whatever the nodes do
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub timeout: Duration,
+    /// Print one JSON document a line and file instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a file's cluster was found to be.
+enum Found {
+    Diff { cluster: String, diff: Diff },
+    NotLoaded(LoadError),
+    OutOfTime,
+}
+
+/// Compares every file with its cluster, all at once, and returns the exit code.
+pub async fn run(args: &DriftArgs, verbose: bool, output: &mut Output<'_>) -> Exit {
+    let found = join_all(args.files.iter().map(|file| look(file, args.timeout))).await;
+    let mut exits = Vec::new();
+    for (file, found) in args.files.iter().zip(found) {
+        let name = file.display().to_string();
+        exits.push(match found {
+            Found::Diff { cluster, diff } => {
+                let text = match args.json {
+                    true => view::drift::json(&name, &cluster, &diff),
+                    false => view::drift::human(&name, &diff, verbose, output.out.styles),
+                };
+                output.data(&text);
+                Exit::of_diff(&diff)
+            }
+            Found::NotLoaded(error) => fail(output, &error),
+            Found::OutOfTime => {
+                let limit = humantime::format_duration(args.timeout);
+                output.talk(&format!("{name}: nothing could be told within {limit}\n"));
+                Exit::Error
+            }
+        });
+    }
+    Exit::worst(exits)
+}
+
+async fn look(file: &Path, limit: Duration) -> Found {
+    let loaded = match load(file) {
+        Ok(loaded) => loaded,
+        Err(error) => return Found::NotLoaded(error),
+    };
+    let compare = async {
+        let connections = Connections::new();
+        let targets = targets(&loaded.desired).await;
+        let settle = SETTLE_WITHIN.min(limit / 2);
+        let observed = look_until_settled(&ReadOnly(&connections), &targets, settle, |_| {}).await;
+        crate::diff::diff(&loaded.desired, &observed, &Allowed::default())
+    };
+    match timeout(limit, compare).await {
+        Ok(diff) => Found::Diff {
+            cluster: loaded.desired.cluster,
+            diff,
+        },
+        Err(_) => Found::OutOfTime,
+    }
+}

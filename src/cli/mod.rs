@@ -1,0 +1,261 @@
+//! The commands, one file each: their arguments, whose doc comments are the help, and what they do.
+
+pub mod apply;
+pub mod check;
+pub mod completions;
+pub mod conf;
+pub mod drift;
+mod exit;
+pub mod lab;
+mod load;
+pub mod plan;
+pub mod status;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::base::NodeName;
+use crate::desired::Desired;
+use crate::diff::Allowed;
+use crate::view::{self, ColorChoice, Commands, Output};
+
+pub use exit::Exit;
+use load::{LoadError, load, load_without_secrets};
+
+const DEFAULT_FILE: &str = "rcl.yaml";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   fine
+  1   error: unreadable file, unreachable nodes, declined, interrupted, out of time
+  2   changes are pending (drift, and plan --detailed-exitcode)
+  3   blocked, or a node or link is down, or the cluster changed meanwhile,
+      or there is no terminal to ask on
+  4   another apply holds the cluster
+  64  the command line makes no sense";
+
+/// Plan and apply for Redis and Valkey Cluster.
+///
+/// Keeps a cluster the way a YAML file says it should be: reads the live cluster, shows
+/// the fewest native commands that make it so, and sends them when you say yes.
+#[derive(Debug, Parser)]
+#[command(name = "rcl", version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    color: Color,
+    /// Say more: notes in drift, every command in apply
+    #[arg(short, long, global = true, action = ArgAction::SetTrue)]
+    verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what would be done
+    Plan(plan::PlanArgs),
+    /// Show the plan, ask, and carry it out
+    Apply(apply::ApplyArgs),
+    /// Tell what is not as declared: silent when nothing is, for cron
+    Drift(drift::DriftArgs),
+    /// Show the cluster as it is
+    Status(status::StatusArgs),
+    /// Check a file without any server
+    Check(check::CheckArgs),
+    /// Write a redis.conf and a systemd unit for every node
+    Conf(conf::Args),
+    /// Run the file's nodes on this machine
+    Lab(lab::Args),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
+}
+
+/// What planning commands have in common.
+#[derive(Debug, Args)]
+pub struct Shared {
+    /// The YAML file that describes the cluster
+    #[arg(value_name = "FILE", env = "RCL_FILE", default_value = DEFAULT_FILE)]
+    pub file: PathBuf,
+    /// Give leave for a step that wipes a node's copy: resync=NODE
+    #[arg(long, value_name = "KIND=WHAT")]
+    pub allow: Vec<Allow>,
+    /// Fold long runs of like commands, or print all
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    pub commands: Which,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Which {
+    #[default]
+    Folded,
+    All,
+}
+
+impl From<Which> for Commands {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::Folded => Self::Folded,
+            Which::All => Self::All,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Leave given by name for what wipes or removes.
+#[derive(Clone, Debug)]
+pub struct Allow {
+    node: NodeName,
+}
+
+impl FromStr for Allow {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some(("resync", node)) if !node.is_empty() => Ok(Self {
+                node: NodeName::new(node),
+            }),
+            Some((kind @ ("remove" | "forget" | "lose-data"), _)) => {
+                Err(format!("{kind} is not supported yet"))
+            }
+            Some(_) | None => {
+                Err("write resync=NODE, with the node as the file names it".to_owned())
+            }
+        }
+    }
+}
+
+/// Runs a command line and returns the exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for, and go to standard output.
+            let asked = !error.use_stderr();
+            let _ = error.print();
+            return if asked {
+                Exit::Fine.code()
+            } else {
+                Exit::Usage.code()
+            };
+        }
+    };
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let choice = match cli.color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    };
+    let mut output = Output::of_process(choice, plain);
+    let code = dispatch(&cli, &mut output);
+    match output.finish() {
+        Ok(()) => code,
+        Err(_) => Exit::Error.code(),
+    }
+}
+
+fn dispatch(cli: &Cli, output: &mut Output<'_>) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output.talk(&format!("error: can't start: {error}\n"));
+            return Exit::Error.code();
+        }
+    };
+    match &cli.command {
+        Command::Plan(args) => runtime.block_on(plan::run(args, output)).code(),
+        Command::Apply(args) => runtime
+            .block_on(apply::run(args, cli.verbose, output))
+            .code(),
+        Command::Drift(args) => runtime
+            .block_on(drift::run(args, cli.verbose, output))
+            .code(),
+        Command::Status(args) => runtime.block_on(status::run(args, output)).code(),
+        Command::Check(args) => {
+            let (mut text, coloured) = (Vec::new(), output.out.styles.are_coloured());
+            let code = check::run(args, &mut text, coloured);
+            output.data(&String::from_utf8_lossy(&text));
+            code
+        }
+        Command::Conf(args) => with_file(
+            &load_without_secrets(&args.file),
+            output,
+            |desired, out, err| conf::run(args, desired, out, err),
+        ),
+        Command::Lab(args) => with_file(&load(args.file()), output, |desired, out, err| {
+            lab::run(args, desired, out, err)
+        }),
+        Command::Completions(args) => completions::completions(args, Cli::command(), output).code(),
+        Command::Man => completions::man(Cli::command(), output).code(),
+    }
+}
+
+/// For the commands that print by themselves to two writers.
+fn with_file(
+    loaded: &Result<load::Loaded, LoadError>,
+    output: &mut Output<'_>,
+    command: impl FnOnce(&Desired, &mut dyn std::io::Write, &mut dyn std::io::Write) -> u8,
+) -> u8 {
+    match loaded {
+        Ok(loaded) => {
+            let Output { out, err } = output;
+            command(&loaded.desired, out, err)
+        }
+        Err(error) => fail(output, error).code(),
+    }
+}
+
+/// Prints why there is no desired state.
+fn fail(output: &mut Output<'_>, error: &LoadError) -> Exit {
+    let styles = output.err.styles;
+    let text = match error {
+        LoadError::Mistakes {
+            file,
+            text,
+            findings,
+        } => view::findings::render(findings, file, text, styles.are_coloured()),
+        LoadError::Unreadable { .. } => view::error::human(
+            error,
+            &["Name the file, or set RCL_FILE; without either it is rcl.yaml."],
+            styles,
+        ),
+        LoadError::NoSecrets { .. } => view::error::human(error, &[], styles),
+    };
+    output.talk(&text);
+    Exit::Error
+}
+
+/// What the person gave leave for, by names of the file.
+fn allowed(given: &[Allow], desired: &Desired) -> Result<Allowed, String> {
+    let mut allowed = Allowed::default();
+    for Allow { node } in given {
+        if !desired.nodes.contains_key(node) {
+            return Err(format!(
+                "--allow resync={node}: the file names no node {node}"
+            ));
+        }
+        allowed.resync.insert(node.clone());
+    }
+    Ok(allowed)
+}

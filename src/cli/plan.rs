@@ -1,0 +1,109 @@
+//! `rcl plan`: what would be done.
+
+use clap::Args;
+
+use crate::desired::Desired;
+use crate::diff::Allowed;
+use crate::net::{Connections, ReadOnly};
+use crate::observe::{SETTLE_WITHIN, look_until_settled};
+use crate::observed::Observed;
+use crate::plan::{Plan, check, plan};
+use crate::view::{self, Output};
+
+use super::exit::Exit;
+use super::load::{Loaded, load, targets};
+use super::{Allow, Shared, allowed, fail};
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub shared: Shared,
+    /// Exit with 2 when there are changes to make
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// Prints the plan and returns the exit code.
+pub async fn run(args: &PlanArgs, output: &mut Output<'_>) -> Exit {
+    let loaded = match load(&args.shared.file) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(output, &error),
+    };
+    let made = match make(&loaded, &args.shared.allow, output).await {
+        Ok(made) => made,
+        Err(exit) => return exit,
+    };
+    show(&loaded, &made, &args.shared, output);
+    exit(&made.plan, args.detailed_exitcode)
+}
+
+/// A plan with what it was made from.
+pub(super) struct Made {
+    pub(super) observed: Observed,
+    pub(super) plan: Plan,
+}
+
+/// Looks at the cluster, over a wire that lets no write pass, and plans.
+pub(super) async fn make(
+    loaded: &Loaded,
+    allow: &[Allow],
+    output: &mut Output<'_>,
+) -> Result<Made, Exit> {
+    let allowed = allowed(allow, &loaded.desired).map_err(|words| {
+        output.talk(&format!("error: {words}\n"));
+        Exit::Usage
+    })?;
+    let connections = Connections::new();
+    let targets = targets(&loaded.desired).await;
+    let observed = look_until_settled(&ReadOnly(&connections), &targets, SETTLE_WITHIN, |_| {
+        output.talk("Waiting for the nodes to agree …\n");
+    })
+    .await;
+    let plan = planned(&loaded.desired, &observed, &allowed, output)?;
+    Ok(Made { observed, plan })
+}
+
+/// Plans, and checks the plan by other means before anybody sees it.
+pub(super) fn planned(
+    desired: &Desired,
+    observed: &Observed,
+    allowed: &Allowed,
+    output: &mut Output<'_>,
+) -> Result<Plan, Exit> {
+    let plan = plan(desired, observed, allowed);
+    let violations = check(&plan, observed);
+    if violations.is_empty() {
+        return Ok(plan);
+    }
+    let reasons: String = violations
+        .iter()
+        .map(|violation| format!("  {violation}\n"))
+        .collect();
+    output.talk(&format!(
+        "error: the plan that rcl made breaks its own rules, so nothing is done. Please report this:\n{reasons}"
+    ));
+    Err(Exit::Error)
+}
+
+pub(super) fn show(loaded: &Loaded, made: &Made, shared: &Shared, output: &mut Output<'_>) {
+    let view = view::plan::PlanView {
+        plan: &made.plan,
+        desired: &loaded.desired,
+        observed: &made.observed,
+        file: &loaded.name,
+        commands: shared.commands.into(),
+    };
+    let text = match shared.json {
+        true => view::plan::json(&view),
+        false => view::plan::human(&view, output.out.styles),
+    };
+    output.data(&text);
+}
+
+/// Pending changes are what a plan is for, so they count only when asked for.
+fn exit(plan: &Plan, detailed: bool) -> Exit {
+    match Exit::of_diff(&plan.diff) {
+        Exit::Pending if !detailed => Exit::Fine,
+        exit => exit,
+    }
+}

@@ -1,0 +1,103 @@
+//! `rcl status`: the cluster as it is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::base::{Address, NodeName};
+use crate::diff::Allowed;
+use crate::net::{Connections, ReadOnly, resolve};
+use crate::observe::{Targets, look_until_settled};
+use crate::view::status::{FileView, StatusView};
+use crate::view::{self, Output};
+
+use super::exit::Exit;
+use super::load::{Loaded, load, targets};
+use super::{DEFAULT_FILE, fail};
+
+/// A state in passing is worth showing too, so little is waited for.
+const SETTLE_WITHIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The YAML file, or the address of any member: host:port
+    #[arg(value_name = "FILE|ADDR", env = "RCL_FILE", default_value = DEFAULT_FILE)]
+    pub place: String,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints the state and returns the exit code: 0 when nothing is wrong.
+pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
+    let (loaded, targets) = match where_to_look(&args.place).await {
+        Ok((loaded, targets)) => (loaded, targets),
+        Err(Wrong::Load(error)) => return fail(output, &error),
+        Err(Wrong::Address(words)) => {
+            output.talk(&format!("error: {words}\n"));
+            return Exit::Error;
+        }
+    };
+    let connections = Connections::new();
+    let observed =
+        look_until_settled(&ReadOnly(&connections), &targets, SETTLE_WITHIN, |_| {}).await;
+    let diff = loaded
+        .as_ref()
+        .map(|loaded| crate::diff::diff(&loaded.desired, &observed, &Allowed::default()));
+    let file = loaded
+        .as_ref()
+        .zip(diff.as_ref())
+        .map(|(loaded, diff)| FileView {
+            desired: &loaded.desired,
+            diff,
+        });
+    let view = StatusView {
+        observed: &observed,
+        asked: &args.place,
+        file,
+    };
+    let text = match args.json {
+        true => view::status::json(&view),
+        false => view::status::human(&view, output.out.styles, output.out.width),
+    };
+    output.data(&text);
+    match (&diff, observed.views.is_empty()) {
+        (_, true) => Exit::Error,
+        (Some(diff), false) => Exit::of_diff(diff),
+        (None, false) if view::status::is_well(&view) => Exit::Fine,
+        (None, false) => Exit::Blocked,
+    }
+}
+
+enum Wrong {
+    Load(super::load::LoadError),
+    Address(String),
+}
+
+/// A file when there is one of that name or it looks like one, else an address.
+async fn where_to_look(place: &str) -> Result<(Option<Loaded>, Targets), Wrong> {
+    let path = Path::new(place);
+    let address = split_address(place).filter(|_| !path.exists());
+    let Some((host, port)) = address else {
+        let loaded = load(path).map_err(Wrong::Load)?;
+        let targets = targets(&loaded.desired).await;
+        return Ok((Some(loaded), targets));
+    };
+    let ips = resolve(host, Duration::from_secs(5))
+        .await
+        .map_err(Wrong::Address)?;
+    let addresses = ips.into_iter().map(|ip| Address::new(ip, port)).collect();
+    let mut targets = Targets::default();
+    targets.nodes.insert(NodeName::new(place), Ok(addresses));
+    Ok((None, targets))
+}
+
+fn split_address(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    Some((host, port.parse().ok()?)).filter(|(host, _)| !host.is_empty() && !host.contains('/'))
+}

@@ -1,0 +1,186 @@
+//! One difference in one sentence: the same in drift, plan, status and JSON.
+
+use std::collections::BTreeSet;
+
+use crate::base::{Address, Arg, NodeId, Role, SlotSet};
+use crate::diff::{Difference, Now, OptionChange, Pairing};
+
+use super::wording;
+
+/// The difference as a sentence without its full stop.
+pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
+    match difference {
+        Difference::Down {
+            node,
+            id: _,
+            failure,
+        } => format!("{node} does not answer ({failure})"),
+        Difference::NotJoined {
+            node,
+            id: _,
+            unknown_to,
+        } => format!("{node} {}", not_joined(unknown_to, pairing)),
+        Difference::Announced {
+            node,
+            id: _,
+            want,
+            seen,
+            seen_by: _,
+            set,
+        } => {
+            if seen.is_empty() {
+                let options: Vec<String> = set.iter().map(announced_option).collect();
+                format!(
+                    "{node} doesn't announce itself as declared: {}",
+                    options.join("; ")
+                )
+            } else {
+                format!(
+                    "{node} is announced as {}, not {}",
+                    addresses(seen),
+                    want.client
+                )
+            }
+        }
+        Difference::Option {
+            node,
+            id: _,
+            change,
+        } => format!("{} of {node} {}", change.option, option(change)),
+        Difference::Unassigned {
+            shard,
+            primary: _,
+            slots,
+        } => format!("{} (shard {shard})", unassigned(slots)),
+        Difference::NotReplicating {
+            node,
+            id: _,
+            shard,
+            primary: _,
+            now,
+        } => format!(
+            "{node} {}, the file makes it a replica of shard {shard}",
+            present(now, pairing)
+        ),
+        Difference::LinkDown {
+            node,
+            id: _,
+            primary,
+        } => format!(
+            "{node} has no link to its primary {}",
+            pairing.label(*primary)
+        ),
+    }
+}
+
+/// Why a step is there, in a few words beside it.
+pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
+    match difference {
+        Difference::Down { failure, .. } => failure.to_string(),
+        Difference::NotJoined { unknown_to, .. } => not_joined(unknown_to, pairing),
+        Difference::Announced { seen, set, .. } => {
+            if seen.is_empty() {
+                let options: Vec<String> = set.iter().map(announced_option).collect();
+                options.join("; ")
+            } else {
+                format!("its peers have it at {}", addresses(seen))
+            }
+        }
+        Difference::Option { change, .. } => format!("{} {}", change.option, option(change)),
+        Difference::Unassigned { slots, .. } => {
+            format!("{}, without an owner", wording::slot_count(slots))
+        }
+        Difference::NotReplicating { now, .. } => present(now, pairing),
+        Difference::LinkDown { .. } => "its link is down".to_owned(),
+    }
+}
+
+/// What a person does about a difference that no step mends.
+pub(super) fn way_out(difference: &Difference, pairing: &Pairing) -> String {
+    match difference {
+        Difference::Down { failure, .. } => failure.kind.way_out().to_owned(),
+        Difference::LinkDown { node, primary, .. } => format!(
+            "The servers keep trying by themselves. If it stays, the logs of {node} and {} say why.",
+            pairing.label(*primary)
+        ),
+        Difference::NotJoined { .. }
+        | Difference::Announced { .. }
+        | Difference::Option { .. }
+        | Difference::Unassigned { .. }
+        | Difference::NotReplicating { .. } => {
+            "Plan again once what is blocked has been mended.".to_owned()
+        }
+    }
+}
+
+/// `slots 5462-10922 have no owner`.
+pub(super) fn unassigned(slots: &SlotSet) -> String {
+    let ranges = wording::ranges(slots);
+    match slots.count() {
+        1 => format!("slot {ranges} has no owner"),
+        _ => format!("slots {ranges} have no owner"),
+    }
+}
+
+fn not_joined(unknown_to: &BTreeSet<NodeId>, pairing: &Pairing) -> String {
+    if unknown_to.len() + 1 >= pairing.joinable.len() {
+        "is not a member".to_owned()
+    } else {
+        format!(
+            "and {} don't know each other",
+            pairing.label_all(unknown_to)
+        )
+    }
+}
+
+fn addresses(seen: &BTreeSet<Address>) -> String {
+    let seen: Vec<String> = seen.iter().map(ToString::to_string).collect();
+    wording::list(&seen, 3)
+}
+
+/// `is 1000, the file says 15000`; of a secret neither value is told.
+fn option(change: &OptionChange) -> String {
+    let OptionChange {
+        option: _,
+        have,
+        want,
+    } = change;
+    match (have, want) {
+        (Some(Arg::Plain(have)), Arg::Plain(want)) => {
+            format!("is {}, the file says {}", value(have), value(want))
+        }
+        (None, Arg::Plain(want)) => format!("is unknown, the file says {}", value(want)),
+        (Some(Arg::Secret(_)) | None, _) | (Some(Arg::Plain(_)), Arg::Secret(_)) => {
+            "is another secret than the file's".to_owned()
+        }
+    }
+}
+
+fn announced_option(change: &OptionChange) -> String {
+    let have = match change.have.as_ref().map(Arg::shown) {
+        None | Some("" | "0") => "is not set".to_owned(),
+        Some(have) => format!("is {}", value(have)),
+    };
+    format!("{} {have}", change.option)
+}
+
+fn value(text: &str) -> String {
+    if text.is_empty() || text.contains(' ') {
+        format!("\"{text}\"")
+    } else {
+        text.to_owned()
+    }
+}
+
+fn present(now: &Now, pairing: &Pairing) -> String {
+    let Now {
+        role,
+        primary,
+        keys: _,
+    } = now;
+    match (role, primary) {
+        (Role::Primary, _) => "is a primary without slots".to_owned(),
+        (Role::Replica, Some(primary)) => format!("replicates {}", pairing.label(*primary)),
+        (Role::Replica, None) => "replicates nobody".to_owned(),
+    }
+}

@@ -1,0 +1,285 @@
+//! What all JSON has in common: its version, how nodes and differences are written, and that
+//! nothing in it is obeyed by a terminal.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Role, ShardName, SlotSet};
+use crate::diff::{Blocked, Diff, Difference, Note, Now, OptionChange, Pairing};
+use crate::observed::{Failure, FailureKind};
+
+use super::difference::sentence;
+use super::page::is_obeyed;
+
+/// The version of every JSON that rcl prints. The first number changes when something that
+/// was there is gone or means something else, the second when something is added.
+pub(super) const FORMAT_VERSION: &str = "1.0";
+
+/// Indented, one document.
+pub(super) fn pretty(value: &impl Serialize) -> String {
+    finish(serde_json::to_string_pretty(value))
+}
+
+/// On one line.
+pub(super) fn line(value: &impl Serialize) -> String {
+    finish(serde_json::to_string(value))
+}
+
+/// JSON itself escapes only the first 32 control characters.
+fn finish(written: serde_json::Result<String>) -> String {
+    // Only maps with keys that are no strings, and failing writers, can't be written.
+    let text = written.unwrap_or_default();
+    let mut clean = String::with_capacity(text.len() + 1);
+    for character in text.chars() {
+        if is_obeyed(character) && character != '\n' {
+            clean.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            clean.push(character);
+        }
+    }
+    clean.push('\n');
+    clean
+}
+
+/// A node: its id, and its name where the file has one.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct NodeJson<'a> {
+    pub(super) id: NodeId,
+    pub(super) name: Option<&'a NodeName>,
+    pub(super) address: Option<Address>,
+}
+
+/// Whatever of a diff is written: in plans, drift and status the same.
+#[derive(Debug, Serialize)]
+pub(super) struct DiffJson<'a> {
+    differences: Vec<DifferenceJson<'a>>,
+    blocked: &'a [Blocked],
+    notes: &'a [Note],
+}
+
+impl<'a> DiffJson<'a> {
+    pub(super) fn new(diff: &'a Diff) -> Self {
+        let Diff {
+            pairing,
+            differences,
+            blocked,
+            notes,
+        } = diff;
+        Self {
+            differences: differences
+                .iter()
+                .map(|difference| DifferenceJson {
+                    text: sentence(difference, pairing),
+                    what: What::new(difference, pairing),
+                })
+                .collect(),
+            blocked,
+            notes,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct DifferenceJson<'a> {
+    text: String,
+    #[serde(flatten)]
+    what: What<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum What<'a> {
+    Down {
+        node: &'a NodeName,
+        id: Option<NodeId>,
+        tried: &'a [Address],
+        failure: &'static str,
+        words: &'a str,
+    },
+    NotJoined {
+        node: &'a NodeName,
+        id: NodeId,
+        unknown_to: &'a BTreeSet<NodeId>,
+    },
+    Announced {
+        node: &'a NodeName,
+        id: NodeId,
+        want: BusAddress,
+        seen: &'a BTreeSet<Address>,
+        seen_by: &'a BTreeSet<NodeId>,
+        set: Vec<OptionJson<'a>>,
+    },
+    Option {
+        node: &'a NodeName,
+        id: NodeId,
+        #[serde(flatten)]
+        change: OptionJson<'a>,
+    },
+    Unassigned {
+        shard: &'a ShardName,
+        primary: Option<&'a NodeName>,
+        primary_id: NodeId,
+        slots: &'a SlotSet,
+    },
+    NotReplicating {
+        node: &'a NodeName,
+        id: NodeId,
+        shard: &'a ShardName,
+        primary: Option<&'a NodeName>,
+        primary_id: NodeId,
+        now: NowJson,
+    },
+    LinkDown {
+        node: &'a NodeName,
+        id: NodeId,
+        primary: Option<&'a NodeName>,
+        primary_id: NodeId,
+    },
+}
+
+impl<'a> What<'a> {
+    fn new(difference: &'a Difference, pairing: &'a Pairing) -> Self {
+        let name = |id: &NodeId| pairing.names.get(id);
+        match difference {
+            Difference::Down { node, id, failure } => {
+                let Failure { tried, kind, words } = failure;
+                Self::Down {
+                    node,
+                    id: *id,
+                    tried,
+                    failure: failure_word(*kind),
+                    words,
+                }
+            }
+            Difference::NotJoined {
+                node,
+                id,
+                unknown_to,
+            } => Self::NotJoined {
+                node,
+                id: *id,
+                unknown_to,
+            },
+            Difference::Announced {
+                node,
+                id,
+                want,
+                seen,
+                seen_by,
+                set,
+            } => Self::Announced {
+                node,
+                id: *id,
+                want: *want,
+                seen,
+                seen_by,
+                set: set.iter().map(OptionJson::new).collect(),
+            },
+            Difference::Option { node, id, change } => Self::Option {
+                node,
+                id: *id,
+                change: OptionJson::new(change),
+            },
+            Difference::Unassigned {
+                shard,
+                primary,
+                slots,
+            } => Self::Unassigned {
+                shard,
+                primary: name(primary),
+                primary_id: *primary,
+                slots,
+            },
+            Difference::NotReplicating {
+                node,
+                id,
+                shard,
+                primary,
+                now,
+            } => Self::NotReplicating {
+                node,
+                id: *id,
+                shard,
+                primary: name(primary),
+                primary_id: *primary,
+                now: NowJson::new(now),
+            },
+            Difference::LinkDown { node, id, primary } => Self::LinkDown {
+                node,
+                id: *id,
+                primary: name(primary),
+                primary_id: *primary,
+            },
+        }
+    }
+}
+
+/// An option that differs. Secrets are masked on both sides.
+#[derive(Debug, Serialize)]
+pub(super) struct OptionJson<'a> {
+    option: &'a str,
+    have: Option<&'a str>,
+    want: &'a str,
+}
+
+impl<'a> OptionJson<'a> {
+    pub(super) fn new(change: &'a OptionChange) -> Self {
+        let OptionChange { option, have, want } = change;
+        Self {
+            option,
+            have: have.as_ref().map(Arg::shown),
+            want: want.shown(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct NowJson {
+    role: Role,
+    primary_id: Option<NodeId>,
+    keys: u64,
+}
+
+impl NowJson {
+    fn new(now: &Now) -> Self {
+        let Now {
+            role,
+            primary,
+            keys,
+        } = now;
+        Self {
+            role: *role,
+            primary_id: *primary,
+            keys: *keys,
+        }
+    }
+}
+
+/// A stable word for each kind of failure.
+pub(super) fn failure_word(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Unreachable => "unreachable",
+        FailureKind::Timeout => "timeout",
+        FailureKind::NeedsPassword => "needs_password",
+        FailureKind::WrongPassword => "wrong_password",
+        FailureKind::NoPermission => "no_permission",
+        FailureKind::Loading => "loading",
+        FailureKind::NotClusterMode => "not_cluster_mode",
+        FailureKind::Unintelligible => "unintelligible",
+        FailureKind::OtherNode => "other_node",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_json_is_obeyed_by_a_terminal() {
+        let text = "\u{1b}[2J \u{9b}31m \u{202e} \u{7f} é\n";
+        let written = line(&text);
+        assert_eq!(written, "\"\\u001b[2J \\u009b31m \\u202e \\u007f é\\n\"\n");
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+    }
+}

@@ -1,0 +1,194 @@
+//! A plan for people: the topology diff, the steps with their exact commands, what is left
+//! alone and why, and one summary line. What needs a person stands last, next to the prompt.
+
+mod json;
+mod summary;
+mod unified;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use crate::desired::Desired;
+use crate::observed::{Cluster, Observed};
+use crate::plan::{Phase, Plan, Step};
+
+use super::page::Page;
+use super::styles::{Meaning, Styles};
+use super::{Commands, SHOWS_ALL, attention, step, topology, wording};
+
+pub use json::json;
+pub(super) use json::{TotalsJson, node};
+pub use summary::summary;
+
+/// A plan and what it was made from.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanView<'a> {
+    pub plan: &'a Plan,
+    pub desired: &'a Desired,
+    pub observed: &'a Observed,
+    /// The file as people named it.
+    pub file: &'a str,
+    pub commands: Commands,
+}
+
+/// The plan for people.
+#[must_use]
+pub fn human(view: &PlanView<'_>, styles: Styles) -> String {
+    let PlanView {
+        plan,
+        desired,
+        observed,
+        file,
+        commands,
+    } = *view;
+    let cluster = Cluster::merge(observed);
+    let mut page = Page::new(styles);
+    if !plan.diff.is_empty() {
+        page.put(Meaning::Heading, header(view, &cluster)).end();
+    }
+    // Before the nodes are paired with the file there is nothing to compare by.
+    if !plan.diff.everything_blocked() {
+        let declared = topology::Declared {
+            desired,
+            pairing: &plan.diff.pairing,
+        };
+        let (have, want) = topology::sides(&cluster, declared);
+        page.gap();
+        unified::print(&mut page, &have, &want, file, commands);
+    }
+    steps(&mut page, plan, commands);
+    attention::left(&mut page, &plan.diff, &because(plan), commands);
+    attention::notes(&mut page, &plan.diff.notes, commands);
+    attention::blocked(&mut page, &plan.diff.blocked, commands);
+    page.gap();
+    page.put(Meaning::Heading, summary(plan, file)).end();
+    page.into_text()
+}
+
+/// What is asked before anything is sent.
+#[must_use]
+pub fn question(plan: &Plan) -> String {
+    let nodes: BTreeSet<_> = plan
+        .steps
+        .iter()
+        .flat_map(|step| step.sends.iter().map(|send| send.node))
+        .collect();
+    format!(
+        "Apply these changes to cluster \"{}\" ({})? Only 'yes' will be accepted: ",
+        super::page::clean(&plan.cluster),
+        wording::count(nodes.len(), "node", "nodes")
+    )
+}
+
+fn header(view: &PlanView<'_>, cluster: &Cluster) -> String {
+    let PlanView { plan, observed, .. } = view;
+    let declared = view.desired.nodes.len();
+    let answering = view
+        .desired
+        .nodes
+        .keys()
+        .filter(|name| observed.view_of(name).is_some())
+        .count();
+    let servers: BTreeSet<_> = observed.views.values().map(|view| view.server).collect();
+    let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    let mut parts = vec![format!("{answering} of {declared} declared nodes answer")];
+    if plan.diff.pairing.forming {
+        parts.push("no cluster yet".to_owned());
+    } else if let Some(main) = cluster.main() {
+        let members = main.answered.len() + main.silent.len();
+        parts.push(wording::count(members, "member", "members"));
+    }
+    if !servers.is_empty() {
+        parts.push(wording::list(&servers, 3));
+    }
+    format!(
+        "Plan for cluster \"{}\" from {}: {}",
+        plan.cluster,
+        view.file,
+        parts.join(", ")
+    )
+}
+
+/// Steps in their order, a gap between the kinds.
+fn steps(page: &mut Page, plan: &Plan, commands: Commands) {
+    let kinds = plan
+        .steps
+        .chunk_by(|left, right| left.action.phase() == right.action.phase());
+    for kind in kinds {
+        page.gap();
+        let titles = kind.iter().map(|step| title(step, plan));
+        let width = titles
+            .map(|title| console::measure_text_width(&title))
+            .max();
+        let width = width.unwrap_or(0).min(60);
+        let alike = |left: &Step, right: &Step| {
+            step::shape(left).is_some() && step::shape(left) == step::shape(right)
+        };
+        for run in kind.chunk_by(alike) {
+            let shown = shown(run, commands);
+            for one in &run[..shown] {
+                print_step(page, one, plan, width);
+            }
+            if shown < run.len() {
+                let more = run.len() - shown;
+                page.put(
+                    Meaning::Dim,
+                    format_args!("  … and {more} more alike ({SHOWS_ALL})"),
+                )
+                .end();
+            }
+        }
+    }
+}
+
+/// How many steps of a run are printed. Book-keeping is alike everywhere: one tells it all.
+fn shown(run: &[Step], commands: Commands) -> usize {
+    let (most, few) = match run.first().map(|step| step.action.phase()) {
+        Some(Phase::Hasten | Phase::Epochs | Phase::Restore) => (2, 1),
+        Some(
+            Phase::Configure
+            | Phase::Announce
+            | Phase::Assign
+            | Phase::Join
+            | Phase::Attach
+            | Phase::Settle,
+        )
+        | None => (12, 3),
+    };
+    match commands {
+        Commands::Folded if run.len() > most => few,
+        Commands::Folded | Commands::All => run.len(),
+    }
+}
+
+fn title(step: &Step, plan: &Plan) -> String {
+    super::page::clean(&step::intent(&step.action, &plan.diff.pairing)).into_owned()
+}
+
+fn print_step(page: &mut Page, step: &Step, plan: &Plan, width: usize) {
+    let sign = step::Sign::of(&step.action);
+    let title = title(step, plan);
+    page.put(sign.meaning(), format_args!("{} {title}", sign.text()));
+    let reason = step::reason(step, &plan.diff);
+    if !reason.is_empty() {
+        let missing = width.saturating_sub(console::measure_text_width(&title)) + 2;
+        page.plain(" ".repeat(missing)).put(Meaning::Dim, reason);
+    }
+    page.end();
+    for send in &step.sends {
+        let node = plan.diff.pairing.label(send.node);
+        page.put(Meaning::Dim, format_args!("    {node}> "))
+            .put(Meaning::Command, wording::command(&send.command))
+            .end();
+    }
+}
+
+/// The differences that the plan's steps remove, by their place in the diff.
+fn because(plan: &Plan) -> BTreeSet<usize> {
+    let steps = plan.steps.iter();
+    steps
+        .flat_map(|step| step.because.iter().copied())
+        .collect()
+}

@@ -1,0 +1,77 @@
+//! The one line that a plan comes to. Its wording is a promise: scripts and people search for it.
+
+use crate::diff::{Diff, Difference};
+use crate::plan::Plan;
+use crate::view::wording::{count, list};
+
+/// `Plan: 6 to join, …`, `No changes. …`, or why nothing can be done.
+#[must_use]
+pub fn summary(plan: &Plan, file: &str) -> String {
+    let Plan {
+        cluster,
+        diff,
+        steps,
+        places: _,
+        absent: _,
+    } = plan;
+    if diff.is_empty() && steps.is_empty() {
+        return format!("No changes. Cluster \"{cluster}\" matches {file}.");
+    }
+    if steps.is_empty() {
+        return format!(
+            "Nothing to do, but {}. Cluster \"{cluster}\" does not match {file}.",
+            in_the_way(diff)
+        );
+    }
+    let totals = plan.totals(|_| true);
+    let mut parts = vec![
+        format!("{} to join", totals.joins),
+        format!("{} to assign", count(totals.slots, "slot", "slots")),
+        format!("{} to move", totals.moves),
+        format!(
+            "{} to attach",
+            count(totals.attached, "replica", "replicas")
+        ),
+        format!("{} to remove", totals.removed),
+    ];
+    let rest = [
+        (totals.announced, "to announce"),
+        (totals.configured, "to configure"),
+        (diff.blocked.len(), "blocked"),
+    ];
+    let rest = rest.into_iter().filter(|(number, _)| *number > 0);
+    parts.extend(rest.map(|(number, what)| format!("{number} {what}")));
+    format!("Plan: {}.", parts.join(", "))
+}
+
+/// What keeps a plan without steps from being a match.
+fn in_the_way(diff: &Diff) -> String {
+    let (mut down, mut links, mut others) = (Vec::new(), Vec::new(), 0);
+    for difference in &diff.differences {
+        match difference {
+            Difference::Down { node, .. } => down.push(node.to_string()),
+            Difference::LinkDown { node, .. } => links.push(node.to_string()),
+            Difference::NotJoined { .. }
+            | Difference::Announced { .. }
+            | Difference::Option { .. }
+            | Difference::Unassigned { .. }
+            | Difference::NotReplicating { .. } => others += 1,
+        }
+    }
+    let mut parts = Vec::new();
+    if !diff.blocked.is_empty() {
+        parts.push(format!("{} blocked", diff.blocked.len()));
+    }
+    if !down.is_empty() {
+        let verb = if down.len() == 1 { "does" } else { "do" };
+        parts.push(format!("{} {verb} not answer", list(&down, 3)));
+    }
+    if !links.is_empty() {
+        let verb = if links.len() == 1 { "has" } else { "have" };
+        parts.push(format!("{} {verb} no link to its primary", list(&links, 3)));
+    }
+    if others > 0 {
+        parts.push(count(others, "other difference", "other differences"));
+    }
+    parts.join(", ")
+}

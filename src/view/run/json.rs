@@ -1,0 +1,237 @@
+//! A run as JSON lines on standard output.
+
+use serde::Serialize;
+
+use crate::apply::{End, Event, Outcome, Trouble};
+use crate::base::Command;
+use crate::plan::{Plan, StepId};
+use crate::view::json::{FORMAT_VERSION, NodeJson, line};
+use crate::view::output::Output;
+use crate::view::plan::{TotalsJson, node};
+use crate::view::wording::answer as masked;
+
+use super::Progress;
+use super::lines::{intent, kind_word, reply};
+use super::outcome::{Tally, summary};
+
+/// One JSON object a line.
+pub struct JsonLines<'o, 'w> {
+    output: &'o mut Output<'w>,
+}
+
+impl<'o, 'w> JsonLines<'o, 'w> {
+    pub fn new(output: &'o mut Output<'w>) -> Self {
+        Self { output }
+    }
+
+    fn write(&mut self, line: LineJson<'_>) {
+        self.output.data(&self::line(&Versioned {
+            format_version: FORMAT_VERSION,
+            line,
+        }));
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Versioned<'a> {
+    format_version: &'static str,
+    #[serde(flatten)]
+    line: LineJson<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum LineJson<'a> {
+    ApplyStart {
+        cluster: &'a str,
+        steps: usize,
+    },
+    StepStarted {
+        step: StepId,
+        text: String,
+    },
+    Command {
+        step: StepId,
+        node: NodeJson<'a>,
+        command: &'a Command,
+        #[serde(flatten)]
+        answer: AnswerJson,
+    },
+    StepEnded {
+        step: StepId,
+        #[serde(flatten)]
+        end: EndJson<'a>,
+    },
+    ApplyStopping,
+    ApplyComplete {
+        complete: bool,
+        interrupted: bool,
+        summary: String,
+        took_ms: u64,
+        totals: TotalsJson,
+        done: usize,
+        failed: usize,
+        skipped: usize,
+        not_started: usize,
+    },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum AnswerJson {
+    Reply(String),
+    /// The server's own words.
+    Refusal(String),
+    /// No answer came; why, in the system's words.
+    NoAnswer(String),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+enum EndJson<'a> {
+    Done {
+        took_ms: u64,
+    },
+    AlreadySo,
+    Failed {
+        #[serde(flatten)]
+        trouble: TroubleJson<'a>,
+    },
+    Skipped {
+        #[serde(flatten)]
+        trouble: TroubleJson<'a>,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct TroubleJson<'a> {
+    trouble: &'static str,
+    objections: Vec<ObjectionJson<'a>>,
+    answers: Vec<ToldJson<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ObjectionJson<'a> {
+    node: NodeJson<'a>,
+    text: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldJson<'a> {
+    node: NodeJson<'a>,
+    command: &'a Command,
+    words: String,
+}
+
+impl Progress for JsonLines<'_, '_> {
+    fn begin(&mut self, plan: &Plan) {
+        self.write(LineJson::ApplyStart {
+            cluster: &plan.cluster,
+            steps: plan.steps.len(),
+        });
+    }
+
+    fn event(&mut self, plan: &Plan, event: &Event) {
+        self.write(match event {
+            Event::Started { step } => LineJson::StepStarted {
+                step: *step,
+                text: intent(plan, *step),
+            },
+            Event::Answered {
+                step,
+                node: from,
+                command,
+                reply: answer,
+            } => LineJson::Command {
+                step: *step,
+                node: node(*from, plan),
+                command,
+                answer: match answer.as_error() {
+                    Some(words) => AnswerJson::Refusal(masked(words, command)),
+                    None => AnswerJson::Reply(masked(&reply(answer), command)),
+                },
+            },
+            Event::Unanswered {
+                step,
+                node: from,
+                command,
+                words,
+            } => LineJson::Command {
+                step: *step,
+                node: node(*from, plan),
+                command,
+                answer: AnswerJson::NoAnswer(masked(words, command)),
+            },
+            Event::Ended { step, end } => LineJson::StepEnded {
+                step: *step,
+                end: end_json(end, plan),
+            },
+            Event::Stopping => LineJson::ApplyStopping,
+        });
+    }
+
+    fn end(&mut self, plan: &Plan, outcome: &Outcome, _: &str) {
+        let Tally {
+            done,
+            failed,
+            skipped,
+            not_started,
+        } = Tally::new(plan, outcome);
+        self.write(LineJson::ApplyComplete {
+            complete: outcome.is_complete(plan.steps.len()),
+            interrupted: outcome.interrupted,
+            summary: summary(plan, outcome),
+            took_ms: millis(outcome.took),
+            totals: TotalsJson::new(plan.totals(|step| outcome.did(step.id))),
+            done,
+            failed,
+            skipped,
+            not_started,
+        });
+    }
+}
+
+fn end_json<'a>(end: &'a End, plan: &'a Plan) -> EndJson<'a> {
+    match end {
+        End::Done { took } => EndJson::Done {
+            took_ms: millis(*took),
+        },
+        End::AlreadySo => EndJson::AlreadySo,
+        End::Failed(trouble) => EndJson::Failed {
+            trouble: trouble_json(trouble, plan),
+        },
+        End::Skipped(trouble) => EndJson::Skipped {
+            trouble: trouble_json(trouble, plan),
+        },
+    }
+}
+
+fn trouble_json<'a>(trouble: &'a Trouble, plan: &'a Plan) -> TroubleJson<'a> {
+    let Trouble {
+        kind,
+        objections,
+        answers,
+    } = trouble;
+    TroubleJson {
+        trouble: kind_word(*kind),
+        objections: objections
+            .iter()
+            .map(|(id, text)| ObjectionJson {
+                node: node(*id, plan),
+                text,
+            })
+            .collect(),
+        answers: answers
+            .iter()
+            .map(|(id, command, words)| ToldJson {
+                node: node(*id, plan),
+                command,
+                words: masked(words, command),
+            })
+            .collect(),
+    }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,192 @@
+//! A run in lines, for logs and pipes: one a step that ended, one before a step that may take
+//! long. It is talk, so it goes to standard error; what the run came to is data.
+
+use std::time::Duration;
+
+use crate::apply::{End, Event, Outcome, TroubleKind};
+use crate::base::Reply;
+use crate::plan::{Action, Plan, StepId};
+use crate::view::output::Output;
+use crate::view::page::Page;
+use crate::view::step;
+use crate::view::styles::{Meaning, Styles};
+use crate::view::wording::{answer, command, count, duration};
+
+use super::{Progress, outcome};
+
+/// Lines on standard error.
+pub struct Lines<'o, 'w> {
+    output: &'o mut Output<'w>,
+    commands: bool,
+}
+
+impl<'o, 'w> Lines<'o, 'w> {
+    pub fn new(output: &'o mut Output<'w>, commands: bool) -> Self {
+        Self { output, commands }
+    }
+}
+
+impl Progress for Lines<'_, '_> {
+    fn begin(&mut self, _: &Plan) {}
+
+    fn event(&mut self, plan: &Plan, event: &Event) {
+        let text = told(plan, event, self.commands, self.output.err.styles);
+        self.output.talk(&text);
+    }
+
+    fn end(&mut self, plan: &Plan, outcome: &Outcome, file: &str) {
+        outcome::print(self.output, plan, outcome, file);
+    }
+}
+
+/// What is told of an event; nothing of most that merely begin.
+pub(super) fn told(plan: &Plan, event: &Event, commands: bool, styles: Styles) -> String {
+    let mut page = Page::new(styles);
+    match event {
+        Event::Started { step } => {
+            let slow = plan
+                .step(*step)
+                .is_some_and(|step| takes_long(&step.action));
+            if slow || commands {
+                number(&mut page, plan, *step);
+                page.put(Meaning::Dim, format_args!("{} …", intent(plan, *step)))
+                    .end();
+            }
+        }
+        Event::Answered {
+            step,
+            node,
+            command: sent,
+            reply,
+        } => {
+            let refused = reply.as_error().is_some();
+            if commands || refused {
+                number(&mut page, plan, *step);
+                let node = plan.diff.pairing.label(*node);
+                let meaning = if refused { Meaning::Bad } else { Meaning::Dim };
+                page.plain(format_args!("{node}> {}  ", command(sent)))
+                    .put(meaning, answer(&self::reply(reply), sent))
+                    .end();
+            }
+        }
+        Event::Unanswered {
+            step,
+            node,
+            command: sent,
+            words,
+        } => {
+            number(&mut page, plan, *step);
+            let node = plan.diff.pairing.label(*node);
+            page.plain(format_args!("{node}> {}  ", command(sent)))
+                .put(Meaning::Bad, answer(words, sent))
+                .end();
+        }
+        Event::Ended { step, end } => ended(&mut page, plan, *step, end),
+        Event::Stopping => {
+            page.put(
+                Meaning::Note,
+                "Stopping: nothing new begins, what is under way gets a moment to finish. Ctrl-C again stops at once.",
+            )
+            .end();
+        }
+    }
+    page.into_text()
+}
+
+fn ended(page: &mut Page, plan: &Plan, step: StepId, end: &End) {
+    number(page, plan, step);
+    match end {
+        End::Done { took } => {
+            page.put(Meaning::Good, effect(plan, step))
+                .put(Meaning::Dim, after(*took));
+        }
+        End::AlreadySo => {
+            page.plain(effect(plan, step))
+                .put(Meaning::Dim, ", already so");
+        }
+        End::Failed(trouble) => {
+            page.put(Meaning::Bad, "failed: ")
+                .plain(intent(plan, step))
+                .put(Meaning::Dim, format_args!(", {}", because(trouble.kind)));
+        }
+        End::Skipped(trouble) => {
+            page.put(Meaning::Note, "skipped: ")
+                .plain(intent(plan, step))
+                .put(Meaning::Dim, format_args!(", {}", because(trouble.kind)));
+        }
+    }
+    page.end();
+}
+
+/// A few words on why a step did not succeed.
+pub(super) fn because(kind: TroubleKind) -> String {
+    match kind {
+        TroubleKind::GuardBroken => "the cluster has changed since the plan was made".to_owned(),
+        TroubleKind::Refused => "a server refused a command".to_owned(),
+        TroubleKind::NoAnswer => "a command got no answer, and its effect was not seen".to_owned(),
+        TroubleKind::Deadline { after } => {
+            format!("its effect was not seen within {}", duration(after))
+        }
+        TroubleKind::Interrupted => "stopped while waiting for its effect".to_owned(),
+    }
+}
+
+/// A stable word for a program.
+pub(super) fn kind_word(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::GuardBroken => "guard_broken",
+        TroubleKind::Refused => "refused",
+        TroubleKind::NoAnswer => "no_answer",
+        TroubleKind::Deadline { after: _ } => "deadline",
+        TroubleKind::Interrupted => "interrupted",
+    }
+}
+
+/// The reply in a few words.
+pub(super) fn reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Nil => "nil".to_owned(),
+        Reply::Integer(number) => number.to_string(),
+        Reply::Text(text) | Reply::Error(text) => text.clone(),
+        Reply::List(parts) => count(parts.len(), "value", "values"),
+    }
+}
+
+pub(super) fn intent(plan: &Plan, step: StepId) -> String {
+    plan.step(step).map_or_else(
+        || format!("step {}", step.0),
+        |step| step::intent(&step.action, &plan.diff.pairing),
+    )
+}
+
+fn effect(plan: &Plan, step: StepId) -> String {
+    plan.step(step).map_or_else(
+        || format!("step {}", step.0),
+        |step| step::effect(&step.action, &plan.diff.pairing),
+    )
+}
+
+/// `[ 3/18] `
+fn number(page: &mut Page, plan: &Plan, step: StepId) {
+    let all = plan.steps.len().to_string();
+    let width = all.len();
+    page.put(Meaning::Dim, format_args!("[{:>width$}/{all}] ", step.0));
+}
+
+fn after(took: Duration) -> String {
+    format!(" after {}", duration(took))
+}
+
+/// Steps that wait for more than a little gossip: data to be copied, everybody to agree.
+fn takes_long(action: &Action) -> bool {
+    match action {
+        Action::Attach { .. } | Action::Settle => true,
+        Action::Configure { .. }
+        | Action::Announce { .. }
+        | Action::Hasten { .. }
+        | Action::SetEpoch { .. }
+        | Action::Assign { .. }
+        | Action::Join { .. }
+        | Action::Restore { .. } => false,
+    }
+}

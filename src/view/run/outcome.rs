@@ -1,0 +1,201 @@
+//! What a run came to: one line when it is complete, else what stopped it, what is still not
+//! so, how far it got and what to do.
+
+use crate::apply::{End, Outcome, Trouble};
+use crate::plan::{Plan, StepId};
+use crate::view::output::Output;
+use crate::view::page::Page;
+use crate::view::styles::{Meaning, Styles};
+use crate::view::wording::{answer, command, count, duration};
+
+use super::lines::{because, intent};
+
+/// Steps that failed and are told in full.
+const TOLD: usize = 3;
+
+/// Nodes of one step whose objections are told.
+const OBJECTIONS: usize = 8;
+
+/// Success is data, the rest is talk.
+pub(super) fn print(output: &mut Output<'_>, plan: &Plan, ended: &Outcome, file: &str) {
+    if ended.is_complete(plan.steps.len()) {
+        output.data(&outcome(plan, ended, file, output.out.styles));
+    } else {
+        output.talk(&outcome(plan, ended, file, output.err.styles));
+    }
+}
+
+/// What the run came to, for people.
+#[must_use]
+pub fn outcome(plan: &Plan, outcome: &Outcome, file: &str, styles: Styles) -> String {
+    let mut page = Page::new(styles);
+    if outcome.is_complete(plan.steps.len()) {
+        page.put(Meaning::Good, summary(plan, outcome)).end();
+        return page.into_text();
+    }
+    let failed: Vec<(StepId, &Trouble)> = outcome
+        .ends
+        .iter()
+        .filter_map(|(step, end)| match end {
+            End::Failed(trouble) => Some((*step, trouble)),
+            End::Done { .. } | End::AlreadySo | End::Skipped(_) => None,
+        })
+        .collect();
+    page.put(Meaning::Bad, summary(plan, outcome)).end();
+    for (step, trouble) in failed.iter().take(TOLD) {
+        page.put(Meaning::Bad, "! ")
+            .plain(format_args!(
+                "{}: {}",
+                intent(plan, *step),
+                because(trouble.kind)
+            ))
+            .end();
+        details(&mut page, plan, trouble);
+    }
+    if failed.len() > TOLD {
+        let more = count(failed.len() - TOLD, "more step", "more steps");
+        page.put(Meaning::Dim, format_args!("  … and {more} failed"))
+            .end();
+    }
+    page.plain(format_args!("{}.", tally(plan, outcome))).end();
+    page.put(
+        Meaning::Note,
+        format_args!("Run `rcl plan {file}` to see what remains."),
+    )
+    .end();
+    page.into_text()
+}
+
+/// The first line: `Apply complete! …`, `Apply stopped …`.
+#[must_use]
+pub fn summary(plan: &Plan, outcome: &Outcome) -> String {
+    let steps = plan.steps.len();
+    if outcome.is_complete(steps) {
+        return complete(plan, outcome);
+    }
+    let took = duration(outcome.took);
+    match outcome.first_trouble() {
+        _ if outcome.interrupted => format!("Apply interrupted after {took}."),
+        Some((step, _)) => format!("Apply stopped at step {} of {steps} after {took}.", step.0),
+        None => format!("Apply ended early after {took}."),
+    }
+}
+
+fn complete(plan: &Plan, outcome: &Outcome) -> String {
+    let totals = plan.totals(|step| outcome.did(step.id));
+    let parts = [
+        (totals.joins, format!("{} joined", totals.joins)),
+        (
+            totals.slots,
+            format!("{} assigned", count(totals.slots, "slot", "slots")),
+        ),
+        (
+            totals.moves,
+            format!("{} moved", count(totals.moves, "slot", "slots")),
+        ),
+        (
+            totals.attached,
+            format!("{} attached", count(totals.attached, "replica", "replicas")),
+        ),
+        (totals.removed, format!("{} removed", totals.removed)),
+        (totals.announced, format!("{} announced", totals.announced)),
+        (
+            totals.configured,
+            format!("{} configured", totals.configured),
+        ),
+    ];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(_, text)| text)
+        .collect();
+    if parts.is_empty() {
+        "Apply complete! Nothing was left to do.".to_owned()
+    } else {
+        format!(
+            "Apply complete! {} in {}.",
+            parts.join(", "),
+            duration(outcome.took)
+        )
+    }
+}
+
+/// What was answered, and who says that it is not so.
+fn details(page: &mut Page, plan: &Plan, trouble: &Trouble) {
+    let Trouble {
+        kind: _,
+        objections,
+        answers,
+    } = trouble;
+    let label = |id| plan.diff.pairing.label(id);
+    for (node, sent, words) in answers {
+        page.put(Meaning::Dim, format_args!("    {}> ", label(*node)))
+            .put(Meaning::Command, command(sent))
+            .end();
+        page.plain("      ")
+            .put(Meaning::Bad, answer(words, sent))
+            .end();
+    }
+    for (node, objection) in objections.iter().take(OBJECTIONS) {
+        page.plain(format_args!("    {} {objection}", label(*node)))
+            .end();
+    }
+    if objections.len() > OBJECTIONS {
+        let more = objections.len() - OBJECTIONS;
+        let more = count(more, "more node", "more nodes");
+        page.put(Meaning::Dim, format_args!("    … and {more}"))
+            .end();
+    }
+}
+
+/// `6 steps done, 1 failed, 5 not started`.
+pub(super) fn tally(plan: &Plan, outcome: &Outcome) -> String {
+    let Tally {
+        done,
+        failed,
+        skipped,
+        not_started,
+    } = Tally::new(plan, outcome);
+    let mut parts = vec![format!("{} done", count(done, "step", "steps"))];
+    let rest = [
+        (
+            failed,
+            if outcome.interrupted {
+                "not finished"
+            } else {
+                "failed"
+            },
+        ),
+        (skipped, "skipped"),
+        (not_started, "not started"),
+    ];
+    let rest = rest.into_iter().filter(|(number, _)| *number > 0);
+    parts.extend(rest.map(|(number, what)| format!("{number} {what}")));
+    parts.join(", ")
+}
+
+/// How many steps ended in which way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) done: usize,
+    pub(super) failed: usize,
+    pub(super) skipped: usize,
+    pub(super) not_started: usize,
+}
+
+impl Tally {
+    pub(super) fn new(plan: &Plan, outcome: &Outcome) -> Self {
+        let mut tally = Self {
+            not_started: plan.steps.len().saturating_sub(outcome.ends.len()),
+            ..Self::default()
+        };
+        for end in outcome.ends.values() {
+            match end {
+                End::Done { took: _ } | End::AlreadySo => tally.done += 1,
+                End::Failed(_) => tally.failed += 1,
+                End::Skipped(_) => tally.skipped += 1,
+            }
+        }
+        tally
+    }
+}

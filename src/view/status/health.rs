@@ -1,0 +1,128 @@
+//! What is wrong with a cluster by its nodes' own words, whatever a file may say.
+
+use std::collections::BTreeMap;
+
+use crate::base::{NodeId, SlotSet};
+use crate::observed::{Cluster, Direction, Observed};
+use crate::view::difference::unassigned;
+use crate::view::topology::Topology;
+use crate::view::wording::{count, list};
+
+/// One thing that is wrong, and what shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// A stable word for scripts.
+    pub(super) code: &'static str,
+    pub(super) what: String,
+    pub(super) evidence: Vec<String>,
+}
+
+/// Everything that is wrong. `label` says what to call a node.
+pub(super) fn wrong(
+    observed: &Observed,
+    cluster: &Cluster,
+    topology: &Topology,
+    label: impl Fn(NodeId) -> String,
+) -> Vec<Wrong> {
+    let mut found = disagreements(cluster, &label);
+    if !topology.unassigned.is_empty() && !topology.shards.is_empty() {
+        found.push(Wrong {
+            code: "unassigned-slots",
+            what: unassigned(&topology.unassigned),
+            evidence: Vec::new(),
+        });
+    }
+    found.extend(open_slots(observed, &label));
+    found.extend(links(observed, &label));
+    let answered = cluster.main().map(|main| &main.answered);
+    let not_ok: Vec<String> = answered
+        .into_iter()
+        .flatten()
+        .filter_map(|id| observed.views.get(id))
+        .filter(|view| !view.state_ok && !view.is_blank())
+        .map(|view| label(view.id))
+        .collect();
+    if !not_ok.is_empty() {
+        found.push(Wrong {
+            code: "not-ok",
+            what: format!("cluster_state is not ok on {}", list(&not_ok, 5)),
+            evidence: Vec::new(),
+        });
+    }
+    found
+}
+
+fn disagreements(cluster: &Cluster, label: &impl Fn(NodeId) -> String) -> Vec<Wrong> {
+    let islands = cluster.islands.iter();
+    let all = islands.flat_map(|island| &island.disagreements);
+    all.map(|disagreement| Wrong {
+        code: "views-disagree",
+        what: format!(
+            "the nodes don't agree who owns slots {}",
+            disagreement.slots
+        ),
+        evidence: disagreement
+            .claims
+            .iter()
+            .map(|claim| {
+                let who: Vec<String> = claim.said_by.iter().map(|id| label(*id)).collect();
+                let owner = match claim.owner {
+                    Some(owner) => format!("{} at epoch {}", label(owner), claim.epoch),
+                    None => "nobody".to_owned(),
+                };
+                format!("{owner}, by {}", list(&who, 5))
+            })
+            .collect(),
+    })
+    .collect()
+}
+
+fn open_slots(observed: &Observed, label: &impl Fn(NodeId) -> String) -> Option<Wrong> {
+    let mut marks: BTreeMap<String, SlotSet> = BTreeMap::new();
+    let mut all = SlotSet::new();
+    for view in observed.views.values() {
+        for open in &view.open {
+            let verb = match open.direction {
+                Direction::Migrating => "is giving to",
+                Direction::Importing => "is taking from",
+            };
+            let one: SlotSet = [open.slot].into_iter().collect();
+            all = all.union(&one);
+            let mark = format!("{} {verb} {}", label(view.id), label(open.peer));
+            let slots = marks.entry(mark).or_default();
+            *slots = slots.union(&one);
+        }
+    }
+    (!all.is_empty()).then(|| Wrong {
+        code: "open-slots",
+        what: format!(
+            "{} open: a move was begun and not finished",
+            match all.count() {
+                1 => "1 slot is".to_owned(),
+                number => format!("{number} slots are"),
+            }
+        ),
+        evidence: marks
+            .into_iter()
+            .map(|(mark, slots)| format!("{mark}: {slots}"))
+            .collect(),
+    })
+}
+
+fn links(observed: &Observed, label: &impl Fn(NodeId) -> String) -> Option<Wrong> {
+    let down: Vec<String> = observed
+        .views
+        .values()
+        .filter_map(|view| Some((view, view.primary()?)))
+        .filter(|(view, primary)| !view.replicates(*primary))
+        .map(|(view, primary)| format!("{} to {}", label(view.id), label(primary)))
+        .collect();
+    (!down.is_empty()).then(|| Wrong {
+        code: "link-down",
+        what: format!(
+            "{} down",
+            count(down.len(), "replication link is", "replication links are")
+        ),
+        evidence: down,
+    })
+}

@@ -1,0 +1,371 @@
+//! A cluster to look at: the slot space as a bar, the shards as a tree, and what is wrong.
+
+mod bar;
+mod health;
+mod json;
+mod node;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{NodeId, Role, Server, SlotSet};
+use crate::desired::Desired;
+use crate::diff::{Diff, Difference};
+use crate::observed::{Answer, Cluster, Failure, Observed};
+
+use super::page::{Cell, Page};
+use super::styles::{Meaning, Styles};
+use super::topology::{self, LiveShard, Topology};
+use super::wording::{count, list, slots};
+use super::{Commands, attention, difference};
+
+use health::Wrong;
+use node::NodeFacts;
+
+pub use json::json;
+
+/// What was seen, and the file it is held against, if there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct StatusView<'a> {
+    pub observed: &'a Observed,
+    /// What was asked for: a file or an address.
+    pub asked: &'a str,
+    pub file: Option<FileView<'a>>,
+}
+
+/// The file, and how the cluster differs from it.
+#[derive(Clone, Copy, Debug)]
+pub struct FileView<'a> {
+    pub desired: &'a Desired,
+    pub diff: &'a Diff,
+}
+
+/// Whether there is nothing wrong to show.
+#[must_use]
+pub fn is_well(view: &StatusView<'_>) -> bool {
+    let seen = Seen::new(view);
+    seen.wrong.is_empty() && seen.silent.is_empty()
+}
+
+/// What both forms show, worked out once.
+struct Seen<'a> {
+    cluster: Cluster,
+    topology: Topology,
+    facts: BTreeMap<NodeId, NodeFacts<'a>>,
+    silent: Vec<Silent<'a>>,
+    servers: BTreeSet<Server>,
+    /// How many members say that the cluster is ok, of how many that answered.
+    ok: (usize, usize),
+    wrong: Vec<Wrong>,
+}
+
+/// A node that was asked and gave no view.
+struct Silent<'a> {
+    title: String,
+    id: Option<NodeId>,
+    failure: &'a Failure,
+}
+
+impl<'a> Seen<'a> {
+    fn new(view: &StatusView<'a>) -> Self {
+        let cluster = Cluster::merge(view.observed);
+        let declared = view.file.map(|file| topology::Declared {
+            desired: file.desired,
+            pairing: &file.diff.pairing,
+        });
+        let topology = topology::live(&cluster, declared);
+        let facts: BTreeMap<NodeId, NodeFacts<'a>> = cluster
+            .members
+            .keys()
+            .map(|id| (*id, NodeFacts::new(view, &cluster, *id)))
+            .collect();
+        let title = |id: NodeId| {
+            let facts = facts.get(&id);
+            facts.map_or_else(|| id.short().to_owned(), NodeFacts::title)
+        };
+        let members = topology.shards.iter().flat_map(LiveShard::nodes);
+        let views = members
+            .chain(topology.loose.iter().copied())
+            .filter_map(|id| view.observed.views.get(&id));
+        let states: Vec<bool> = views.map(|own| own.state_ok).collect();
+        let ok = (states.iter().filter(|ok| **ok).count(), states.len());
+        let wrong = health::wrong(view.observed, &cluster, &topology, title);
+        let silent = silent(view, title);
+        let servers = view.observed.views.values().map(|own| own.server);
+        Self {
+            servers: servers.collect(),
+            silent,
+            ok,
+            wrong,
+            facts,
+            topology,
+            cluster,
+        }
+    }
+
+    /// What is wrong that the comparison with the file doesn't tell: all, when it was not made.
+    fn untold(&self, view: &StatusView<'_>) -> impl Iterator<Item = &Wrong> {
+        let diff = view.file.map(|file| file.diff);
+        self.wrong.iter().filter(move |wrong| {
+            diff.is_none_or(|diff| {
+                diff.everything_blocked()
+                    && diff
+                        .blocked
+                        .iter()
+                        .all(|blocked| blocked.code != wrong.code)
+            })
+        })
+    }
+
+    fn state(&self) -> (&'static str, String) {
+        match self.ok {
+            (0, 0) if self.facts.is_empty() => ("unknown", "nobody answers".to_owned()),
+            (0, 0) => ("none", "no cluster yet".to_owned()),
+            (ok, all) if ok == all => ("ok", "ok".to_owned()),
+            (0, _) => ("fail", "not ok".to_owned()),
+            (ok, all) => ("mixed", format!("ok on {ok} of {all} nodes")),
+        }
+    }
+}
+
+fn silent<'a>(view: &StatusView<'a>, title: impl Fn(NodeId) -> String) -> Vec<Silent<'a>> {
+    let ids = view.file.map(|file| &file.diff.pairing.ids);
+    let mut silent: Vec<Silent<'a>> = Vec::new();
+    let mut told = BTreeSet::new();
+    for (name, answer) in &view.observed.declared {
+        match answer {
+            Answer::Failed(failure) => {
+                let id = ids.and_then(|ids| ids.get(name)).copied();
+                told.extend(id);
+                silent.push(Silent {
+                    title: name.to_string(),
+                    id,
+                    failure,
+                });
+            }
+            Answer::Node(_) => {}
+        }
+    }
+    for (id, failure) in &view.observed.silent_members {
+        if !told.contains(id) {
+            silent.push(Silent {
+                title: title(*id),
+                id: Some(*id),
+                failure,
+            });
+        }
+    }
+    silent
+}
+
+/// The cluster for people, as wide as `width`.
+#[must_use]
+pub fn human(view: &StatusView<'_>, styles: Styles, width: usize) -> String {
+    let seen = Seen::new(view);
+    let mut page = Page::new(styles);
+    header(&mut page, view, &seen);
+    let shards = &seen.topology.shards;
+    let letters = bar::letters(shards);
+    if !shards.is_empty() {
+        let disputed = seen
+            .cluster
+            .islands
+            .iter()
+            .flat_map(|island| &island.disagreements)
+            .fold(SlotSet::new(), |all, disagreement| {
+                all.union(&disagreement.slots)
+            });
+        page.gap();
+        bar::print(&mut page, shards, &letters, &disputed, width);
+        page.gap();
+        tree(&mut page, &seen, &letters);
+    }
+    outside(&mut page, view, &seen);
+    no_answer(&mut page, &seen);
+    wrong(&mut page, view, &seen);
+    page.into_text()
+}
+
+fn header(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
+    let name = match view.file {
+        Some(file) => format!("Cluster \"{}\"", file.desired.cluster),
+        None => format!("Cluster at {}", view.asked),
+    };
+    let (word, state) = seen.state();
+    let meaning = match word {
+        "ok" => Meaning::Good,
+        "none" => Meaning::Note,
+        _ => Meaning::Bad,
+    };
+    page.put(Meaning::Heading, format_args!("{name}: "))
+        .put(meaning, state);
+    let shards = seen.topology.shards.len();
+    let mut parts = vec![
+        count(shards, "shard", "shards"),
+        count(seen.facts.len(), "node", "nodes"),
+    ];
+    if !seen.servers.is_empty() {
+        let servers: Vec<String> = seen.servers.iter().map(ToString::to_string).collect();
+        parts.push(list(&servers, 3));
+    }
+    page.plain(format_args!(", {}", parts.join(", "))).end();
+}
+
+fn tree(page: &mut Page, seen: &Seen<'_>, letters: &[char]) {
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    for (place, shard) in seen.topology.shards.iter().enumerate() {
+        let letter = letters.get(place).copied().unwrap_or('#');
+        let mut heading = Cell::new(Meaning::Shard(place), letter).with(Meaning::Plain, "  ");
+        if let Some(name) = &shard.name {
+            heading = heading.with(Meaning::Heading, format_args!("shard {name}  "));
+        }
+        heading = heading.with(Meaning::Plain, slots(&shard.slots));
+        let keys = seen.facts.get(&shard.primary).and_then(|facts| facts.keys);
+        if let Some(keys) = keys {
+            let unit = if keys == 1 { "key" } else { "keys" };
+            let keys = format!(", {} {unit}", indicatif::HumanCount(keys));
+            heading = heading.with(Meaning::Plain, keys);
+        }
+        rows.push(vec![heading]);
+        let last = shard.replicas.len();
+        for (below, id) in shard.nodes().enumerate() {
+            let branch = if below == last { "└─ " } else { "├─ " };
+            let role = if below == 0 {
+                Role::Primary
+            } else {
+                Role::Replica
+            };
+            let mut row = vec![Cell::new(Meaning::Dim, branch).with(Meaning::Plain, role)];
+            if let Some(facts) = seen.facts.get(&id) {
+                row.extend(cells(facts, seen));
+            }
+            rows.push(row);
+        }
+    }
+    page.rows("", &rows);
+}
+
+/// A node's title, address, zone, state and, where they differ, version.
+fn cells(facts: &NodeFacts<'_>, seen: &Seen<'_>) -> Vec<Cell> {
+    let title = facts.title();
+    let address = facts.address.map_or(String::new(), |at| at.to_string());
+    let address = if address == title {
+        String::new()
+    } else {
+        address
+    };
+    let (well, state) = facts.state();
+    let meaning = if well { Meaning::Plain } else { Meaning::Bad };
+    let version = facts.server.filter(|_| seen.servers.len() > 1);
+    vec![
+        Cell::plain(title),
+        Cell::new(Meaning::Dim, address),
+        Cell::new(Meaning::Dim, facts.zone.unwrap_or_default()),
+        Cell::new(meaning, state),
+        Cell::new(
+            Meaning::Dim,
+            version.map_or(String::new(), |server| server.to_string()),
+        ),
+    ]
+}
+
+/// Nodes in no shard: members without a task, and those that are no members.
+fn outside(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
+    let loose = seen.topology.loose.iter().map(|id| (id, true));
+    let apart = seen.topology.apart.iter().map(|id| (id, false));
+    let rows: Vec<Vec<Cell>> = loose
+        .chain(apart)
+        .filter_map(|(id, member)| {
+            let facts = seen.facts.get(id)?;
+            let what = Cell::plain(what_outside(view, facts, member));
+            let mut row = cells(facts, seen);
+            row.insert(1, what);
+            Some(row)
+        })
+        .collect();
+    if !rows.is_empty() {
+        page.gap();
+        page.put(Meaning::Heading, "Outside the shards").end();
+        page.rows("  ", &rows);
+    }
+}
+
+fn what_outside(view: &StatusView<'_>, facts: &NodeFacts<'_>, member: bool) -> String {
+    let own = view.observed.views.get(&facts.id);
+    match (member, facts.role, own) {
+        (true, Role::Primary, _) => "member without slots".to_owned(),
+        (true, Role::Replica, _) => "replica of nobody known".to_owned(),
+        (false, _, Some(own)) if own.is_blank() => "blank, not a member".to_owned(),
+        (false, _, Some(own)) => {
+            let peers = own.peers().count();
+            let keys = indicatif::HumanCount(own.keys);
+            format!(
+                "not a member: knows {peers} others, {} slots, {keys} keys",
+                own.own_slots().count()
+            )
+        }
+        (false, _, None) => "member of another cluster".to_owned(),
+    }
+}
+
+fn no_answer(page: &mut Page, seen: &Seen<'_>) {
+    if seen.silent.is_empty() {
+        return;
+    }
+    page.gap();
+    page.put(Meaning::Heading, "No answer").end();
+    let rows: Vec<Vec<Cell>> = seen
+        .silent
+        .iter()
+        .map(|silent| {
+            vec![
+                Cell::plain(&silent.title),
+                Cell::new(Meaning::Bad, silent.failure),
+            ]
+        })
+        .collect();
+    page.rows("  ", &rows);
+}
+
+fn wrong(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
+    let untold: Vec<&Wrong> = seen.untold(view).collect();
+    page.gap();
+    for wrong in &untold {
+        page.put(Meaning::Blocked, "! ").plain(&wrong.what).end();
+        for line in &wrong.evidence {
+            page.plain("    ").plain(line).end();
+        }
+    }
+    let Some(FileView { desired, diff }) = view.file else {
+        if untold.is_empty() && seen.silent.is_empty() {
+            page.put(Meaning::Good, "Nothing is wrong.").end();
+        }
+        return;
+    };
+    attention::notes(page, &diff.notes, Commands::Folded);
+    attention::blocked(page, &diff.blocked, Commands::Folded);
+    let differences: Vec<&Difference> = diff.differences.iter().collect();
+    if !differences.is_empty() {
+        page.gap();
+        page.put(
+            Meaning::Heading,
+            format_args!("Differs from {}", view.asked),
+        )
+        .end();
+        for difference in differences {
+            page.put(Meaning::Changed, "~ ")
+                .plain(difference::sentence(difference, &diff.pairing))
+                .end();
+        }
+    }
+    if diff.is_empty() {
+        page.gap();
+        page.put(
+            Meaning::Good,
+            format_args!("Cluster \"{}\" matches {}.", desired.cluster, view.asked),
+        )
+        .end();
+    }
+}

@@ -1,0 +1,241 @@
+//! What a step is called: before it runs, once it is done, and why it is there.
+
+use crate::base::{Arg, NodeName};
+use crate::diff::{Diff, OptionChange, Pairing};
+use crate::plan::{Action, Risk, Step};
+
+use super::difference;
+use super::styles::Meaning;
+use super::wording::{count, ranges};
+
+/// The sign in front of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    Add,
+    Change,
+    Wait,
+}
+
+impl Sign {
+    pub(super) fn of(action: &Action) -> Self {
+        match action {
+            Action::SetEpoch { .. } | Action::Assign { .. } | Action::Join { .. } => Self::Add,
+            Action::Configure { .. }
+            | Action::Announce { .. }
+            | Action::Hasten { .. }
+            | Action::Attach { .. }
+            | Action::Restore { .. } => Self::Change,
+            Action::Settle => Self::Wait,
+        }
+    }
+
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Change => "~",
+            Self::Wait => "=",
+        }
+    }
+
+    pub(super) fn meaning(self) -> Meaning {
+        match self {
+            Self::Add => Meaning::Added,
+            Self::Change => Meaning::Changed,
+            Self::Wait => Meaning::Dim,
+        }
+    }
+}
+
+/// What the step will do: `join host1:7000`.
+pub(super) fn intent(action: &Action, pairing: &Pairing) -> String {
+    words(action, pairing, Tense::Will)
+}
+
+/// What the step has done: `joined host1:7000`.
+pub(super) fn effect(action: &Action, pairing: &Pairing) -> String {
+    words(action, pairing, Tense::Has)
+}
+
+#[derive(Clone, Copy)]
+enum Tense {
+    Will,
+    Has,
+}
+
+fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
+    let verb = |will: &'static str, has: &'static str| match tense {
+        Tense::Will => will,
+        Tense::Has => has,
+    };
+    match action {
+        Action::Configure {
+            node: _,
+            name,
+            changes,
+            rewrite: _,
+        } => format!(
+            "{} {}",
+            verb("configure", "configured"),
+            options(changes, name)
+        ),
+        Action::Announce {
+            node: _,
+            name,
+            want,
+            changes: _,
+            rewrite: _,
+        } => format!(
+            "{} {name} as {}",
+            verb("announce", "announced"),
+            want.client
+        ),
+        Action::Hasten {
+            node: _,
+            name,
+            options,
+        } => format!("{} {} on {name}", verb("lower", "lowered"), values(options)),
+        Action::SetEpoch {
+            node: _,
+            name,
+            epoch,
+        } => format!("{} {name} epoch {epoch}", verb("give", "gave")),
+        Action::Assign { node, shard, slots } => format!(
+            "{} {} to shard {shard} ({})",
+            verb("assign", "assigned"),
+            ranges(slots),
+            pairing.label(*node)
+        ),
+        Action::Join {
+            node: _,
+            name,
+            introducers: _,
+        } => format!("{} {name}", verb("join", "joined")),
+        Action::Attach {
+            node: _,
+            name,
+            shard,
+            primary,
+            from: _,
+        } => format!(
+            "{} {name} to shard {shard} ({})",
+            verb("attach", "attached"),
+            pairing.label(*primary)
+        ),
+        Action::Settle => verb("wait until all nodes agree", "all nodes agree").to_owned(),
+        Action::Restore {
+            node: _,
+            name,
+            options,
+        } => format!(
+            "{} {} on {name}",
+            verb("restore", "restored"),
+            values(options)
+        ),
+    }
+}
+
+/// Why the step is there, and what it costs.
+pub(super) fn reason(step: &Step, diff: &Diff) -> String {
+    let because = step
+        .because
+        .iter()
+        .filter_map(|index| diff.differences.get(*index));
+    let mut reasons: Vec<String> = because
+        .map(|difference| difference::reason(difference, &diff.pairing))
+        .collect();
+    match &step.action {
+        Action::Hasten { .. } => reasons.push(
+            "only while every node is blank, to be quick; not written to disk, restored below"
+                .to_owned(),
+        ),
+        Action::Restore { .. } => {
+            reasons.push("the declared value; sent even if a step fails".to_owned());
+        }
+        Action::SetEpoch { .. } => {
+            reasons.push("a new cluster starts with distinct ones".to_owned())
+        }
+        Action::Configure { rewrite: false, .. } => {
+            reasons.push("it has no config file, a restart loses this".to_owned());
+        }
+        Action::Announce {
+            rewrite: false,
+            changes,
+            ..
+        } if !changes.is_empty() => {
+            reasons.push("it has no config file, a restart loses this".to_owned());
+        }
+        Action::Settle => reasons.push("on members, roles, links, slots and epochs".to_owned()),
+        Action::Configure { .. }
+        | Action::Announce { .. }
+        | Action::Assign { .. }
+        | Action::Join { .. }
+        | Action::Attach { .. } => {}
+    }
+    match step.risk {
+        Risk::None => {}
+        Risk::Resync { keys } => {
+            let keys = count(usize::try_from(keys).unwrap_or(usize::MAX), "key", "keys");
+            reasons.push(format!("its {keys} are wiped and copied anew"));
+        }
+    }
+    reasons.join("; ")
+}
+
+/// What steps have in common that may be folded into one line; `None` for what must be seen.
+pub(super) fn shape(step: &Step) -> Option<String> {
+    match step.risk {
+        Risk::Resync { .. } => return None,
+        Risk::None => {}
+    }
+    match &step.action {
+        Action::Configure {
+            changes, rewrite, ..
+        } => Some(format!("{} {rewrite}", changed_values(changes))),
+        Action::Announce {
+            changes, rewrite, ..
+        } => {
+            let options: Vec<&str> = changes
+                .iter()
+                .map(|change| change.option.as_str())
+                .collect();
+            Some(format!("{} {rewrite}", options.join(" ")))
+        }
+        Action::Hasten { options, .. } | Action::Restore { options, .. } => Some(values(options)),
+        Action::SetEpoch { .. }
+        | Action::Assign { .. }
+        | Action::Join { .. }
+        | Action::Attach { .. } => Some(String::new()),
+        Action::Settle => None,
+    }
+}
+
+/// One option by name and value, several by number.
+fn options(changes: &[OptionChange], name: &NodeName) -> String {
+    match changes {
+        [
+            OptionChange {
+                option,
+                have: _,
+                want: _,
+            },
+        ] => format!("{option} of {name}"),
+        several => format!("{} of {name}", count(several.len(), "option", "options")),
+    }
+}
+
+fn changed_values(changes: &[OptionChange]) -> String {
+    let changes = changes.iter().map(|change| {
+        let have = change.have.as_ref().map_or("", Arg::shown);
+        format!("{} {have} {}", change.option, change.want.shown())
+    });
+    changes.collect::<Vec<_>>().join(" ")
+}
+
+/// `cluster-node-timeout to 1000`.
+fn values(options: &[(String, Arg)]) -> String {
+    let options: Vec<String> = options
+        .iter()
+        .map(|(name, value)| format!("{name} to {}", value.shown()))
+        .collect();
+    options.join(", ")
+}

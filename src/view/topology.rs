@@ -1,0 +1,252 @@
+//! Who serves what: the live shards and the declared ones in the same words, so that they can
+//! be compared line by line and drawn as a tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{NodeId, NodeName, Role, ShardName, SlotSet};
+use crate::desired::Desired;
+use crate::diff::{Pairing, ownership};
+use crate::observed::{Cluster, LiveMember};
+
+/// The live cluster as shards.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Topology {
+    /// In the order of the file, then by slots.
+    pub(super) shards: Vec<LiveShard>,
+    /// Members that serve no slots and replicate nobody.
+    pub(super) loose: Vec<NodeId>,
+    /// Nodes that are no members: blank ones, and those of other clusters.
+    pub(super) apart: Vec<NodeId>,
+    pub(super) unassigned: SlotSet,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LiveShard {
+    /// Its name in the file, where it has one.
+    pub(super) name: Option<ShardName>,
+    pub(super) primary: NodeId,
+    /// In the order of the file, then by id.
+    pub(super) replicas: Vec<NodeId>,
+    pub(super) slots: SlotSet,
+}
+
+impl LiveShard {
+    /// Its nodes, the primary first.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        std::iter::once(self.primary).chain(self.replicas.iter().copied())
+    }
+}
+
+/// The file and which node is which in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Declared<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) pairing: &'a Pairing,
+}
+
+/// The live shards. Without a file the cluster is where most slots are.
+pub(super) fn live(cluster: &Cluster, declared: Option<Declared<'_>>) -> Topology {
+    let members = members_of(cluster, declared);
+    let shard_names: BTreeMap<NodeId, &ShardName> = declared
+        .into_iter()
+        .flat_map(|declared| &declared.pairing.primaries)
+        .map(|(shard, primary)| (*primary, shard))
+        .collect();
+    let places = places(declared);
+    let mut replicas: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+    for (id, member) in &members {
+        if let (Role::Replica, Some(primary)) = (member.role, member.primary) {
+            replicas.entry(primary).or_default().push(*id);
+        }
+    }
+    let mut topology = Topology::default();
+    let mut placed: BTreeSet<NodeId> = BTreeSet::new();
+    for (id, member) in &members {
+        let name = shard_names.get(id);
+        let mut nodes = replicas.remove(id).unwrap_or_default();
+        let serves = !member.slots.is_empty() || !nodes.is_empty() || name.is_some();
+        if member.role == Role::Primary && serves {
+            nodes.sort_by_key(|node| (places.get(node).copied().unwrap_or(usize::MAX), *node));
+            placed.insert(*id);
+            placed.extend(&nodes);
+            topology.shards.push(LiveShard {
+                name: name.map(|name| (*name).clone()),
+                primary: *id,
+                replicas: nodes,
+                slots: member.slots.clone(),
+            });
+        }
+    }
+    let order = |shard: &LiveShard| {
+        let declared = declared.and_then(|declared| {
+            let shards = &declared.desired.shards;
+            shards
+                .iter()
+                .position(|other| Some(&other.name) == shard.name.as_ref())
+        });
+        let first = shard.slots.ranges().first().map(|range| range.first);
+        (
+            declared.unwrap_or(usize::MAX),
+            first.unwrap_or(u16::MAX),
+            shard.primary,
+        )
+    };
+    topology.shards.sort_by_key(order);
+    let assigned = topology
+        .shards
+        .iter()
+        .fold(SlotSet::new(), |all, shard| all.union(&shard.slots));
+    topology.unassigned = SlotSet::full().difference(&assigned);
+    let rest = cluster.members.keys().filter(|id| !placed.contains(id));
+    (topology.loose, topology.apart) = rest.partition(|id| members.contains_key(id));
+    topology
+}
+
+/// The nodes that are the cluster. Blank nodes that know nobody are none.
+fn members_of<'a>(
+    cluster: &'a Cluster,
+    declared: Option<Declared<'_>>,
+) -> BTreeMap<NodeId, &'a LiveMember> {
+    let joinable = declared.map(|declared| &declared.pairing.joinable);
+    let joinable = joinable.filter(|joinable| !joinable.is_empty());
+    let islands = cluster
+        .islands
+        .iter()
+        .enumerate()
+        .filter(|(place, island)| {
+            let counts = match joinable {
+                Some(joinable) => island.answered.iter().any(|id| joinable.contains(id)),
+                None => *place == 0,
+            };
+            let alone = island.answered.len() + island.silent.len() == 1;
+            counts && (!alone || !island.owners.is_empty())
+        });
+    islands
+        .flat_map(|(_, island)| island.answered.iter().chain(&island.silent))
+        .filter_map(|id| Some((*id, cluster.members.get(id)?)))
+        .collect()
+}
+
+/// Where each node stands in the file.
+fn places(declared: Option<Declared<'_>>) -> BTreeMap<NodeId, usize> {
+    let Some(Declared { desired, pairing }) = declared else {
+        return BTreeMap::new();
+    };
+    let nodes = desired.shards.iter().flat_map(|shard| shard.nodes());
+    nodes
+        .enumerate()
+        .filter_map(|(place, name)| Some((*pairing.ids.get(name)?, place)))
+        .collect()
+}
+
+/// A line of a topology in words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Line {
+    /// Whether the lines below it, down to the next such line, belong to it.
+    pub(super) head: bool,
+    pub(super) words: String,
+    /// Only on the lines of shards: told apart exactly, printed shortened.
+    pub(super) slots: Option<SlotSet>,
+}
+
+impl Line {
+    fn shard(words: String, slots: SlotSet) -> Self {
+        Self {
+            head: true,
+            words,
+            slots: Some(slots),
+        }
+    }
+
+    fn node(words: String) -> Self {
+        Self {
+            head: false,
+            words,
+            slots: None,
+        }
+    }
+
+    /// The line for people.
+    pub(super) fn text(&self) -> String {
+        match &self.slots {
+            Some(slots) => format!("{}  {}", self.words, super::wording::slots(slots)),
+            None if self.head => self.words.clone(),
+            None => format!("  {}", self.words),
+        }
+    }
+}
+
+/// The live side and the declared side in lines. What the file says nothing about stands on
+/// both sides: it stays.
+pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Vec<Line>) {
+    let Declared { desired, pairing } = declared;
+    let topology = live(cluster, Some(declared));
+    let label = |id: &NodeId| pairing.label(*id);
+    let (mut have, mut want) = (Vec::new(), Vec::new());
+    for shard in &topology.shards {
+        let words = match &shard.name {
+            Some(name) => format!("shard {name}"),
+            None => format!("shard of {}", label(&shard.primary)),
+        };
+        have.push(Line::shard(words, shard.slots.clone()));
+        have.push(Line::node(format!("primary {}", label(&shard.primary))));
+        let replicas = shard.replicas.iter();
+        have.extend(replicas.map(|id| Line::node(format!("replica {}", label(id)))));
+    }
+    let live_shard = |name: &ShardName| {
+        let mut shards = topology.shards.iter();
+        shards.find(|shard| shard.name.as_ref() == Some(name))
+    };
+    let undeclared = |id: &&NodeId| !pairing.names.contains_key(id);
+    let shares = ownership(desired, cluster, pairing).shares;
+    let targets = shares
+        .iter()
+        .fold(SlotSet::new(), |all, share| all.union(&share.target));
+    for (shard, share) in desired.shards.iter().zip(shares) {
+        want.push(Line::shard(format!("shard {}", shard.name), share.target));
+        let live = live_shard(&shard.name);
+        // Roles change at run time: the declared nodes are right whichever of them serves.
+        let serving = pairing
+            .primaries
+            .get(&shard.name)
+            .and_then(|id| pairing.names.get(id))
+            .filter(|name| shard.nodes().any(|node| node == *name));
+        let primary: &NodeName = serving.unwrap_or(&shard.primary);
+        want.push(Line::node(format!("primary {primary}")));
+        let replicas = shard.nodes().filter(|node| *node != primary);
+        want.extend(replicas.map(|name| Line::node(format!("replica {name}"))));
+        let strangers = live.into_iter().flat_map(|live| &live.replicas);
+        want.extend(
+            strangers
+                .filter(undeclared)
+                .map(|id| Line::node(format!("replica {}", label(id)))),
+        );
+    }
+    for shard in topology.shards.iter().filter(|shard| shard.name.is_none()) {
+        let words = format!("shard of {}", label(&shard.primary));
+        want.push(Line::shard(words, shard.slots.difference(&targets)));
+        let nodes = [("primary", &shard.primary)].into_iter();
+        let replicas = shard.replicas.iter().map(|id| ("replica", id));
+        want.extend(
+            nodes
+                .chain(replicas)
+                .filter(|(_, id)| undeclared(id))
+                .map(|(role, id)| Line::node(format!("{role} {}", label(id)))),
+        );
+    }
+    outside(&mut have, topology.loose.iter(), pairing);
+    outside(&mut want, topology.loose.iter().filter(undeclared), pairing);
+    (have, want)
+}
+
+fn outside<'a>(lines: &mut Vec<Line>, nodes: impl Iterator<Item = &'a NodeId>, pairing: &Pairing) {
+    let nodes: Vec<Line> = nodes.map(|id| Line::node(pairing.label(*id))).collect();
+    if !nodes.is_empty() {
+        lines.push(Line {
+            head: true,
+            words: "without a shard".to_owned(),
+            slots: None,
+        });
+        lines.extend(nodes);
+    }
+}

@@ -1,0 +1,134 @@
+//! What servers to start and with which settings.
+
+use std::collections::BTreeMap;
+
+use super::kind::ServerKind;
+use super::loopback::Loopback;
+use super::servers::Servers;
+
+pub(crate) const FIRST_PORT: u16 = 7000;
+const BUS_OFFSET: u16 = 10000;
+
+/// Ports that are claimed beyond those started, for tests that grow the cluster.
+const SPARE_PORTS: u16 = 2;
+
+/// Fast clocks, and a log of every command with its arguments (see the recorder).
+const TEST_SETTINGS: [(&str, &str); 4] = [
+    ("cluster-node-timeout", "2000"),
+    ("repl-diskless-sync-delay", "0"),
+    ("slowlog-log-slower-than", "0"),
+    ("slowlog-max-len", "100000"),
+];
+
+/// Options of a start; [`Servers::start`] takes the defaults.
+pub(crate) struct Launch {
+    pub(super) kind: ServerKind,
+    pub(super) config_file: bool,
+    hosts: u8,
+    ports: u16,
+    announce: bool,
+    settings: BTreeMap<String, String>,
+}
+
+impl Launch {
+    pub(super) fn new(kind: ServerKind) -> Self {
+        Self {
+            kind,
+            config_file: true,
+            hosts: 2,
+            ports: 3,
+            announce: true,
+            settings: TEST_SETTINGS
+                .map(|(option, value)| (option.to_owned(), value.to_owned()))
+                .into(),
+        }
+    }
+
+    /// `hosts` times `ports` nodes: ports 7000, 7001, … on host1, host2, ….
+    pub(crate) fn grid(mut self, hosts: u8, ports: u16) -> Self {
+        self.hosts = hosts;
+        self.ports = ports;
+        self
+    }
+
+    /// Without `cluster-announce-ip` nodes dial each other from 127.0.0.1 and are recorded there, where
+    /// nobody listens: what a host with several addresses does to its peers.
+    pub(crate) fn without_announce(mut self) -> Self {
+        self.announce = false;
+        self
+    }
+
+    /// All settings as arguments, so that CONFIG REWRITE has no file to write to.
+    pub(crate) fn without_config_file(mut self) -> Self {
+        self.config_file = false;
+        self
+    }
+
+    /// One more line of the config file. It wins over the tests' own settings.
+    pub(crate) fn set(mut self, option: &str, value: &str) -> Self {
+        self.settings.insert(option.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) fn node_timeout_ms(self, node_timeout_ms: u32) -> Self {
+        self.set("cluster-node-timeout", &node_timeout_ms.to_string())
+    }
+
+    /// The server's own defaults for time and logging instead of the tests'. For measuring.
+    pub(crate) fn server_defaults(mut self) -> Self {
+        for (option, _) in TEST_SETTINGS {
+            self.settings.remove(option);
+        }
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn start(self) -> Servers {
+        let names: Vec<String> = (1..=self.hosts)
+            .flat_map(|host| {
+                (0..self.ports).map(move |port| format!("host{host}:{}", FIRST_PORT + port))
+            })
+            .collect();
+        Servers::launch(self, &names)
+    }
+
+    pub(super) fn claim(&self) -> Loopback {
+        let wanted: Vec<(u8, u16)> = (1..=self.hosts)
+            .flat_map(|host| {
+                let ports = FIRST_PORT..FIRST_PORT + self.ports + SPARE_PORTS;
+                ports.flat_map(move |port| [(host, port), (host, port + BUS_OFFSET)])
+            })
+            .collect();
+        Loopback::claim(&wanted)
+    }
+
+    /// The settings of one node.
+    pub(super) fn settings(&self, ip: &str, port: u16) -> BTreeMap<String, String> {
+        let mut settings: BTreeMap<String, String> = [
+            ("port", port.to_string().as_str()),
+            ("bind", ip),
+            ("cluster-enabled", "yes"),
+            ("cluster-config-file", "nodes.conf"),
+            ("logfile", "server.log"),
+            ("save", ""),
+        ]
+        .map(|(option, value)| (option.to_owned(), value.to_owned()))
+        .into();
+        if self.announce {
+            settings.insert("cluster-announce-ip".to_owned(), ip.to_owned());
+        }
+        settings.extend(self.settings.clone());
+        settings
+    }
+}
+
+/// A `redis.conf` of these settings.
+pub(super) fn config_file(settings: &BTreeMap<String, String>) -> String {
+    settings
+        .iter()
+        .map(|(option, value)| match value.as_str() {
+            "" => format!("{option} \"\"\n"),
+            value => format!("{option} {value}\n"),
+        })
+        .collect()
+}
