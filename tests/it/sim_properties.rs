@@ -5,18 +5,17 @@ use std::future::pending;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use rcl::apply::{Stop, run as carry_out};
 use rcl::base::{Address, Command, Reply};
 use rcl::diff::Allowed;
 use rcl::net::{CallError, Wire};
-use rcl::observe::look_until_settled;
+use rcl::observe::{SETTLE_WITHIN, look_until_settled};
 use rcl::observed::Observed;
 use rcl::plan::{Plan, check, plan};
+use tokio::sync::{Notify, watch};
 
-use crate::support::scene::{Draft, Scene, draft, follow};
+use crate::support::scene::{Break, Draft, Scene, draft};
 use crate::support::sim::Sim;
-
-/// How long nodes that disagree are waited for before a plan is made.
-const SETTLE: Duration = Duration::from_secs(30);
 
 fn cases(count: u32) -> ProptestConfig {
     ProptestConfig {
@@ -36,13 +35,15 @@ fn run<T>(case: impl Future<Output = T>) -> T {
     runtime.block_on(case)
 }
 
-/// A wire that goes dead after so many writes: the process behind it was killed.
-struct Killed<'a> {
+/// A wire that breaks after so many writes.
+struct Breaking<'a> {
     sim: &'a Sim,
+    how: Break,
     left: Cell<usize>,
+    broken: Notify,
 }
 
-impl Wire for Killed<'_> {
+impl Wire for Breaking<'_> {
     async fn call(
         &self,
         node: Address,
@@ -50,15 +51,22 @@ impl Wire for Killed<'_> {
         within: Duration,
     ) -> Result<Vec<Reply>, CallError> {
         let before = self.sim.writes().len();
-        if self.left.get() == 0 {
-            return pending().await;
-        }
         let replies = self.sim.call(node, commands, within).await;
-        self.left.set(
-            self.left
-                .get()
-                .saturating_sub(self.sim.writes().len() - before),
-        );
+        let written = self.sim.writes().len() - before;
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(written));
+        if written > 0 && left > 0 && left <= written {
+            self.broken.notify_one();
+            match self.how {
+                Break::Killed => return pending().await,
+                Break::Interrupted => {}
+                Break::Unanswered => {
+                    return Err(CallError::Unreachable {
+                        words: "connection reset by peer".to_owned(),
+                    });
+                }
+            }
+        }
         replies
     }
 }
@@ -70,7 +78,7 @@ fn everything_allowed(scene: &Scene) -> Allowed {
 }
 
 async fn look(scene: &Scene) -> Observed {
-    look_until_settled(&scene.sim, &scene.targets, SETTLE, |_| {}).await
+    look_until_settled(&scene.sim, &scene.targets, SETTLE_WITHIN, |_| {}).await
 }
 
 /// What is wrong with a case, in words; `Ok` when nothing is.
@@ -111,9 +119,9 @@ async fn repair(scene: &Scene) -> Checked<()> {
     ensure(made.diff.blocked.is_empty(), || {
         format!("blocked: {:#?}", made.diff.blocked)
     })?;
-    let followed = follow(sim, &made, &observed).await;
+    let applied = apply(scene, &made, &observed).await;
     let after = || format!("after {:#?}\n{}", sim.writes(), scene.show());
-    followed.map_err(|words| format!("{words}\n{}", after()))?;
+    applied.map_err(|words| format!("{words}\n{}", after()))?;
     sim.assert_keys_kept();
     // Links that were being made already are nobody's step.
     sim.elapse(Duration::from_secs(20));
@@ -140,7 +148,7 @@ async fn repair(scene: &Scene) -> Checked<()> {
             after()
         )
     })?;
-    follow(sim, &rest, &observed).await?;
+    apply(scene, &rest, &observed).await?;
     ensure(sim.writes().len() == written, || {
         format!("a second apply writes\n{}", after())
     })
@@ -149,36 +157,58 @@ async fn repair(scene: &Scene) -> Checked<()> {
 async fn a_mistreated_cluster(draft: &Draft) -> Checked<()> {
     let mut scene = Scene::build(draft);
     scene.play(draft);
-    if let Some(percent) = draft.killed_at {
-        kill_half_way(&scene, percent)
-            .await
-            .map_err(|words| format!("before it was killed: {words}"))?;
+    if let Some((how, percent)) = draft.broken {
+        let broken = stop_half_way(&scene, how, percent).await;
+        broken.map_err(|words| format!("before the run was broken: {words}"))?;
         scene.sim.elapse(Duration::from_millis(draft.pause_ms));
     }
     repair(&scene).await
 }
 
-async fn kill_half_way(scene: &Scene, percent: u8) -> Checked<()> {
+async fn stop_half_way(scene: &Scene, how: Break, percent: u8) -> Checked<()> {
     scene.sim.guard_keys();
     let observed = look(scene).await;
     let made = sound_plan(scene, &observed)?;
     let count: usize = made.steps.iter().map(|step| step.sends.len()).sum();
-    let wire = Killed {
+    let left = Cell::new(count * usize::from(percent) / 100 + 1);
+    let wire = Breaking {
         sim: &scene.sim,
-        left: Cell::new(count * usize::from(percent) / 100),
+        how,
+        left,
+        broken: Notify::new(),
     };
-    let gone = async {
-        while wire.left.get() > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+    let (ask, asked) = watch::channel(Stop::No);
+    let stopped = async {
+        wire.broken.notified().await;
+        if how != Break::Killed {
+            let stop = if how == Break::Interrupted {
+                Stop::Finish
+            } else {
+                Stop::No
+            };
+            ask.send_replace(stop);
+            pending::<()>().await;
         }
     };
     tokio::select! {
         biased;
-        () = gone => {}
-        ended = follow(&wire, &made, &observed) => ended?,
+        () = stopped => {}
+        _ = carry_out(&wire, &made, &observed, asked, |_| {}) => {}
     }
     scene.sim.forget_writes();
     Ok(())
+}
+
+/// Runs a plan to its end.
+async fn apply(scene: &Scene, made: &Plan, observed: &Observed) -> Checked<()> {
+    let (_ask, asked) = watch::channel(Stop::No);
+    let outcome = carry_out(&scene.sim, made, observed, asked, |_| {}).await;
+    let trouble = outcome
+        .first_trouble()
+        .and_then(|(step, trouble)| Some((&made.step(step)?.action, trouble)));
+    ensure(outcome.is_complete(made.steps.len()), || {
+        format!("the run failed: {trouble:#?}")
+    })
 }
 
 proptest! {

@@ -18,8 +18,19 @@ pub(crate) struct Draft {
     pub(crate) mishaps: Vec<Mishap>,
     /// How long the nodes are left alone before rcl looks.
     pub(crate) pause_ms: u64,
-    /// After which part of its commands, in percent, a first run is killed.
-    pub(crate) killed_at: Option<u8>,
+    /// How a first run ended too early, and after which part of its commands, in percent.
+    pub(crate) broken: Option<(Break, u8)>,
+}
+
+/// How a run ends before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Break {
+    /// The process is gone at once.
+    Killed,
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
+    /// A connection broke after the command was run and before its reply came.
+    Unanswered,
 }
 
 #[derive(Clone, Debug)]
@@ -130,16 +141,17 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
         ],
         prop_oneof![3 => Just(1000u64), 3 => Just(2000), 1 => Just(5000), 1 => Just(15_000)],
     );
+    let how = prop_oneof![2 => Just(Break::Killed), 1 => Just(Break::Interrupted), 1 => Just(Break::Unanswered)];
     let past = (
         formed(),
         prop::collection::vec(mishap(), 0..8),
         prop_oneof![1 => Just(0u64), 2 => 0u64..3000, 1 => 0u64..20_000],
-        prop_oneof![2 => Just(None), 1 => (0u8..100).prop_map(Some)],
+        prop_oneof![2 => Just(None), 1 => (how, 0u8..100).prop_map(Some)],
     );
     (any::<u64>(), file, nodes, past).prop_map(|(seed, file, nodes, past)| {
         let (shards, declared, has_file) = file;
         let (servers, network, node_timeout) = nodes;
-        let (formed, mishaps, pause_ms, killed_at) = past;
+        let (formed, mishaps, pause_ms, broken) = past;
         Draft {
             seed,
             shards,
@@ -151,7 +163,7 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
             formed,
             mishaps,
             pause_ms,
-            killed_at,
+            broken,
         }
     })
 }

@@ -2,10 +2,8 @@
 
 mod build;
 mod draft;
-mod follow;
 mod mishap;
 mod oracle;
 
 pub(crate) use build::Scene;
-pub(crate) use draft::{Draft, draft};
-pub(crate) use follow::follow;
+pub(crate) use draft::{Break, Draft, draft};
