@@ -83,16 +83,15 @@ fn auto_sizes(desired: &Desired, shares: &[Share], pool: &SlotSet) -> Vec<(usize
         .collect();
     let spare = pool.count() - sizes.iter().map(|(_, size)| size).sum::<u16>();
     // A whole quota has no ceiling above its floor; among the others those that hold more than
-    // the floor keep a spare slot, then the order of the file decides.
+    // the floor keep a spare slot, then those get one that get slots anyway, then the order of
+    // the file decides.
     let mut order: Vec<usize> = (0..weights.len())
         .filter(|place| !(slots * weights[*place].1).is_multiple_of(total.max(1)))
         .collect();
     order.sort_by_key(|place| {
         let (index, size) = sizes[*place];
-        (
-            shares[index].held.intersection(pool).count() <= size,
-            *place,
-        )
+        let held = shares[index].held.intersection(pool).count();
+        (held <= size, held == size, *place)
     });
     for place in order.into_iter().take(usize::from(spare)) {
         sizes[place].1 += 1;

@@ -268,23 +268,35 @@ fn disagreements(
     }
     let mut disagreements: Vec<Disagreement> = found
         .into_iter()
-        .map(|(said, slots)| {
+        .filter_map(|(said, slots)| {
             let mut claims: BTreeMap<Option<NodeId>, Vec<NodeId>> = BTreeMap::new();
             for (owner, (_, said_by)) in said.iter().zip(&by_slot) {
-                claims
-                    .entry(*owner)
-                    .or_default()
-                    .extend(said_by.iter().copied());
+                let informed = said_by.iter().copied().filter(|node| {
+                    owner.is_some()
+                        || said
+                            .iter()
+                            .flatten()
+                            .any(|owner| hears(views, *node, *owner))
+                });
+                claims.entry(*owner).or_default().extend(informed);
             }
-            let claims = claims
+            claims.retain(|_, said_by| !said_by.is_empty());
+            let claims: Vec<Claim> = claims
                 .into_iter()
                 .map(|(owner, said_by)| claim(owner, said_by, views))
                 .collect();
-            Disagreement { slots, claims }
+            (claims.len() > 1).then_some(Disagreement { slots, claims })
         })
         .collect();
     disagreements.sort_by(|left, right| left.slots.cmp(&right.slots));
     disagreements
+}
+
+/// Whether a node is in touch with the other, or is it. One that is met halfway only, or that
+/// looks for the other at a wrong address, knows nothing of its slots: that is no claim.
+fn hears(views: &BTreeMap<NodeId, NodeView>, node: NodeId, other: NodeId) -> bool {
+    let line = views.get(&node).and_then(|view| view.table.get(&other));
+    node == other || line.is_some_and(|member| member.connected && !member.flags.handshake)
 }
 
 fn one(slot: Slot) -> SlotRange {
