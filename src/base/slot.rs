@@ -244,7 +244,10 @@ impl SlotSet {
         let mut taken = std::mem::replace(&mut self.ranges, rest);
         if let Some(range) = self.ranges.first_mut().filter(|_| missing > 0) {
             let last = range.first + missing - 1;
-            taken.push(SlotRange { first: range.first, last });
+            taken.push(SlotRange {
+                first: range.first,
+                last,
+            });
             range.first = last + 1;
         }
         Self { ranges: taken }

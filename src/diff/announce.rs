@@ -82,7 +82,12 @@ fn seen_elsewhere(look: &Look<'_>, id: NodeId, want: Address) -> Vec<(NodeId, Ad
     member
         .into_iter()
         .flat_map(|member| &member.sightings)
-        .filter_map(|sighting| Some((sighting.address.filter(|address| *address != want)?, &sighting.by)))
+        .filter_map(|sighting| {
+            Some((
+                sighting.address.filter(|address| *address != want)?,
+                &sighting.by,
+            ))
+        })
         .flat_map(|(address, by)| by.iter().map(move |viewer| (*viewer, address)))
         .collect()
 }

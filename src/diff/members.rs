@@ -231,7 +231,10 @@ fn strangers(look: &Look<'_>, joinable: &BTreeSet<NodeId>) -> BTreeMap<NodeId, B
     let mut strangers: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
     for group in groups(joinable.iter().filter_map(|id| look.observed.views.get(id))) {
         let knows = |id: &NodeId| {
-            group.table.get(id).is_some_and(|member| !member.flags.handshake && !member.flags.noaddr)
+            group
+                .table
+                .get(id)
+                .is_some_and(|member| !member.flags.handshake && !member.flags.noaddr)
         };
         for missing in joinable.iter().filter(|id| !knows(id)) {
             for viewer in group.viewers.iter().filter(|viewer| *viewer != missing) {

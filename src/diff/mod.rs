@@ -165,7 +165,12 @@ pub fn diff(desired: &Desired, observed: &Observed, allowed: &Allowed) -> Diff {
 
 /// Like [`diff`], when the views are merged already.
 #[must_use]
-pub fn diff_of(desired: &Desired, observed: &Observed, cluster: &Cluster, allowed: &Allowed) -> Diff {
+pub fn diff_of(
+    desired: &Desired,
+    observed: &Observed,
+    cluster: &Cluster,
+    allowed: &Allowed,
+) -> Diff {
     let mut diff = Diff::default();
     pairing::identify(desired, observed, cluster, &mut diff);
     if !diff.everything_blocked() {

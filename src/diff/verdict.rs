@@ -78,8 +78,18 @@ fn restarted_blank(
     let blank = |view: &&NodeView| {
         view.own_slots().is_empty() && view.keys == 0 && view.role() == Role::Primary
     };
-    let same_place = |view: &&NodeView| member.sightings.iter().any(|seen| seen.address == Some(view.dialled));
-    let unlisted = |view: &&NodeView| look.cluster.members.get(&view.id).is_some_and(|other| !other.is_listed());
+    let same_place = |view: &&NodeView| {
+        member
+            .sightings
+            .iter()
+            .any(|seen| seen.address == Some(view.dialled))
+    };
+    let unlisted = |view: &&NodeView| {
+        look.cluster
+            .members
+            .get(&view.id)
+            .is_some_and(|other| !other.is_listed())
+    };
     let declared = || {
         look.observed
             .views
@@ -276,10 +286,18 @@ pub(super) fn leftovers(look: &Look<'_>, diff: &mut Diff) {
     let mut shaking: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
     for group in groups(look.observed.views.values()) {
         for member in group.table.values().filter(|member| member.flags.handshake) {
-            let ip = member.link_address.ip.map_or("?".to_owned(), |ip| ip.to_string());
-            let place =
-                format!("{ip} port {} (bus port {})", member.link_address.port, member.link_address.bus_port);
-            shaking.entry(place).or_default().extend(group.viewers.iter().copied());
+            let ip = member
+                .link_address
+                .ip
+                .map_or("?".to_owned(), |ip| ip.to_string());
+            let place = format!(
+                "{ip} port {} (bus port {})",
+                member.link_address.port, member.link_address.bus_port
+            );
+            shaking
+                .entry(place)
+                .or_default()
+                .extend(group.viewers.iter().copied());
         }
     }
     for (place, viewers) in shaking {

@@ -118,11 +118,17 @@ impl Cluster {
     #[must_use]
     pub fn is_settled(&self, observed: &Observed) -> bool {
         self.islands.iter().all(|island| {
-            let views = island.answered.iter().filter_map(|id| observed.views.get(id));
+            let views = island
+                .answered
+                .iter()
+                .filter_map(|id| observed.views.get(id));
             island.disagreements.is_empty()
                 && groups(views).iter().all(|group| {
                     group.table.values().all(|member| !member.flags.handshake)
-                        && island.answered.iter().all(|peer| group.table.contains_key(peer))
+                        && island
+                            .answered
+                            .iter()
+                            .all(|peer| group.table.contains_key(peer))
                 })
         })
     }
@@ -167,9 +173,15 @@ impl Island {
 fn components(views: &BTreeMap<NodeId, NodeView>) -> Vec<BTreeSet<NodeId>> {
     let mut islands: Vec<BTreeSet<NodeId>> = Vec::new();
     for group in groups(views.values()) {
-        let listed = group.table.iter().filter(|(_, member)| !member.flags.handshake).map(|(id, _)| *id);
-        let mut together: BTreeSet<NodeId> =
-            listed.filter(|id| views.contains_key(id)).chain(group.viewers.iter().copied()).collect();
+        let listed = group
+            .table
+            .iter()
+            .filter(|(_, member)| !member.flags.handshake)
+            .map(|(id, _)| *id);
+        let mut together: BTreeSet<NodeId> = listed
+            .filter(|id| views.contains_key(id))
+            .chain(group.viewers.iter().copied())
+            .collect();
         islands.retain_mut(|island| {
             let apart = island.is_disjoint(&together);
             if !apart {
@@ -332,24 +344,44 @@ fn claim(
 type Signed<'a> = (&'a Member, Vec<NodeId>);
 
 fn members(views: &BTreeMap<NodeId, NodeView>) -> BTreeMap<NodeId, LiveMember> {
-    let mut listed: BTreeMap<NodeId, Vec<Signed<'_>>> = views.keys().map(|id| (*id, Vec::new())).collect();
+    let mut listed: BTreeMap<NodeId, Vec<Signed<'_>>> =
+        views.keys().map(|id| (*id, Vec::new())).collect();
     for group in groups(views.values()) {
         for (id, member) in group.table {
-            let by: Vec<NodeId> = group.viewers.iter().filter(|viewer| *viewer != id).copied().collect();
+            let by: Vec<NodeId> = group
+                .viewers
+                .iter()
+                .filter(|viewer| *viewer != id)
+                .copied()
+                .collect();
             if !member.flags.handshake && !by.is_empty() {
                 listed.entry(*id).or_default().push((member, by));
             }
         }
     }
-    listed.into_iter().map(|(id, lines)| (id, live_member(views.get(&id), lines))).collect()
+    listed
+        .into_iter()
+        .map(|(id, lines)| (id, live_member(views.get(&id), lines)))
+        .collect()
 }
 
 fn live_member(own: Option<&NodeView>, lines: Vec<Signed<'_>>) -> LiveMember {
-    let said: Option<&Member> = own.and_then(NodeView::myself).or_else(|| most_common(&lines));
+    let said: Option<&Member> = own
+        .and_then(NodeView::myself)
+        .or_else(|| most_common(&lines));
     let count = |counts: &dyn Fn(&Member) -> bool| -> usize {
-        lines.iter().filter(|(member, _)| counts(member)).map(|(_, by)| by.len()).sum()
+        lines
+            .iter()
+            .filter(|(member, _)| counts(member))
+            .map(|(_, by)| by.len())
+            .sum()
     };
-    let address = |member: &Member| member.link_address.ip.map(|ip| Address::new(ip, member.link_address.port));
+    let address = |member: &Member| {
+        member
+            .link_address
+            .ip
+            .map(|ip| Address::new(ip, member.link_address.port))
+    };
     LiveMember {
         answered: own.is_some(),
         role: said.map_or(Role::Primary, |member| member.role),
@@ -358,16 +390,30 @@ fn live_member(own: Option<&NodeView>, lines: Vec<Signed<'_>>) -> LiveMember {
         slots: said.map(|member| member.slots.clone()).unwrap_or_default(),
         failed: count(&|member| member.flags.fail) * 2 > count(&|_| true),
         noaddr: lines.iter().any(|(member, _)| member.flags.noaddr),
-        sightings: lines.into_iter().map(|(member, by)| Sighting { address: address(member), by }).collect(),
+        sightings: lines
+            .into_iter()
+            .map(|(member, by)| Sighting {
+                address: address(member),
+                by,
+            })
+            .collect(),
     }
 }
 
 /// The line that most of the others would sign; between equals the first by node id, so that
 /// the same views always give the same answer.
 fn most_common<'a>(lines: &[Signed<'a>]) -> Option<&'a Member> {
-    let mut votes: BTreeMap<(Role, Option<NodeId>, &SlotSet), (usize, &'a Member)> = BTreeMap::new();
+    let mut votes: BTreeMap<(Role, Option<NodeId>, &SlotSet), (usize, &'a Member)> =
+        BTreeMap::new();
     for (member, by) in lines {
-        votes.entry((member.role, member.primary, &member.slots)).or_insert((0, member)).0 += by.len();
+        votes
+            .entry((member.role, member.primary, &member.slots))
+            .or_insert((0, member))
+            .0 += by.len();
     }
-    votes.into_values().rev().max_by_key(|(count, _)| *count).map(|(_, member)| member)
+    votes
+        .into_values()
+        .rev()
+        .max_by_key(|(count, _)| *count)
+        .map(|(_, member)| member)
 }

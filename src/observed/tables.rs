@@ -24,13 +24,18 @@ pub fn groups<'a>(views: impl IntoIterator<Item = &'a NodeView>) -> Vec<Group<'a
     let mut found: Vec<(&'a Table, Vec<NodeId>)> = Vec::new();
     let mut places: BTreeMap<*const BTreeMap<NodeId, Member>, usize> = BTreeMap::new();
     for view in views {
-        let place = *places.entry(Arc::as_ptr(&view.table)).or_insert(found.len());
+        let place = *places
+            .entry(Arc::as_ptr(&view.table))
+            .or_insert(found.len());
         match found.get_mut(place) {
             Some((_, viewers)) => viewers.push(view.id),
             None => found.push((&view.table, vec![view.id])),
         }
     }
-    let group = |(table, viewers): (&'a Table, Vec<NodeId>)| Group { table, viewers: Arc::new(viewers) };
+    let group = |(table, viewers): (&'a Table, Vec<NodeId>)| Group {
+        table,
+        viewers: Arc::new(viewers),
+    };
     found.into_iter().map(group).collect()
 }
 

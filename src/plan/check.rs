@@ -182,10 +182,18 @@ impl<'a> Facts<'a> {
         let mut links: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
         for group in groups(views()) {
             for (owner, member) in group.table {
-                facts.owners.extend(member.slots.iter().map(|slot| (slot, *owner)));
+                facts
+                    .owners
+                    .extend(member.slots.iter().map(|slot| (slot, *owner)));
             }
-            let Some(first) = group.viewers.first().copied() else { continue };
-            let listed = group.table.iter().filter(|(_, member)| !member.flags.handshake).map(|(id, _)| *id);
+            let Some(first) = group.viewers.first().copied() else {
+                continue;
+            };
+            let listed = group
+                .table
+                .iter()
+                .filter(|(_, member)| !member.flags.handshake)
+                .map(|(id, _)| *id);
             for id in listed.chain(group.viewers.iter().copied()) {
                 links.entry(first).or_default().insert(id);
                 links.entry(id).or_default().insert(first);

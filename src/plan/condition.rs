@@ -95,7 +95,11 @@ impl Condition {
 
     /// Like [`Self::verdict`], without the nodes that have agreed already.
     #[must_use]
-    pub fn verdict_but(&self, views: &BTreeMap<NodeId, NodeView>, agreed: &BTreeSet<NodeId>) -> Verdict {
+    pub fn verdict_but(
+        &self,
+        views: &BTreeMap<NodeId, NodeView>,
+        agreed: &BTreeSet<NodeId>,
+    ) -> Verdict {
         let mut fails = BTreeMap::new();
         self.collect(views, agreed, &mut fails);
         if fails.is_empty() {
@@ -178,7 +182,9 @@ impl Condition {
         fails: &mut BTreeMap<NodeId, String>,
     ) {
         if let Self::All(parts) = self {
-            parts.iter().for_each(|part| part.collect(views, agreed, fails));
+            parts
+                .iter()
+                .for_each(|part| part.collect(views, agreed, fails));
             return;
         }
         if let Self::Converged { expected, absent } = self {
@@ -188,7 +194,11 @@ impl Condition {
             }
             return;
         }
-        for node in self.nodes().into_iter().filter(|node| !agreed.contains(node)) {
+        for node in self
+            .nodes()
+            .into_iter()
+            .filter(|node| !agreed.contains(node))
+        {
             let said = match views.get(&node) {
                 Some(view) => self.objection(view),
                 None => Some("does not answer any more".to_owned()),

@@ -7,6 +7,7 @@
 mod arguments;
 mod contest;
 mod memory;
+mod planning;
 mod reading;
 mod table;
 mod watch;
@@ -61,5 +62,6 @@ fn measure(arguments: &Arguments) -> Result<(), String> {
         }
     }
     table::print(arguments, &times, &readings);
+    table::planning(planning::median());
     Ok(())
 }
