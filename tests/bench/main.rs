@@ -4,6 +4,11 @@
 //! [6 30 100]`.
 //! Both tools run in the same process of measuring, on fresh servers of the same kind, one after the other.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that can't go on ends there"
+)]
+
 mod arguments;
 mod contest;
 mod memory;

@@ -139,7 +139,7 @@ fn machine() -> String {
     clippy::print_stdout,
     reason = "the tables are what the benchmark is for"
 )]
-pub(crate) fn planning(median: std::time::Duration) {
+pub(crate) fn planning(median: Duration) {
     println!();
     println!(
         "Planning 1000 nodes, every slot a range of its own: {} ms.",

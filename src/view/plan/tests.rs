@@ -528,6 +528,7 @@ fn a_secret_is_told_from_another_and_never_shown() {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one long snapshot")]
 #[test]
 fn the_same_values_as_json() {
     let desired = with_option(
