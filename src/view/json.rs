@@ -142,16 +142,7 @@ impl<'a> What<'a> {
     fn new(difference: &'a Difference, pairing: &'a Pairing) -> Self {
         let name = |id: &NodeId| pairing.names.get(id);
         match difference {
-            Difference::Down { node, id, failure } => {
-                let Failure { tried, kind, words } = failure;
-                Self::Down {
-                    node,
-                    id: *id,
-                    tried,
-                    failure: failure_word(*kind),
-                    words,
-                }
-            }
+            Difference::Down { node, id, failure } => Self::down(node, *id, failure),
             Difference::NotJoined {
                 node,
                 id,
@@ -211,6 +202,19 @@ impl<'a> What<'a> {
                 primary: name(primary),
                 primary_id: *primary,
             },
+        }
+    }
+}
+
+impl<'a> What<'a> {
+    fn down(node: &'a NodeName, id: Option<NodeId>, failure: &'a Failure) -> Self {
+        let Failure { tried, kind, words } = failure;
+        Self::Down {
+            node,
+            id,
+            tried,
+            failure: failure_word(*kind),
+            words,
         }
     }
 }
