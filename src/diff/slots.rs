@@ -41,9 +41,7 @@ pub fn shares(
             },
         })
         .collect();
-    let explicit = shares
-        .iter()
-        .fold(SlotSet::new(), |all, share| all.union(&share.target));
+    let explicit: SlotSet = shares.iter().map(|share| &share.target).collect();
     let pool = SlotSet::full().difference(&explicit);
     let sizes = auto_sizes(desired, &shares, &pool);
     let mut free = pool.intersection(unassigned);
@@ -56,9 +54,7 @@ pub fn shares(
         shares[*index].target = shares[*index].target.union(&free.take_lowest(missing));
     }
     // What is still missing has an owner who has to give: it moves.
-    let targets = shares
-        .iter()
-        .fold(SlotSet::new(), |all, share| all.union(&share.target));
+    let targets: SlotSet = shares.iter().map(|share| &share.target).collect();
     let mut surplus = pool.difference(&targets);
     for (index, size) in &sizes {
         let missing = size - shares[*index].target.count();
@@ -87,16 +83,15 @@ fn auto_sizes(desired: &Desired, shares: &[Share], pool: &SlotSet) -> Vec<(usize
         .collect();
     let spare = pool.count() - sizes.iter().map(|(_, size)| size).sum::<u16>();
     // A whole quota has no ceiling above its floor; among the others those that hold more than
-    // the floor keep a spare slot, then the order of the file decides.
+    // the floor keep a spare slot, then those get one that get slots anyway, then the order of
+    // the file decides.
     let mut order: Vec<usize> = (0..weights.len())
         .filter(|place| !(slots * weights[*place].1).is_multiple_of(total.max(1)))
         .collect();
     order.sort_by_key(|place| {
         let (index, size) = sizes[*place];
-        (
-            shares[index].held.intersection(pool).count() <= size,
-            *place,
-        )
+        let held = shares[index].held.intersection(pool).count();
+        (held <= size, held == size, *place)
     });
     for place in order.into_iter().take(usize::from(spare)) {
         sizes[place].1 += 1;
@@ -127,9 +122,7 @@ pub fn ownership(desired: &Desired, cluster: &Cluster, pairing: &Pairing) -> Own
         })
         .flat_map(|island| island.owners.clone())
         .collect();
-    let assigned = owners
-        .values()
-        .fold(SlotSet::new(), |all, slots| all.union(slots));
+    let assigned: SlotSet = owners.values().collect();
     let unassigned = SlotSet::full().difference(&assigned);
     let held: BTreeMap<ShardName, SlotSet> = pairing
         .primaries

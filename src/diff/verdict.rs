@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{NodeId, Role, SlotSet, counted};
 use crate::desired::Shard;
-use crate::observed::{LiveMember, NodeView, OpenSlot};
+use crate::observed::{LiveMember, NodeView, OpenSlot, groups};
 
 use super::{Blocked, Diff, Look, Note, Scope, Severity};
 
@@ -78,19 +78,8 @@ fn restarted_blank(
     let blank = |view: &&NodeView| {
         view.own_slots().is_empty() && view.keys == 0 && view.role() == Role::Primary
     };
-    let same_place = |view: &&NodeView| {
-        member
-            .seen_at
-            .values()
-            .flatten()
-            .any(|address| *address == view.dialled)
-    };
-    let unlisted = |view: &&NodeView| {
-        look.cluster
-            .members
-            .get(&view.id)
-            .is_some_and(|other| other.seen_at.is_empty())
-    };
+    let same_place = |view: &&NodeView| member.sightings.iter().any(|seen| seen.address == Some(view.dialled));
+    let unlisted = |view: &&NodeView| look.cluster.members.get(&view.id).is_some_and(|other| !other.is_listed());
     let declared = || {
         look.observed
             .views
@@ -285,17 +274,12 @@ fn declared_primary_elsewhere(look: &Look<'_>, diff: &Diff, shard: &Shard) -> Op
 pub(super) fn leftovers(look: &Look<'_>, diff: &mut Diff) {
     open_slots(look, diff);
     let mut shaking: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
-    for view in look.observed.views.values() {
-        for member in view.table.values().filter(|member| member.flags.handshake) {
-            let ip = member
-                .link_address
-                .ip
-                .map_or("?".to_owned(), |ip| ip.to_string());
-            let place = format!(
-                "{ip} port {} (bus port {})",
-                member.link_address.port, member.link_address.bus_port
-            );
-            shaking.entry(place).or_default().insert(view.id);
+    for group in groups(look.observed.views.values()) {
+        for member in group.table.values().filter(|member| member.flags.handshake) {
+            let ip = member.link_address.ip.map_or("?".to_owned(), |ip| ip.to_string());
+            let place =
+                format!("{ip} port {} (bus port {})", member.link_address.port, member.link_address.bus_port);
+            shaking.entry(place).or_default().extend(group.viewers.iter().copied());
         }
     }
     for (place, viewers) in shaking {
@@ -306,7 +290,7 @@ pub(super) fn leftovers(look: &Look<'_>, diff: &mut Diff) {
         });
     }
     for (id, member) in &look.cluster.members {
-        let listed = !member.seen_at.is_empty();
+        let listed = member.is_listed();
         if !diff.pairing.names.contains_key(id) && listed {
             let text = stranger(diff, *id, member);
             diff.notes.push(text);

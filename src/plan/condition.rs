@@ -90,8 +90,14 @@ impl Condition {
     /// Evaluates on the latest views. A node without a view is one that didn't answer.
     #[must_use]
     pub fn verdict(&self, views: &BTreeMap<NodeId, NodeView>) -> Verdict {
+        self.verdict_but(views, &BTreeSet::new())
+    }
+
+    /// Like [`Self::verdict`], without the nodes that have agreed already.
+    #[must_use]
+    pub fn verdict_but(&self, views: &BTreeMap<NodeId, NodeView>, agreed: &BTreeSet<NodeId>) -> Verdict {
         let mut fails = BTreeMap::new();
-        self.collect(views, &mut fails);
+        self.collect(views, agreed, &mut fails);
         if fails.is_empty() {
             Verdict::Holds
         } else {
@@ -102,6 +108,14 @@ impl Condition {
     #[must_use]
     pub fn holds(&self, views: &BTreeMap<NodeId, NodeView>) -> bool {
         self.verdict(views) == Verdict::Holds
+    }
+
+    /// Whether a node that has agreed once need not be asked again: who belongs to the cluster
+    /// is only ever learned while a plan runs, and in a cluster of hundreds asking everyone
+    /// about everyone, over and over, takes the time that gossip needs.
+    #[must_use]
+    pub fn is_cumulative(&self) -> bool {
+        matches!(self, Self::Joined { .. })
     }
 
     /// The nodes whose views decide.
@@ -157,9 +171,14 @@ impl Condition {
         }
     }
 
-    fn collect(&self, views: &BTreeMap<NodeId, NodeView>, fails: &mut BTreeMap<NodeId, String>) {
+    fn collect(
+        &self,
+        views: &BTreeMap<NodeId, NodeView>,
+        agreed: &BTreeSet<NodeId>,
+        fails: &mut BTreeMap<NodeId, String>,
+    ) {
         if let Self::All(parts) = self {
-            parts.iter().for_each(|part| part.collect(views, fails));
+            parts.iter().for_each(|part| part.collect(views, agreed, fails));
             return;
         }
         if let Self::Converged { expected, absent } = self {
@@ -169,7 +188,7 @@ impl Condition {
             }
             return;
         }
-        for node in self.nodes() {
+        for node in self.nodes().into_iter().filter(|node| !agreed.contains(node)) {
             let said = match views.get(&node) {
                 Some(view) => self.objection(view),
                 None => Some("does not answer any more".to_owned()),

@@ -93,10 +93,7 @@ pub(super) fn live(cluster: &Cluster, declared: Option<Declared<'_>>) -> Topolog
         )
     };
     topology.shards.sort_by_key(order);
-    let assigned = topology
-        .shards
-        .iter()
-        .fold(SlotSet::new(), |all, shard| all.union(&shard.slots));
+    let assigned: SlotSet = topology.shards.iter().map(|shard| &shard.slots).collect();
     topology.unassigned = SlotSet::full().difference(&assigned);
     let rest = cluster.members.keys().filter(|id| !placed.contains(id));
     let mut rest: Vec<NodeId> = rest.copied().collect();
@@ -206,8 +203,7 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
     let undeclared = |id: &&NodeId| !pairing.names.contains_key(id);
     let shares = ownership(desired, cluster, pairing).shares;
     let targets = shares
-        .iter()
-        .fold(SlotSet::new(), |all, share| all.union(&share.target));
+        .iter().map(|share| &share.target).collect::<SlotSet>();
     for (shard, share) in desired.shards.iter().zip(shares) {
         want.push(Line::shard(format!("shard {}", shard.name), share.target));
         let live = live_shard(&shard.name);

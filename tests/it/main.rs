@@ -14,5 +14,7 @@ mod lab;
 mod mistakes;
 mod native;
 mod plans;
+mod sim_properties;
+mod sim_truth;
 #[allow(dead_code, reason = "the benchmark uses parts that no test needs yet")]
 mod support;
