@@ -90,7 +90,8 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::view::sample::{World, id, outline, planned, seed, with_option};
+    use crate::view::json::outline;
+    use crate::view::sample::{World, id, planned, seed, with_option};
 
     /// Some of everything.
     fn drifted() -> Diff {

@@ -379,23 +379,3 @@ impl Planned {
         }
     }
 }
-
-/// JSON read back: a line a member, and a line an element of lists of objects.
-pub(super) fn outline(json: &str) -> String {
-    let read: serde_json::Value = serde_json::from_str(json).unwrap();
-    let mut lines = String::new();
-    for (name, value) in read.as_object().unwrap() {
-        match value
-            .as_array()
-            .filter(|list| list.iter().any(|one| one.is_object()))
-        {
-            Some(list) => {
-                lines.push_str(&format!("{name}:\n"));
-                list.iter()
-                    .for_each(|one| lines.push_str(&format!("  {one}\n")));
-            }
-            None => lines.push_str(&format!("{name}: {value}\n")),
-        }
-    }
-    lines
-}

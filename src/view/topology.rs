@@ -203,7 +203,9 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
     let undeclared = |id: &&NodeId| !pairing.names.contains_key(id);
     let shares = ownership(desired, cluster, pairing).shares;
     let targets = shares
-        .iter().map(|share| &share.target).collect::<SlotSet>();
+        .iter()
+        .map(|share| &share.target)
+        .collect::<SlotSet>();
     for (shard, share) in desired.shards.iter().zip(shares) {
         want.push(Line::shard(format!("shard {}", shard.name), share.target));
         let live = live_shard(&shard.name);

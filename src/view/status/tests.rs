@@ -3,7 +3,8 @@
 use insta::assert_snapshot;
 
 use crate::desired::Desired;
-use crate::view::sample::{World, desired, id, outline, planned, seed};
+use crate::view::json::outline;
+use crate::view::sample::{World, desired, id, planned, seed};
 use crate::view::topology::LiveShard;
 
 use super::*;

@@ -4,8 +4,9 @@ use insta::assert_snapshot;
 
 use crate::base::Secret;
 use crate::desired::{SecretSource, Setting};
+use crate::view::json::outline;
 use crate::view::plan::{human, json};
-use crate::view::sample::{World, desired, id, outline, planned, seed, with_option};
+use crate::view::sample::{World, desired, id, planned, seed, with_option};
 use crate::view::{Commands, Styles};
 
 use super::shown;
