@@ -116,8 +116,10 @@ fn evidence(page: &mut Page, lines: &[String], commands: Commands) {
 
 /// Worth knowing, and nothing to do about.
 pub(super) fn notes(page: &mut Page, notes: &[Note], commands: Commands) {
-    for run in notes.chunk_by(|left, right| left.code == right.code) {
+    if !notes.is_empty() {
         page.gap();
+    }
+    for run in notes.chunk_by(|left, right| left.code == right.code) {
         let shown = shown(run.len(), commands);
         for note in &run[..shown] {
             page.put(Meaning::Note, "Note: ")

@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 
 use crate::desired::Desired;
+use crate::view::json::outline;
 use crate::view::sample::{World, desired, id, planned, seed};
 use crate::view::topology::LiveShard;
 
@@ -307,100 +308,28 @@ fn the_same_values_as_json() {
             diff: &planned.plan.diff,
         }),
     };
-    assert_snapshot!(json(&view), @r#"
-    {
-      "format_version": "1.0",
-      "kind": "status",
-      "cluster": "orders",
-      "asked": "rcl.yaml",
-      "state": "ok",
-      "nodes_ok": 2,
-      "nodes_answering": 2,
-      "servers": [
-        "Redis 7.0.15"
-      ],
-      "unassigned": "none",
-      "shards": [
-        {
-          "name": "a",
-          "slots": "0-16383",
-          "slot_count": 16384,
-          "keys": 400,
-          "primary": {
-            "id": "0001700000000000000000000000000000000000",
-            "name": "host1:7000",
-            "address": "10.0.0.1:7000",
-            "zone": null,
-            "server": "Redis 7.0.15",
-            "role": "primary",
-            "answers": true,
-            "failed": false,
-            "noaddr": false,
-            "keys": 400,
-            "used_memory": 1000000,
-            "link": null
-          },
-          "replicas": [
-            {
-              "id": "0002700000000000000000000000000000000000",
-              "name": "host2:7000",
-              "address": "10.0.0.2:7000",
-              "zone": null,
-              "server": "Redis 7.0.15",
-              "role": "replica",
-              "answers": true,
-              "failed": false,
-              "noaddr": false,
-              "keys": 400,
-              "used_memory": 1000000,
-              "link": {
-                "up": true,
-                "syncing": false,
-                "lag_bytes": 10
-              }
-            }
-          ]
-        }
-      ],
-      "loose": [
-        {
-          "id": "0009700900000000000000000000000000000000",
-          "name": null,
-          "address": "10.0.0.9:7009",
-          "zone": null,
-          "server": null,
-          "role": "primary",
-          "answers": false,
-          "failed": false,
-          "noaddr": false,
-          "keys": null,
-          "used_memory": null,
-          "link": null
-        }
-      ],
-      "apart": [],
-      "silent": [
-        {
-          "title": "10.0.0.9:7009",
-          "id": "0009700900000000000000000000000000000000",
-          "tried": [
-            "10.0.0.9:7009"
-          ],
-          "failure": "timeout",
-          "words": "no answer in 2s"
-        }
-      ],
-      "wrong": [],
-      "matches": true,
-      "differences": [],
-      "blocked": [],
-      "notes": [
-        {
-          "code": "undeclared",
-          "subject": "10.0.0.9:7009 (00097009)",
-          "text": "10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet."
-        }
-      ]
-    }
+    assert_snapshot!(outline(&json(&view)), @r#"
+    apart: []
+    asked: "rcl.yaml"
+    blocked: []
+    cluster: "orders"
+    differences: []
+    format_version: "1.0"
+    kind: "status"
+    loose:
+      {"address":"10.0.0.9:7009","answers":false,"failed":false,"id":"0009700900000000000000000000000000000000","keys":null,"link":null,"name":null,"noaddr":false,"role":"primary","server":null,"used_memory":null,"zone":null}
+    matches: true
+    nodes_answering: 2
+    nodes_ok: 2
+    notes:
+      {"code":"undeclared","subject":"10.0.0.9:7009 (00097009)","text":"10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet."}
+    servers: ["Redis 7.0.15"]
+    shards:
+      {"keys":400,"name":"a","primary":{"address":"10.0.0.1:7000","answers":true,"failed":false,"id":"0001700000000000000000000000000000000000","keys":400,"link":null,"name":"host1:7000","noaddr":false,"role":"primary","server":"Redis 7.0.15","used_memory":1000000,"zone":null},"replicas":[{"address":"10.0.0.2:7000","answers":true,"failed":false,"id":"0002700000000000000000000000000000000000","keys":400,"link":{"lag_bytes":10,"syncing":false,"up":true},"name":"host2:7000","noaddr":false,"role":"replica","server":"Redis 7.0.15","used_memory":1000000,"zone":null}],"slot_count":16384,"slots":"0-16383"}
+    silent:
+      {"failure":"timeout","id":"0009700900000000000000000000000000000000","title":"10.0.0.9:7009","tried":["10.0.0.9:7009"],"words":"no answer in 2s"}
+    state: "ok"
+    unassigned: "none"
+    wrong: []
     "#);
 }
