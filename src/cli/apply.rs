@@ -14,7 +14,7 @@ use crate::view::{self, Output};
 
 use super::exit::Exit;
 use super::load::{Loaded, load, targets};
-use super::plan::{Made, make, planned, show};
+use super::plan::{Made, make, planned, view as plan_view};
 use super::{Shared, allowed, fail};
 
 #[derive(Debug, Args)]
@@ -37,7 +37,11 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
         Ok(made) => made,
         Err(exit) => return exit,
     };
-    show(&loaded, &made, shared, output);
+    let shown = plan_view(&loaded, &made, shared);
+    output.data(&match shared.json {
+        true => view::plan::json_line(&shown),
+        false => view::plan::human(&shown, output.out.styles),
+    });
     if made.plan.is_empty() {
         return Exit::of_diff(&made.plan.diff);
     }

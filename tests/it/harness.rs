@@ -184,5 +184,6 @@ fn the_terminal_refuses_another_exit_code() {
 
 #[test]
 fn the_binary_is_found() {
-    Rcl::new().run(&[]).code(0);
+    Rcl::new().run(&["--version"]).success();
+    Rcl::new().run(&[]).code(64);
 }
