@@ -9,11 +9,13 @@ mod check;
 mod conf;
 mod desired;
 mod docs;
+mod form;
 mod harness;
 mod lab;
 mod mistakes;
 mod native;
 mod plans;
+mod prefixes;
 mod sim_properties;
 mod sim_truth;
 #[allow(dead_code, reason = "the benchmark uses parts that no test needs yet")]
