@@ -20,7 +20,7 @@ use super::machine::{Machine, Views};
 const RUN_WITHIN: Duration = Duration::from_secs(10);
 
 /// The shortest pause between two looks. The pause grows with what a look costs, so that
-/// looking takes a third of the time at most and leaves the servers to their gossip.
+/// looking takes a quarter of the time at most and leaves the servers to their gossip.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(15);
 
 /// What a run is asked from outside while it goes on.
@@ -68,7 +68,7 @@ pub async fn run(
             send(wire, plan, sends, &mut machine, &mut tell).await;
             continue;
         }
-        let pause = SHORTEST_PAUSE.max(looked.elapsed() * 2);
+        let pause = SHORTEST_PAUSE.max(looked.elapsed() * 3);
         tokio::select! {
             () = sleep(pause) => {}
             changed = stop.changed() => {

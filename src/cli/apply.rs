@@ -189,6 +189,6 @@ fn exit(plan: &Plan, outcome: &Outcome, left: &Plan) -> Exit {
     match Exit::of_diff(&left.diff) {
         // Everything was done and seen, and yet something differs again.
         Exit::Pending => Exit::Error,
-        exit => exit,
+        exit @ (Exit::Fine | Exit::Error | Exit::Blocked | Exit::Held | Exit::Usage) => exit,
     }
 }

@@ -104,6 +104,11 @@ pub(super) fn show(loaded: &Loaded, made: &Made, shared: &Shared, output: &mut O
 fn exit(plan: &Plan, detailed: bool) -> Exit {
     match Exit::of_diff(&plan.diff) {
         Exit::Pending if !detailed => Exit::Fine,
-        exit => exit,
+        exit @ (Exit::Fine
+        | Exit::Error
+        | Exit::Pending
+        | Exit::Blocked
+        | Exit::Held
+        | Exit::Usage) => exit,
     }
 }

@@ -78,11 +78,17 @@ pub fn wanted(node: &Node, view: &NodeView) -> BusAddress {
 
 /// The living nodes that list it under another address.
 fn seen_elsewhere(look: &Look<'_>, id: NodeId, want: Address) -> Vec<(NodeId, Address)> {
-    let seen = look.cluster.members.get(&id).map(|member| &member.seen_at);
-    seen.into_iter()
-        .flatten()
-        .filter_map(|(viewer, address)| Some((*viewer, (*address)?)))
-        .filter(|(_, address)| *address != want)
+    let member = look.cluster.members.get(&id);
+    member
+        .into_iter()
+        .flat_map(|member| &member.sightings)
+        .filter_map(|sighting| {
+            Some((
+                sighting.address.filter(|address| *address != want)?,
+                &sighting.by,
+            ))
+        })
+        .flat_map(|(address, by)| by.iter().map(move |viewer| (*viewer, address)))
         .collect()
 }
 
