@@ -51,6 +51,7 @@ pub async fn look(wire: &impl Wire, targets: &Targets) -> Observed {
         }
     }
     look_at_members(wire, &targets.questions, &mut observed).await;
+    observed.share_tables();
     count_keys_in_unassigned(wire, &targets.questions, &mut observed).await;
     observed
 }

@@ -20,7 +20,7 @@ use super::machine::{Machine, Views};
 const RUN_WITHIN: Duration = Duration::from_secs(10);
 
 /// The shortest pause between two looks. The pause grows with what a look costs, so that
-/// looking takes a third of the time at most and leaves the servers to their gossip.
+/// looking takes a quarter of the time at most and leaves the servers to their gossip.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(15);
 
 /// What a run is asked from outside while it goes on.
@@ -115,7 +115,7 @@ impl<W: Wire> Run<'_, W> {
             send(self.wire, self.plan, sends, &mut self.machine, tell).await;
             return false;
         }
-        let pause = SHORTEST_PAUSE.max(looked.elapsed() * 2);
+        let pause = SHORTEST_PAUSE.max(looked.elapsed() * 3);
         tokio::select! {
             () = sleep(pause) => {}
             changed = self.stop.changed() => {

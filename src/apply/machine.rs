@@ -4,7 +4,7 @@
 //! so; not ready → wait; guard broken → stop; send; wait for the effect. A failed step stops the
 //! run: what is under way is waited for, nothing new begins but the steps that always run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::base::{NodeId, Reply};
@@ -51,6 +51,8 @@ struct Sent {
 pub struct Machine<'a> {
     plan: &'a Plan,
     states: BTreeMap<StepId, State>,
+    /// Who need not be asked again about a step that is under way.
+    agreed: BTreeMap<StepId, BTreeSet<NodeId>>,
     stopped_at: Option<Duration>,
     interrupted: bool,
 }
@@ -66,6 +68,7 @@ impl<'a> Machine<'a> {
         Self {
             plan,
             states,
+            agreed: BTreeMap::new(),
             stopped_at: None,
             interrupted: false,
         }
@@ -103,7 +106,11 @@ impl<'a> Machine<'a> {
                 Some(State::Pending | State::Ended(_)) | None => Vec::new(),
             };
             for condition in conditions {
+                let agreed = self.agreed.get(&step.id);
                 for node in condition.nodes() {
+                    if agreed.is_some_and(|agreed| agreed.contains(&node)) {
+                        continue;
+                    }
                     let asked = questions.entry(node).or_insert_with(|| Questions {
                         brief: true,
                         ..Questions::default()
@@ -271,14 +278,30 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// What the effect comes to; remembers who has agreed where that lasts.
+    fn verdict(&mut self, step: &Step, views: &Views) -> Verdict {
+        if !step.done_when.is_cumulative() {
+            return step.done_when.verdict(views);
+        }
+        let agreed = self.agreed.entry(step.id).or_default();
+        let verdict = step.done_when.verdict_but(views, agreed);
+        let against = match &verdict {
+            Verdict::Holds => BTreeSet::new(),
+            Verdict::Fails(objections) => objections.keys().copied().collect(),
+        };
+        agreed.extend(step.done_when.nodes().difference(&against));
+        verdict
+    }
+
     fn running(
-        &self,
+        &mut self,
         step: &Step,
         views: &Views,
         now: Duration,
         (since, sent, held_since): (Duration, Sent, Option<Duration>),
     ) -> State {
-        let objections = match step.done_when.verdict(views) {
+        let verdict = self.verdict(step, views);
+        let objections = match verdict {
             Verdict::Holds if lasts(step, held_since, now) && !sent.lost_rewrite() => {
                 return State::Ended(End::Done {
                     took: now.saturating_sub(since),

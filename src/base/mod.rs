@@ -2,6 +2,7 @@
 
 mod address;
 mod command;
+mod count;
 mod node;
 mod reply;
 mod secret;
@@ -10,6 +11,7 @@ mod slot;
 
 pub use address::{Address, BusAddress};
 pub use command::{Arg, Command};
+pub use count::counted;
 pub use node::{NodeId, NodeName, ParseNodeIdError, Role, ShardName};
 pub use reply::Reply;
 pub use secret::Secret;

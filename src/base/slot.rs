@@ -233,22 +233,22 @@ impl SlotSet {
 
     /// Splits off the lowest `count` slots and returns them.
     pub fn take_lowest(&mut self, count: u16) -> Self {
-        let mut taken = Vec::new();
         let mut missing = count;
-        while missing > 0 && !self.ranges.is_empty() {
-            let range = self.ranges[0];
-            if range.count() <= missing {
-                missing -= range.count();
-                taken.push(range);
-                self.ranges.remove(0);
-            } else {
-                taken.push(SlotRange {
-                    first: range.first,
-                    last: range.first + missing - 1,
-                });
-                self.ranges[0].first += missing;
-                missing = 0;
-            }
+        let whole = self.ranges.iter().take_while(|range| {
+            let fits = range.count() <= missing;
+            missing -= if fits { range.count() } else { 0 };
+            fits
+        });
+        let whole = whole.count();
+        let rest = self.ranges.split_off(whole);
+        let mut taken = std::mem::replace(&mut self.ranges, rest);
+        if let Some(range) = self.ranges.first_mut().filter(|_| missing > 0) {
+            let last = range.first + missing - 1;
+            taken.push(SlotRange {
+                first: range.first,
+                last,
+            });
+            range.first = last + 1;
         }
         Self { ranges: taken }
     }
@@ -261,6 +261,15 @@ impl FromIterator<SlotRange> for SlotSet {
         };
         set.normalise();
         set
+    }
+}
+
+/// The union of sets; one by one each union would sort everything again.
+impl<'a> FromIterator<&'a SlotSet> for SlotSet {
+    fn from_iter<I: IntoIterator<Item = &'a SlotSet>>(sets: I) -> Self {
+        sets.into_iter()
+            .flat_map(|set| set.ranges.iter().copied())
+            .collect()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::view::{self, Output};
 
 use super::exit::Exit;
 use super::load::{Loaded, load, targets};
-use super::plan::{Made, make, planned, show};
+use super::plan::{Made, make, planned, view as plan_view};
 use super::{Shared, allowed, fail};
 
 #[derive(Debug, Args)]
@@ -39,7 +39,11 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
         Ok(made) => made,
         Err(exit) => return exit,
     };
-    show(&loaded, &made, shared, output);
+    let shown = plan_view(&loaded, &made, shared);
+    output.data(&match shared.json {
+        true => view::plan::json_line(&shown),
+        false => view::plan::human(&shown, output.out.styles),
+    });
     if made.plan.is_empty() {
         return Exit::of_diff(&made.plan.diff);
     }
@@ -229,6 +233,6 @@ fn exit(plan: &Plan, outcome: &Outcome, left: &Plan) -> Exit {
     match Exit::of_diff(&left.diff) {
         // Everything was done and seen, and yet something differs again.
         Exit::Pending => Exit::Error,
-        exit => exit,
+        exit @ (Exit::Fine | Exit::Error | Exit::Blocked | Exit::Held | Exit::Usage) => exit,
     }
 }

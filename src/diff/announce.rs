@@ -78,11 +78,17 @@ pub fn wanted(node: &Node, view: &NodeView) -> BusAddress {
 
 /// The living nodes that list it under another address.
 fn seen_elsewhere(look: &Look<'_>, id: NodeId, want: Address) -> Vec<(NodeId, Address)> {
-    let seen = look.cluster.members.get(&id).map(|member| &member.seen_at);
-    seen.into_iter()
-        .flatten()
-        .filter_map(|(viewer, address)| Some((*viewer, (*address)?)))
-        .filter(|(_, address)| *address != want)
+    let member = look.cluster.members.get(&id);
+    member
+        .into_iter()
+        .flat_map(|member| &member.sightings)
+        .filter_map(|sighting| {
+            Some((
+                sighting.address.filter(|address| *address != want)?,
+                &sighting.by,
+            ))
+        })
+        .flat_map(|(address, by)| by.iter().map(move |viewer| (*viewer, address)))
         .collect()
 }
 
@@ -91,7 +97,9 @@ fn seen_elsewhere(look: &Look<'_>, id: NodeId, want: Address) -> Vec<(NodeId, Ad
 fn options(node: &Node, view: &NodeView, want: BusAddress, wrong: bool) -> Vec<OptionChange> {
     let has = |option: &str| view.config.get(option).map_or("", String::as_str);
     let mut wanted: Vec<(&str, String)> = Vec::new();
-    if node.announce.is_some() || wrong || sends_from_elsewhere(view) {
+    // What a node already announces is what its peers will take it for: a blank's too.
+    let announces = !has(IP).is_empty();
+    if node.announce.is_some() || wrong || announces || sends_from_elsewhere(view) {
         wanted.push((IP, want.client.ip.to_string()));
     }
     if let Some(announce) = node.announce {

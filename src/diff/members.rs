@@ -1,10 +1,10 @@
 //! Who belongs to the cluster: islands that may grow together, and nodes that still have to join.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, NodeName, SlotSet};
+use crate::base::{NodeId, NodeName, SlotSet, counted};
 use crate::desired::SlotShare;
-use crate::observed::{Island, NodeView};
+use crate::observed::{Island, NodeView, groups};
 
 use super::{Blocked, Diff, Difference, Look, Scope, Severity};
 
@@ -75,7 +75,7 @@ fn lonely_main(look: &Look<'_>, island: &Island) -> Vec<String> {
         .filter(|_| island.answered.len() == 1 && island.silent.is_empty())
         .filter_map(|id| look.observed.views.get(id))
         .filter(|view| view.own_slots().is_empty() && view.keys > 0)
-        .map(|view| format!("it holds {} keys and owns no slot", view.keys))
+        .map(|view| format!("it holds {} and owns no slot", counted(view.keys, "key")))
         .collect()
 }
 
@@ -97,8 +97,8 @@ fn strange(look: &Look<'_>, diff: &Diff, island: &Island, owned: &SlotSet) -> Ve
     if !strangers.is_empty() {
         let who = diff.pairing.label_all(&strangers);
         reasons.push(format!(
-            "it knows {} nodes that the file doesn't name: {who}",
-            strangers.len()
+            "it knows {} that the file doesn't name: {who}",
+            counted(strangers.len(), "node")
         ));
     }
     let assigned = island.assigned();
@@ -123,10 +123,13 @@ fn strange(look: &Look<'_>, diff: &Diff, island: &Island, owned: &SlotSet) -> Ve
             ));
         }
         if view.keys > 0 {
-            reasons.push(format!("{name} holds {} keys", view.keys));
+            reasons.push(format!("{name} holds {}", counted(view.keys, "key")));
         }
         if !view.open.is_empty() {
-            reasons.push(format!("{name} has {} open slots", view.open.len()));
+            reasons.push(format!(
+                "{name} has {}",
+                counted(view.open.len(), "open slot")
+            ));
         }
     }
     reasons
@@ -172,7 +175,9 @@ fn block_island(look: &Look<'_>, diff: &mut Diff, island: &Island, reasons: Vec<
                 .map(|slots| u32::from(slots.count()))
                 .sum();
             format!(
-                "{name} belongs to another cluster ({size} nodes, {slots} slots), and rcl never merges clusters"
+                "{name} belongs to another cluster ({}, {}), and rcl never merges clusters",
+                counted(size, "node"),
+                counted(slots, "slot")
             )
         } else {
             format!("{name} is not blank, and the file doesn't account for what it holds")
@@ -194,26 +199,11 @@ fn block_island(look: &Look<'_>, diff: &mut Diff, island: &Island, reasons: Vec<
 
 /// Declared nodes that answer and are not members everywhere.
 pub(super) fn joins(look: &Look<'_>, diff: &mut Diff) {
-    let joinable = &diff.pairing.joinable;
-    let mut found = Vec::new();
-    for (id, name) in &diff.pairing.names {
-        if !joinable.contains(id) {
-            continue;
-        }
-        let Some(view) = look.observed.views.get(id) else {
-            continue;
-        };
-        let unknown_to: BTreeSet<NodeId> = joinable
-            .iter()
-            .filter(|peer| *peer != id)
-            .filter_map(|peer| look.observed.views.get(peer))
-            .filter(|peer| !knows(peer, *id) || !knows(view, peer.id))
-            .map(|peer| peer.id)
-            .collect();
-        if !unknown_to.is_empty() {
-            found.push((name.clone(), *id, unknown_to));
-        }
-    }
+    let strangers = strangers(look, &diff.pairing.joinable);
+    let mut found: Vec<(NodeName, NodeId, BTreeSet<NodeId>)> = strangers
+        .into_iter()
+        .filter_map(|(id, unknown_to)| Some((diff.pairing.names.get(&id)?.clone(), id, unknown_to)))
+        .collect();
     // Members miss a newcomer as much as it misses them; only the newcomer is out of place.
     if let Some(main) = look.cluster.main().filter(|_| !diff.pairing.forming) {
         for (_, id, unknown_to) in &mut found {
@@ -236,10 +226,24 @@ pub(super) fn joins(look: &Look<'_>, diff: &mut Diff) {
         );
 }
 
-fn knows(view: &NodeView, peer: NodeId) -> bool {
-    view.table
-        .get(&peer)
-        .is_some_and(|member| !member.flags.handshake && !member.flags.noaddr)
+/// For each node, those that don't know it or that it doesn't know.
+fn strangers(look: &Look<'_>, joinable: &BTreeSet<NodeId>) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
+    let mut strangers: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
+    for group in groups(joinable.iter().filter_map(|id| look.observed.views.get(id))) {
+        let knows = |id: &NodeId| {
+            group
+                .table
+                .get(id)
+                .is_some_and(|member| !member.flags.handshake && !member.flags.noaddr)
+        };
+        for missing in joinable.iter().filter(|id| !knows(id)) {
+            for viewer in group.viewers.iter().filter(|viewer| *viewer != missing) {
+                strangers.entry(*missing).or_default().insert(*viewer);
+                strangers.entry(*viewer).or_default().insert(*missing);
+            }
+        }
+    }
+    strangers
 }
 
 /// Where a node stands in the file: primaries first, as plans list them.

@@ -160,14 +160,24 @@ pub struct Allowed {
 /// Compares the desired state with what was observed.
 #[must_use]
 pub fn diff(desired: &Desired, observed: &Observed, allowed: &Allowed) -> Diff {
-    let cluster = Cluster::merge(observed);
+    diff_of(desired, observed, &Cluster::merge(observed), allowed)
+}
+
+/// Like [`diff`], when the views are merged already.
+#[must_use]
+pub fn diff_of(
+    desired: &Desired,
+    observed: &Observed,
+    cluster: &Cluster,
+    allowed: &Allowed,
+) -> Diff {
     let mut diff = Diff::default();
-    pairing::identify(desired, observed, &cluster, &mut diff);
+    pairing::identify(desired, observed, cluster, &mut diff);
     if !diff.everything_blocked() {
         let look = Look {
             desired,
             observed,
-            cluster: &cluster,
+            cluster,
             allowed,
         };
         members::islands(&look, &mut diff);

@@ -1,6 +1,6 @@
 //! Which nodes replicate whom.
 
-use crate::base::{NodeId, NodeName, Role};
+use crate::base::{NodeId, NodeName, Role, counted};
 use crate::desired::Shard;
 use crate::observed::{NodeView, Replication};
 
@@ -127,7 +127,7 @@ fn unsafe_to_attach(
     if !view.own_slots().is_empty() {
         return block(
             "replica-serves-slots",
-            format!("{name} is declared a replica of shard {}, but serves {} slots; moving slots and handing over are not supported yet", shard.name, view.own_slots().count()),
+            format!("{name} is declared a replica of shard {}, but serves {}; moving slots and handing over are not supported yet", shard.name, counted(view.own_slots().count(), "slot")),
             vec![format!("it serves {}", view.own_slots())],
             "Declare it as the primary of the shard whose slots it serves, or move its slots away first.".to_owned(),
         );
@@ -139,7 +139,7 @@ fn unsafe_to_attach(
                 "{name} is to replicate shard {}, but holds keys and owns no slot",
                 shard.name
             ),
-            vec![format!("{} keys", now.keys)],
+            vec![counted(now.keys, "key")],
             "Save what you need of them, empty the node yourself, and plan again.".to_owned(),
         ),
         Role::Primary => None,
@@ -152,15 +152,16 @@ fn unsafe_to_attach(
                 format!(
                     "{name} replicates {old}, which doesn't answer or has failed: its copy may be the only one"
                 ),
-                vec![format!("{} keys", now.keys)],
+                vec![counted(now.keys, "key")],
                 format!("Bring {old} back, or let its shard elect a new primary first."),
             )
         }
         Role::Replica if now.keys > 0 && !look.allowed.resync.contains(name) => block(
             "needs-leave",
             format!(
-                "attaching {name} to shard {} wipes the {} keys that it copies from its present primary",
-                shard.name, now.keys
+                "attaching {name} to shard {} wipes the {} that it copies from its present primary",
+                shard.name,
+                counted(now.keys, "key")
             ),
             vec![format!(
                 "present primary: {}",

@@ -14,24 +14,57 @@ use super::{Blocked, Diff, Look, Scope, Severity};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Fit {
     slots: u16,
+    /// The live primary is one of the declared shard's nodes. Without this, stray replicas of
+    /// one shard could outvote the primary of another.
+    own: bool,
     members: usize,
     primary: bool,
 }
 
-/// Fills in the shards' live primaries.
+/// Fills in the shards' live primaries. First those that serve slots; then, where the declared
+/// primary is empty, that one. Groups of nodes that serve nothing come last: a stray replica of
+/// an empty node makes no shard, but one that failed over before it got slots is one.
 pub(super) fn pair(look: &Look<'_>, diff: &mut Diff) {
-    let live = live_shards(look, diff);
+    let serves = |id: &NodeId| {
+        let member = look.cluster.members.get(id);
+        member.is_some_and(|member| !member.slots.is_empty())
+    };
+    let (serving, idle): (Live, Live) = live_shards(look, diff)
+        .into_iter()
+        .partition(|(primary, _)| serves(primary));
+    let mut paired: BTreeMap<usize, NodeId> = BTreeMap::new();
+    pair_best(look, diff, &serving, &mut paired);
+    for (index, shard) in look.desired.shards.iter().enumerate() {
+        if !paired.contains_key(&index)
+            && let Some(primary) = to_be_primary(look, diff, shard, &paired)
+        {
+            paired.insert(index, primary);
+        }
+    }
+    pair_best(look, diff, &idle, &mut paired);
+    for (index, primary) in paired {
+        let name = look.desired.shards[index].name.clone();
+        diff.pairing.primaries.insert(name, primary);
+    }
+}
+
+/// Live primaries, each with the nodes of its shard.
+type Live = BTreeMap<NodeId, BTreeSet<NodeId>>;
+
+/// Pairs the shards that have no primary yet with live ones that belong to none, best fits first.
+fn pair_best(look: &Look<'_>, diff: &mut Diff, live: &Live, paired: &mut BTreeMap<usize, NodeId>) {
     let mut fits: Vec<(Reverse<Fit>, usize, NodeId)> = Vec::new();
     for (index, shard) in look.desired.shards.iter().enumerate() {
-        for (primary, nodes) in &live {
+        for (primary, nodes) in live {
             if let Some(fit) = fit(look, diff, shard, *primary, nodes) {
                 fits.push((Reverse(fit), index, *primary));
             }
         }
     }
     fits.sort();
-    let mut paired: BTreeMap<usize, NodeId> = BTreeMap::new();
-    let mut taken: BTreeSet<NodeId> = BTreeSet::new();
+    fits.retain(|(_, shard, node)| {
+        !paired.contains_key(shard) && !paired.values().any(|taken| taken == node)
+    });
     while let Some(&(score, index, primary)) = fits.first() {
         let rivals: Vec<(usize, NodeId)> = fits
             .iter()
@@ -43,28 +76,17 @@ pub(super) fn pair(look: &Look<'_>, diff: &mut Diff) {
             tie(look, diff, (index, primary), &rivals);
         }
         paired.insert(index, primary);
-        taken.insert(primary);
-        fits.retain(|(_, shard, node)| *shard != index && !taken.contains(node));
-    }
-    for (index, shard) in look.desired.shards.iter().enumerate() {
-        let primary = paired
-            .get(&index)
-            .copied()
-            .or_else(|| to_be_primary(look, diff, shard, &taken));
-        if let Some(primary) = primary {
-            taken.insert(primary);
-            diff.pairing.primaries.insert(shard.name.clone(), primary);
-        }
+        fits.retain(|(_, shard, node)| *shard != index && *node != primary);
     }
 }
 
 /// Live primaries with the nodes of their shards. A blank or empty primary with a declared
 /// name is no shard yet: it may be a replica to be.
-fn live_shards(look: &Look<'_>, diff: &Diff) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
+fn live_shards(look: &Look<'_>, diff: &Diff) -> Live {
     let members = &look.cluster.members;
     let relevant =
         |id: &NodeId, member: &LiveMember| !member.answered || diff.pairing.joinable.contains(id);
-    let mut live: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
+    let mut live = Live::new();
     for (id, member) in members.iter().filter(|(id, member)| relevant(id, member)) {
         match (member.role, member.primary) {
             (Role::Replica, Some(primary)) => {
@@ -106,11 +128,12 @@ fn fit(
         SlotShare::Explicit(wanted) => wanted.intersection(owned).count(),
         SlotShare::Auto { .. } | SlotShare::None => 0,
     };
-    let ids = shard.nodes().filter_map(|name| diff.pairing.ids.get(name));
-    let members = ids.filter(|id| nodes.contains(id)).count();
+    let ids = || shard.nodes().filter_map(|name| diff.pairing.ids.get(name));
+    let members = ids().filter(|id| nodes.contains(id)).count();
     let declared = diff.pairing.ids.get(&shard.primary) == Some(&primary);
     (slots > 0 || members > 0).then_some(Fit {
         slots,
+        own: ids().any(|id| *id == primary),
         members,
         primary: declared,
     })
@@ -122,12 +145,13 @@ fn to_be_primary(
     look: &Look<'_>,
     diff: &Diff,
     shard: &Shard,
-    taken: &BTreeSet<NodeId>,
+    paired: &BTreeMap<usize, NodeId>,
 ) -> Option<NodeId> {
     let id = *diff.pairing.ids.get(&shard.primary)?;
     let view = look.observed.views.get(&id)?;
-    let free = view.role() == Role::Primary && view.own_slots().is_empty() && !taken.contains(&id);
-    (free && diff.pairing.joinable.contains(&id)).then_some(id)
+    let free = view.role() == Role::Primary && view.own_slots().is_empty();
+    let taken = paired.values().any(|other| *other == id);
+    (free && !taken && diff.pairing.joinable.contains(&id)).then_some(id)
 }
 
 /// Two pairings fit equally well. Slots would move or a node be wiped by the wrong choice,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet};
+use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet, counted};
 use crate::desired::{Desired, SlotShare};
 use crate::observed::{Answer, Cluster, Failure};
 
@@ -41,9 +41,7 @@ pub fn shares(
             },
         })
         .collect();
-    let explicit = shares
-        .iter()
-        .fold(SlotSet::new(), |all, share| all.union(&share.target));
+    let explicit: SlotSet = shares.iter().map(|share| &share.target).collect();
     let pool = SlotSet::full().difference(&explicit);
     let sizes = auto_sizes(desired, &shares, &pool);
     let mut free = pool.intersection(unassigned);
@@ -56,9 +54,7 @@ pub fn shares(
         shares[*index].target = shares[*index].target.union(&free.take_lowest(missing));
     }
     // What is still missing has an owner who has to give: it moves.
-    let targets = shares
-        .iter()
-        .fold(SlotSet::new(), |all, share| all.union(&share.target));
+    let targets: SlotSet = shares.iter().map(|share| &share.target).collect();
     let mut surplus = pool.difference(&targets);
     for (index, size) in &sizes {
         let missing = size - shares[*index].target.count();
@@ -87,16 +83,15 @@ fn auto_sizes(desired: &Desired, shares: &[Share], pool: &SlotSet) -> Vec<(usize
         .collect();
     let spare = pool.count() - sizes.iter().map(|(_, size)| size).sum::<u16>();
     // A whole quota has no ceiling above its floor; among the others those that hold more than
-    // the floor keep a spare slot, then the order of the file decides.
+    // the floor keep a spare slot, then those get one that get slots anyway, then the order of
+    // the file decides.
     let mut order: Vec<usize> = (0..weights.len())
         .filter(|place| !(slots * weights[*place].1).is_multiple_of(total.max(1)))
         .collect();
     order.sort_by_key(|place| {
         let (index, size) = sizes[*place];
-        (
-            shares[index].held.intersection(pool).count() <= size,
-            *place,
-        )
+        let held = shares[index].held.intersection(pool).count();
+        (held <= size, held == size, *place)
     });
     for place in order.into_iter().take(usize::from(spare)) {
         sizes[place].1 += 1;
@@ -127,9 +122,7 @@ pub fn ownership(desired: &Desired, cluster: &Cluster, pairing: &Pairing) -> Own
         })
         .flat_map(|island| island.owners.clone())
         .collect();
-    let assigned = owners
-        .values()
-        .fold(SlotSet::new(), |all, slots| all.union(slots));
+    let assigned: SlotSet = owners.values().collect();
     let unassigned = SlotSet::full().difference(&assigned);
     let held: BTreeMap<ShardName, SlotSet> = pairing
         .primaries
@@ -209,7 +202,7 @@ fn moves(
             code: "move-slots",
             severity: Severity::Blocked,
             subject: format!("shard {}", share.shard),
-            why: format!("shard {} is to serve {} slots that other shards serve; moving slots is not supported yet", share.shard, wanted.count()),
+            why: format!("shard {} is to serve {} that other shards serve; moving slots is not supported yet", share.shard, counted(wanted.count(), "slot")),
             evidence,
             way_out: "Move them with another tool, or write the present owners into the file's `slots`.".to_owned(),
             scope: Scope::Alone,
@@ -245,8 +238,9 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         if keys > 0 {
             let slots: SlotSet = view.keys_in_slot.keys().copied().collect();
             evidence.push(format!(
-                "{} holds {keys} keys in slots {slots}",
-                diff.pairing.label(view.id)
+                "{} holds {} in slots {slots}",
+                diff.pairing.label(view.id),
+                counted(keys, "key")
             ));
         }
     }
@@ -255,8 +249,8 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         severity: Severity::Blocked,
         subject: format!("slots {unassigned}"),
         why: format!(
-            "nobody owns {} slots, and they can't be given out before every node has said that it holds no key of them",
-            unassigned.count()
+            "nobody owns {}: none is given out before every node has said that it holds no key of it",
+            counted(unassigned.count(), "slot")
         ),
         evidence,
         way_out: "Start the nodes that did not answer. Where a node holds keys of these slots, save or remove them there first.".to_owned(),

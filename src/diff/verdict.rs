@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, Role, SlotSet};
+use crate::base::{NodeId, Role, SlotSet, counted};
 use crate::desired::Shard;
-use crate::observed::{LiveMember, NodeView, OpenSlot};
+use crate::observed::{LiveMember, NodeView, OpenSlot, groups};
 
 use super::{Blocked, Diff, Look, Note, Scope, Severity};
 
@@ -80,16 +80,15 @@ fn restarted_blank(
     };
     let same_place = |view: &&NodeView| {
         member
-            .seen_at
-            .values()
-            .flatten()
-            .any(|address| *address == view.dialled)
+            .sightings
+            .iter()
+            .any(|seen| seen.address == Some(view.dialled))
     };
     let unlisted = |view: &&NodeView| {
         look.cluster
             .members
             .get(&view.id)
-            .is_some_and(|other| other.seen_at.is_empty())
+            .is_some_and(|other| !other.is_listed())
     };
     let declared = || {
         look.observed
@@ -129,9 +128,9 @@ fn shard_lost(look: &Look<'_>, diff: &Diff, owner: NodeId, blank: NodeId) -> Blo
         .filter(|view| view.primary() == Some(owner))
     {
         evidence.push(format!(
-            "its replica {} holds {} keys",
+            "its replica {} holds {}",
             diff.pairing.label(view.id),
-            view.keys
+            counted(view.keys, "key")
         ));
     }
     Blocked {
@@ -139,8 +138,8 @@ fn shard_lost(look: &Look<'_>, diff: &Diff, owner: NodeId, blank: NodeId) -> Blo
         severity: Severity::Blocked,
         subject: name.clone(),
         why: format!(
-            "{name} came back blank while it still counts as the owner of {} slots; its replicas may be copying its emptiness",
-            slots.count()
+            "{name} came back blank while it still counts as the owner of {}; its replicas may be copying its emptiness",
+            counted(slots.count(), "slot")
         ),
         evidence,
         way_out: format!(
@@ -176,8 +175,8 @@ fn primary_failed(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember)
             code: "shard-dead",
             severity: Severity::Blocked,
             why: format!(
-                "{label}, the owner of {} slots, has failed, and none of its replicas answers",
-                member.slots.count()
+                "{label}, the owner of {}, has failed, and none of its replicas answers",
+                counted(member.slots.count(), "slot")
             ),
             subject,
             evidence: vec![format!("slots {} have no living copy", member.slots)],
@@ -189,9 +188,9 @@ fn primary_failed(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember)
     }
     let evidence = replicas.iter().map(|view| {
         format!(
-            "its replica {} answers and holds {} keys",
+            "its replica {} answers and holds {}",
             diff.pairing.label(view.id),
-            view.keys
+            counted(view.keys, "key")
         )
     });
     Blocked {
@@ -269,7 +268,10 @@ fn declared_primary_elsewhere(look: &Look<'_>, diff: &Diff, shard: &Shard) -> Op
             shard.name,
             diff.pairing.label(primary)
         ),
-        evidence: vec![format!("it holds {} keys of that shard", view.keys)],
+        evidence: vec![format!(
+            "it holds {} of that shard",
+            counted(view.keys, "key")
+        )],
         way_out: format!(
             "Name another node as the primary of shard {}, or reset {} by hand.",
             shard.name, shard.primary
@@ -282,8 +284,8 @@ fn declared_primary_elsewhere(look: &Look<'_>, diff: &Diff, shard: &Shard) -> Op
 pub(super) fn leftovers(look: &Look<'_>, diff: &mut Diff) {
     open_slots(look, diff);
     let mut shaking: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
-    for view in look.observed.views.values() {
-        for member in view.table.values().filter(|member| member.flags.handshake) {
+    for group in groups(look.observed.views.values()) {
+        for member in group.table.values().filter(|member| member.flags.handshake) {
             let ip = member
                 .link_address
                 .ip
@@ -292,7 +294,10 @@ pub(super) fn leftovers(look: &Look<'_>, diff: &mut Diff) {
                 "{ip} port {} (bus port {})",
                 member.link_address.port, member.link_address.bus_port
             );
-            shaking.entry(place).or_default().insert(view.id);
+            shaking
+                .entry(place)
+                .or_default()
+                .extend(group.viewers.iter().copied());
         }
     }
     for (place, viewers) in shaking {
@@ -303,7 +308,7 @@ pub(super) fn leftovers(look: &Look<'_>, diff: &mut Diff) {
         });
     }
     for (id, member) in &look.cluster.members {
-        let listed = !member.seen_at.is_empty();
+        let listed = member.is_listed();
         if !diff.pairing.names.contains_key(id) && listed {
             let text = stranger(diff, *id, member);
             diff.notes.push(text);
@@ -329,7 +334,9 @@ fn stranger(diff: &Diff, id: NodeId, member: &LiveMember) -> Note {
         let what = match (member.role, member.slots.is_empty()) {
             (Role::Replica, _) => "a replica".to_owned(),
             (Role::Primary, true) => "a primary without slots".to_owned(),
-            (Role::Primary, false) => format!("the primary of {} slots", member.slots.count()),
+            (Role::Primary, false) => {
+                format!("the primary of {}", counted(member.slots.count(), "slot"))
+            }
         };
         (
             "undeclared",
@@ -374,8 +381,14 @@ fn open_slots(look: &Look<'_>, diff: &mut Diff) {
         code: "open-slots",
         severity: Severity::Blocked,
         subject: format!("slots {slots}"),
-        why: format!("{} slots are open: a move was begun and not finished; finishing a move is not supported yet", slots.count()),
-        evidence: marks.into_iter().map(|(line, slots)| format!("{line}: {slots}")).collect(),
+        why: format!(
+            "a move of {} was begun and not finished; finishing a move is not supported yet",
+            counted(slots.count(), "slot")
+        ),
+        evidence: marks
+            .into_iter()
+            .map(|(line, slots)| format!("{line}: {slots}"))
+            .collect(),
         way_out: "Finish or close the move with the tool that began it.".to_owned(),
         scope: Scope::Alone,
     });

@@ -139,8 +139,12 @@ fn to_reply(value: Value) -> Reply {
 
 fn to_error(error: &RedisError) -> CallError {
     let words = error.to_string();
-    match error.kind() {
-        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => CallError::Protocol { words },
-        _ => CallError::Unreachable { words },
+    if matches!(
+        error.kind(),
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType
+    ) {
+        CallError::Protocol { words }
+    } else {
+        CallError::Unreachable { words }
     }
 }

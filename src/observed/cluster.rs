@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Address, NodeId, Role, SLOT_COUNT, Slot, SlotRange, SlotSet};
 
-use super::{NodeView, Observed, Unmet, unmet};
+use super::{Group, Member, NodeView, Observed, Unmet, groups, unmet};
 
 /// The merged picture. The first island is the cluster; the others are nodes, mostly blank
 /// ones, that still have to join it or that belong elsewhere.
@@ -40,8 +40,16 @@ pub struct LiveMember {
     pub failed: bool,
     /// Somebody lists it without an address: it was reset, or came back as another node.
     pub noaddr: bool,
-    /// The address that each node that lists it has for it.
-    pub seen_at: BTreeMap<NodeId, Option<Address>>,
+    /// Where the nodes that list it have it.
+    pub sightings: Vec<Sighting>,
+}
+
+/// The address that some nodes have for a member.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sighting {
+    pub address: Option<Address>,
+    /// Never the member itself.
+    pub by: Vec<NodeId>,
 }
 
 /// Slot owners by node.
@@ -111,18 +119,18 @@ impl Cluster {
     #[must_use]
     pub fn is_settled(&self, observed: &Observed) -> bool {
         self.islands.iter().all(|island| {
+            let views = island
+                .answered
+                .iter()
+                .filter_map(|id| observed.views.get(id));
             island.disagreements.is_empty()
-                && island
-                    .answered
-                    .iter()
-                    .filter_map(|id| observed.views.get(id))
-                    .all(|view| {
-                        view.table.values().all(|member| !member.flags.handshake)
-                            && island
-                                .answered
-                                .iter()
-                                .all(|peer| view.table.contains_key(peer))
-                    })
+                && groups(views).iter().all(|group| {
+                    group.table.values().all(|member| !member.flags.handshake)
+                        && island
+                            .answered
+                            .iter()
+                            .all(|peer| group.table.contains_key(peer))
+                })
                 && (!island.is_complete() || island.is_whole(observed))
         })
     }
@@ -133,14 +141,22 @@ impl LiveMember {
     #[must_use]
     pub fn usual_address(&self) -> Option<Address> {
         let mut votes: BTreeMap<Address, usize> = BTreeMap::new();
-        for address in self.seen_at.values().flatten() {
-            *votes.entry(*address).or_default() += 1;
+        for sighting in &self.sightings {
+            if let Some(address) = sighting.address {
+                *votes.entry(address).or_default() += sighting.by.len();
+            }
         }
         votes
             .into_iter()
             .rev()
             .max_by_key(|(_, count)| *count)
             .map(|(address, _)| address)
+    }
+
+    /// Whether any other node lists it.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        !self.sightings.is_empty()
     }
 }
 
@@ -170,40 +186,38 @@ impl Island {
 
 /// Groups the nodes that answered: two belong together when one lists the other.
 fn components(views: &BTreeMap<NodeId, NodeView>) -> Vec<BTreeSet<NodeId>> {
-    let mut neighbours: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
-    for (id, view) in views {
-        neighbours.entry(*id).or_default();
-        for (peer, _) in view.peers().filter(|(peer, _)| views.contains_key(peer)) {
-            neighbours.entry(*id).or_default().insert(peer);
-            neighbours.entry(peer).or_default().insert(*id);
-        }
-    }
-    let mut groups = Vec::new();
-    let mut seen = BTreeSet::new();
-    for start in neighbours.keys() {
-        let mut group = BTreeSet::new();
-        let mut queue = vec![*start];
-        while let Some(id) = queue.pop() {
-            if seen.insert(id) {
-                group.insert(id);
-                queue.extend(neighbours.get(&id).into_iter().flatten().copied());
+    let mut islands: Vec<BTreeSet<NodeId>> = Vec::new();
+    for group in groups(views.values()) {
+        let listed = group
+            .table
+            .iter()
+            .filter(|(_, member)| !member.flags.handshake)
+            .map(|(id, _)| *id);
+        let mut together: BTreeSet<NodeId> = listed
+            .filter(|id| views.contains_key(id))
+            .chain(group.viewers.iter().copied())
+            .collect();
+        islands.retain_mut(|island| {
+            let apart = island.is_disjoint(&together);
+            if !apart {
+                together.append(island);
             }
-        }
-        if !group.is_empty() {
-            groups.push(group);
-        }
+            apart
+        });
+        islands.push(together);
     }
-    groups
+    islands
 }
 
 fn island(answered: BTreeSet<NodeId>, views: &BTreeMap<NodeId, NodeView>) -> Island {
-    let silent = answered
+    let groups = groups(answered.iter().filter_map(|id| views.get(id)));
+    let silent = groups
         .iter()
-        .filter_map(|id| views.get(id))
-        .flat_map(|view| view.peers().map(|(peer, _)| peer))
-        .filter(|peer| !views.contains_key(peer))
+        .flat_map(|group| group.table.iter())
+        .filter(|(peer, member)| !member.flags.handshake && !views.contains_key(peer))
+        .map(|(peer, _)| *peer)
         .collect();
-    let maps = distinct_maps(&answered, views);
+    let maps = distinct_maps(&groups);
     let disagreements = if maps.len() > 1 {
         disagreements(&maps, views)
     } else {
@@ -239,19 +253,16 @@ fn island(answered: BTreeSet<NodeId>, views: &BTreeMap<NodeId, NodeView>) -> Isl
 type SlotMap<'a> = BTreeMap<NodeId, &'a SlotSet>;
 
 /// The different slot maps among the views, each with the nodes that show it.
-fn distinct_maps<'a>(
-    answered: &BTreeSet<NodeId>,
-    views: &'a BTreeMap<NodeId, NodeView>,
-) -> BTreeMap<SlotMap<'a>, Vec<NodeId>> {
+fn distinct_maps<'a>(groups: &[Group<'a>]) -> BTreeMap<SlotMap<'a>, Vec<NodeId>> {
     let mut maps: BTreeMap<SlotMap<'a>, Vec<NodeId>> = BTreeMap::new();
-    for view in answered.iter().filter_map(|id| views.get(id)) {
-        let map = view
+    for group in groups {
+        let map = group
             .table
             .iter()
             .filter(|(_, member)| !member.slots.is_empty())
             .map(|(owner, member)| (*owner, &member.slots))
             .collect();
-        maps.entry(map).or_default().push(view.id);
+        maps.entry(map).or_default().extend(group.viewers.iter());
     }
     maps
 }
@@ -284,23 +295,35 @@ fn disagreements(
     }
     let mut disagreements: Vec<Disagreement> = found
         .into_iter()
-        .map(|(said, slots)| {
+        .filter_map(|(said, slots)| {
             let mut claims: BTreeMap<Option<NodeId>, Vec<NodeId>> = BTreeMap::new();
             for (owner, (_, said_by)) in said.iter().zip(&by_slot) {
-                claims
-                    .entry(*owner)
-                    .or_default()
-                    .extend(said_by.iter().copied());
+                let informed = said_by.iter().copied().filter(|node| {
+                    owner.is_some()
+                        || said
+                            .iter()
+                            .flatten()
+                            .any(|owner| hears(views, *node, *owner))
+                });
+                claims.entry(*owner).or_default().extend(informed);
             }
-            let claims = claims
+            claims.retain(|_, said_by| !said_by.is_empty());
+            let claims: Vec<Claim> = claims
                 .into_iter()
                 .map(|(owner, said_by)| claim(owner, said_by, views))
                 .collect();
-            Disagreement { slots, claims }
+            (claims.len() > 1).then_some(Disagreement { slots, claims })
         })
         .collect();
     disagreements.sort_by(|left, right| left.slots.cmp(&right.slots));
     disagreements
+}
+
+/// Whether a node is in touch with the other, or is it. One that is met halfway only, or that
+/// looks for the other at a wrong address, knows nothing of its slots: that is no claim.
+fn hears(views: &BTreeMap<NodeId, NodeView>, node: NodeId, other: NodeId) -> bool {
+    let line = views.get(&node).and_then(|view| view.table.get(&other));
+    node == other || line.is_some_and(|member| member.connected && !member.flags.handshake)
 }
 
 fn one(slot: Slot) -> SlotRange {
@@ -332,26 +355,43 @@ fn claim(
     }
 }
 
+/// A line about a member, and who shows it beside the member itself.
+type Signed<'a> = (&'a Member, Vec<NodeId>);
+
 fn members(views: &BTreeMap<NodeId, NodeView>) -> BTreeMap<NodeId, LiveMember> {
-    let mut listed: BTreeMap<NodeId, Vec<(NodeId, &super::Member)>> = BTreeMap::new();
-    for view in views.values() {
-        listed.entry(view.id).or_default();
-        for (peer, member) in view.peers() {
-            listed.entry(peer).or_default().push((view.id, member));
+    let mut listed: BTreeMap<NodeId, Vec<Signed<'_>>> =
+        views.keys().map(|id| (*id, Vec::new())).collect();
+    for group in groups(views.values()) {
+        for (id, member) in group.table {
+            let by: Vec<NodeId> = group
+                .viewers
+                .iter()
+                .filter(|viewer| *viewer != id)
+                .copied()
+                .collect();
+            if !member.flags.handshake && !by.is_empty() {
+                listed.entry(*id).or_default().push((member, by));
+            }
         }
     }
     listed
         .into_iter()
-        .map(|(id, lines)| (id, live_member(views.get(&id), &lines)))
+        .map(|(id, lines)| (id, live_member(views.get(&id), lines)))
         .collect()
 }
 
-fn live_member(own: Option<&NodeView>, lines: &[(NodeId, &super::Member)]) -> LiveMember {
-    let said: Option<&super::Member> = own
+fn live_member(own: Option<&NodeView>, lines: Vec<Signed<'_>>) -> LiveMember {
+    let said: Option<&Member> = own
         .and_then(NodeView::myself)
-        .or_else(|| most_common(lines));
-    let failing = lines.iter().filter(|(_, member)| member.flags.fail).count();
-    let address = |member: &super::Member| {
+        .or_else(|| most_common(&lines));
+    let count = |counts: &dyn Fn(&Member) -> bool| -> usize {
+        lines
+            .iter()
+            .filter(|(member, _)| counts(member))
+            .map(|(_, by)| by.len())
+            .sum()
+    };
+    let address = |member: &Member| {
         member
             .link_address
             .ip
@@ -363,25 +403,28 @@ fn live_member(own: Option<&NodeView>, lines: &[(NodeId, &super::Member)]) -> Li
         primary: said.and_then(|member| member.primary),
         epoch: said.map_or(0, |member| member.epoch),
         slots: said.map(|member| member.slots.clone()).unwrap_or_default(),
-        failed: failing * 2 > lines.len(),
-        noaddr: lines.iter().any(|(_, member)| member.flags.noaddr),
-        seen_at: lines
-            .iter()
-            .map(|(viewer, member)| (*viewer, address(member)))
+        failed: count(&|member| member.flags.fail) * 2 > count(&|_| true),
+        noaddr: lines.iter().any(|(member, _)| member.flags.noaddr),
+        sightings: lines
+            .into_iter()
+            .map(|(member, by)| Sighting {
+                address: address(member),
+                by,
+            })
             .collect(),
     }
 }
 
 /// The line that most of the others would sign; between equals the first by node id, so that
 /// the same views always give the same answer.
-fn most_common<'a>(lines: &[(NodeId, &'a super::Member)]) -> Option<&'a super::Member> {
-    let mut votes: BTreeMap<(Role, Option<NodeId>, &SlotSet), (usize, &super::Member)> =
+fn most_common<'a>(lines: &[Signed<'a>]) -> Option<&'a Member> {
+    let mut votes: BTreeMap<(Role, Option<NodeId>, &SlotSet), (usize, &'a Member)> =
         BTreeMap::new();
-    for (_, member) in lines {
+    for (member, by) in lines {
         votes
             .entry((member.role, member.primary, &member.slots))
             .or_insert((0, member))
-            .0 += 1;
+            .0 += by.len();
     }
     votes
         .into_values()

@@ -126,10 +126,9 @@ fn one_view(
 ) {
     let node = view.id;
     for peer in expected.iter().filter(|peer| {
-        !view
-            .table
+        view.table
             .get(peer)
-            .is_some_and(|member| !member.flags.handshake)
+            .is_none_or(|member| member.flags.handshake)
     }) {
         found.insert(Unmet::NotListed { node, peer: *peer });
     }

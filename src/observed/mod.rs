@@ -8,6 +8,7 @@ mod config;
 mod converged;
 mod info;
 mod nodes;
+mod tables;
 mod view;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Address, NodeId, NodeName};
 
-pub use cluster::{Claim, Cluster, Disagreement, Island, LiveMember, SlotOwners};
+pub use cluster::{Claim, Cluster, Disagreement, Island, LiveMember, Sighting, SlotOwners};
 pub use converged::{Unmet, unmet};
 pub use nodes::{Direction, Flags, Link, Member, NodeTable, OpenSlot, ParseNodesError};
+pub use tables::{Group, Table, groups};
 pub use view::{NodeView, Questions, Replication, ViewError};
 
 /// Everything one look at the cluster gave.

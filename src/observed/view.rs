@@ -10,7 +10,7 @@ use crate::base::{Address, Command, NodeId, Reply, Role, Secret, Server, Slot, S
 
 use super::info::Fields;
 use super::nodes::{Member, NodeTable, OpenSlot, ParseNodesError};
-use super::{FailureKind, config};
+use super::{FailureKind, Table, config};
 
 /// What to ask a node, beyond what is always asked.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +79,7 @@ pub struct NodeView {
     /// A replica answers with its primary's.
     pub my_epoch: u64,
     pub replication: Replication,
-    pub table: BTreeMap<NodeId, Member>,
+    pub table: Table,
     pub open: Vec<OpenSlot>,
     /// Keys in all databases.
     pub keys: u64,
@@ -213,7 +213,7 @@ impl NodeView {
             current_epoch: cluster.number("cluster_current_epoch").unwrap_or(0),
             my_epoch: cluster.number("cluster_my_epoch").unwrap_or(0),
             replication: replication(&info).ok_or_else(|| senseless("INFO replication"))?,
-            table: table.members,
+            table: Table::new(table.members),
             open: table.open,
             keys: info.keys(),
             keys_in_slot: keys_in_slots(questions, rest)?,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::base::{Arg, Command, NodeId, Role, Slot, SlotSet};
-use crate::observed::Observed;
+use crate::base::{Arg, Command, NodeId, Role, Slot};
+use crate::observed::{Observed, groups};
 
 use super::{Action, Plan, Send, Step, StepId};
 
@@ -179,21 +179,24 @@ impl<'a> Facts<'a> {
             reach: BTreeMap::new(),
             most_slots: 0,
         };
-        let owned: BTreeSet<(NodeId, &SlotSet)> = views()
-            .flat_map(|view| {
-                view.table
-                    .iter()
-                    .map(|(owner, member)| (*owner, &member.slots))
-            })
-            .collect();
-        for (owner, slots) in owned {
-            facts.owners.extend(slots.iter().map(|slot| (slot, owner)));
-        }
         let mut links: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
-        for view in views() {
-            for (peer, _) in view.peers() {
-                links.entry(view.id).or_default().insert(peer);
-                links.entry(peer).or_default().insert(view.id);
+        for group in groups(views()) {
+            for (owner, member) in group.table {
+                facts
+                    .owners
+                    .extend(member.slots.iter().map(|slot| (slot, *owner)));
+            }
+            let Some(first) = group.viewers.first().copied() else {
+                continue;
+            };
+            let listed = group
+                .table
+                .iter()
+                .filter(|(_, member)| !member.flags.handshake)
+                .map(|(id, _)| *id);
+            for id in listed.chain(group.viewers.iter().copied()) {
+                links.entry(first).or_default().insert(id);
+                links.entry(id).or_default().insert(first);
             }
         }
         for view in views() {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::base::{Address, Arg, NodeId, Role, SlotSet};
+use crate::base::{Address, Arg, NodeId, Role, SlotSet, counted};
 use crate::desired::same_value;
 use crate::observed::{NodeView, Questions, Unmet, unmet};
 
@@ -90,8 +90,18 @@ impl Condition {
     /// Evaluates on the latest views. A node without a view is one that didn't answer.
     #[must_use]
     pub fn verdict(&self, views: &BTreeMap<NodeId, NodeView>) -> Verdict {
+        self.verdict_but(views, &BTreeSet::new())
+    }
+
+    /// Like [`Self::verdict`], without the nodes that have agreed already.
+    #[must_use]
+    pub fn verdict_but(
+        &self,
+        views: &BTreeMap<NodeId, NodeView>,
+        agreed: &BTreeSet<NodeId>,
+    ) -> Verdict {
         let mut fails = BTreeMap::new();
-        self.collect(views, &mut fails);
+        self.collect(views, agreed, &mut fails);
         if fails.is_empty() {
             Verdict::Holds
         } else {
@@ -102,6 +112,14 @@ impl Condition {
     #[must_use]
     pub fn holds(&self, views: &BTreeMap<NodeId, NodeView>) -> bool {
         self.verdict(views) == Verdict::Holds
+    }
+
+    /// Whether a node that has agreed once need not be asked again: who belongs to the cluster
+    /// is only ever learned while a plan runs, and in a cluster of hundreds asking everyone
+    /// about everyone, over and over, takes the time that gossip needs.
+    #[must_use]
+    pub fn is_cumulative(&self) -> bool {
+        matches!(self, Self::Joined { .. })
     }
 
     /// The nodes whose views decide.
@@ -157,9 +175,16 @@ impl Condition {
         }
     }
 
-    fn collect(&self, views: &BTreeMap<NodeId, NodeView>, fails: &mut BTreeMap<NodeId, String>) {
+    fn collect(
+        &self,
+        views: &BTreeMap<NodeId, NodeView>,
+        agreed: &BTreeSet<NodeId>,
+        fails: &mut BTreeMap<NodeId, String>,
+    ) {
         if let Self::All(parts) = self {
-            parts.iter().for_each(|part| part.collect(views, fails));
+            parts
+                .iter()
+                .for_each(|part| part.collect(views, agreed, fails));
             return;
         }
         if let Self::Converged { expected, absent } = self {
@@ -169,7 +194,11 @@ impl Condition {
             }
             return;
         }
-        for node in self.nodes() {
+        for node in self
+            .nodes()
+            .into_iter()
+            .filter(|node| !agreed.contains(node))
+        {
             let said = match views.get(&node) {
                 Some(view) => self.objection(view),
                 None => Some("does not answer any more".to_owned()),
@@ -250,7 +279,8 @@ fn unaccounted(
     let extra = view.own_slots().difference(slots);
     if strangers > 0 {
         Some(format!(
-            "knows {strangers} nodes that the plan did not reckon with"
+            "knows {} that the plan did not reckon with",
+            counted(strangers, "node")
         ))
     } else if !extra.is_empty() {
         Some(format!(
@@ -258,8 +288,8 @@ fn unaccounted(
         ))
     } else if view.keys > 0 && !member {
         Some(format!(
-            "holds {} keys that the plan did not reckon with",
-            view.keys
+            "holds {} that the plan did not reckon with",
+            counted(view.keys, "key")
         ))
     } else {
         None
@@ -298,14 +328,14 @@ fn not_free(view: &NodeView, slots: &SlotSet, but: NodeId) -> Option<String> {
         .filter(|(slot, _)| slots.contains(**slot))
         .map(|(_, keys)| keys)
         .sum();
-    (keys > 0).then(|| format!("holds {keys} keys in them"))
+    (keys > 0).then(|| format!("holds {} in them", counted(keys, "key")))
 }
 
 fn not_replaceable(view: &NodeView, keys: u64) -> Option<String> {
     if !view.own_slots().is_empty() {
         Some(format!("owns slots {}", view.own_slots()))
     } else if view.role() == Role::Primary && view.keys > keys {
-        Some(format!("holds {} keys of its own", view.keys))
+        Some(format!("holds {} of its own", counted(view.keys, "key")))
     } else {
         None
     }
@@ -335,7 +365,10 @@ fn sentence(reason: &Unmet) -> (NodeId, String) {
             epoch,
         } => (
             *node,
-            format!("shares epoch {epoch} with {others} other owners of slots"),
+            format!(
+                "shares epoch {epoch} with {} of slots",
+                counted(*others, "other owner")
+            ),
         ),
         Unmet::LinkDown { replica } => (*replica, "has no link to its primary".to_owned()),
     }

@@ -13,8 +13,8 @@ const MEETINGS: usize = 4;
 
 /// One step a node, whatever number of options differ.
 pub(super) fn configure(terms: &Terms<'_>) -> Vec<Step> {
-    let mut by_node: BTreeMap<(&NodeName, NodeId), (Vec<usize>, Vec<OptionChange>)> =
-        BTreeMap::new();
+    type Changes = (Vec<usize>, Vec<OptionChange>);
+    let mut by_node: BTreeMap<(&NodeName, NodeId), Changes> = BTreeMap::new();
     for (index, difference) in terms.diff.differences.iter().enumerate() {
         if let Difference::Option { node, id, change } = difference {
             let entry = by_node.entry((node, *id)).or_default();

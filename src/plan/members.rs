@@ -42,78 +42,39 @@ pub(super) fn epochs(terms: &Terms<'_>) -> Vec<Step> {
 
 /// A step for each node that somebody doesn't know.
 pub(super) fn joins(terms: &Terms<'_>) -> Vec<Step> {
-    let everyone = Arc::new(terms.diff.pairing.joinable.clone());
-    let known: Arc<BTreeSet<NodeId>> = Arc::new(everyone.union(&terms.absent).copied().collect());
-    let newcomers: Vec<(usize, &Difference)> = terms
-        .diff
-        .differences
-        .iter()
-        .enumerate()
-        .filter(|(_, difference)| matches!(difference, Difference::NotJoined { .. }))
-        .collect();
-    let ids: Vec<NodeId> = newcomers
-        .iter()
-        .filter_map(|(_, difference)| newcomer(difference))
-        .collect();
-    let mut steps = Vec::new();
-    for (place, (index, difference)) in newcomers.iter().enumerate() {
-        let Difference::NotJoined {
-            node: name,
+    let mut newcomers = Vec::new();
+    for (index, difference) in terms.diff.differences.iter().enumerate() {
+        if let Difference::NotJoined {
+            node,
             id,
             unknown_to,
         } = difference
-        else {
-            continue;
-        };
-        let Some(view) = terms.views.get(id) else {
-            continue;
-        };
+        {
+            newcomers.push((index, node, *id, unknown_to));
+        }
+    }
+    let ids: Vec<NodeId> = newcomers.iter().map(|(_, _, id, _)| *id).collect();
+    let everyone = Arc::new(terms.diff.pairing.joinable.clone());
+    let known = Arc::new(everyone.union(&terms.absent).copied().collect());
+    let mut steps = Vec::new();
+    for (place, (index, name, node, unknown_to)) in newcomers.into_iter().enumerate() {
         let introducers = match terms.diff.pairing.forming {
             true => ring(&ids, place),
             false => hosts(terms, unknown_to),
         };
-        let Some(own) = meeting_address(terms, *id) else {
+        let Some(guard) = unchanged(terms, node, &known) else {
             continue;
         };
-        let mut sends: Vec<Send> = introducers
-            .iter()
-            .filter_map(|peer| meeting_address(terms, *peer))
-            .map(|peer| Send {
-                node: *id,
-                command: Command::meet(peer),
-            })
-            .collect();
-        if !terms.diff.pairing.forming
-            && let Some(host) = introducers.first()
-        {
-            sends.push(Send {
-                node: *host,
-                command: Command::meet(own),
-            });
-        }
-        // Members may own and hold what they like; a newcomer must still be what it was.
-        let member = terms.main.contains(id);
-        let slots = if member {
-            SlotSet::full()
-        } else {
-            view.own_slots().union(&terms.given_to(*id))
-        };
-        let guard = Condition::Accounted {
-            node: *id,
-            peers: Arc::clone(&known),
-            slots,
-            member,
-        };
         steps.push(Step {
-            because: vec![*index],
-            sends,
+            because: vec![index],
+            sends: introductions(terms, node, &introducers),
             guard,
             done_when: Condition::Joined {
-                node: *id,
+                node,
                 peers: Arc::clone(&everyone),
             },
             ..terms.step(Action::Join {
-                node: *id,
+                node,
                 name: name.clone(),
                 introducers: introducers.into_iter().collect(),
             })
@@ -122,16 +83,42 @@ pub(super) fn joins(terms: &Terms<'_>) -> Vec<Step> {
     steps
 }
 
-fn newcomer(difference: &Difference) -> Option<NodeId> {
-    match difference {
-        Difference::NotJoined { id, .. } => Some(*id),
-        Difference::Down { .. }
-        | Difference::Announced { .. }
-        | Difference::Option { .. }
-        | Difference::Unassigned { .. }
-        | Difference::NotReplicating { .. }
-        | Difference::LinkDown { .. } => None,
+/// The newcomer meets its introducers; in a living cluster the first of them meets it too, so
+/// that one open direction on the bus is enough.
+fn introductions(terms: &Terms<'_>, node: NodeId, introducers: &[NodeId]) -> Vec<Send> {
+    let meet = |node: NodeId, peer: BusAddress| Send {
+        node,
+        command: Command::meet(peer),
+    };
+    let mut sends: Vec<Send> = introducers
+        .iter()
+        .filter_map(|peer| meeting_address(terms, *peer))
+        .map(|peer| meet(node, peer))
+        .collect();
+    let host = introducers.first().filter(|_| !terms.diff.pairing.forming);
+    if let (Some(host), Some(own)) = (host, meeting_address(terms, node)) {
+        sends.push(meet(*host, own));
     }
+    sends
+}
+
+/// Members may own and hold what they like; a newcomer must still be what it was.
+fn unchanged(terms: &Terms<'_>, node: NodeId, known: &Arc<BTreeSet<NodeId>>) -> Option<Condition> {
+    let member = terms.main.contains(&node);
+    let slots = match member {
+        true => SlotSet::full(),
+        false => terms
+            .views
+            .get(&node)?
+            .own_slots()
+            .union(&terms.given_to(node)),
+    };
+    Some(Condition::Accounted {
+        node,
+        peers: Arc::clone(known),
+        slots,
+        member,
+    })
 }
 
 /// Whom the node at `place` is introduced to in a new cluster: the next ones in a ring, with

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Address, NodeId};
 use crate::desired::Desired;
-use crate::diff::{Allowed, Diff, diff};
+use crate::diff::{Allowed, Diff, diff_of};
 use crate::observed::{Cluster, Observed};
 
 pub use check::{Violation, check};
@@ -53,8 +53,8 @@ pub struct Totals {
 /// Plans the fewest commands that bring the cluster to the desired state.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, allowed: &Allowed) -> Plan {
-    let diff = diff(desired, observed, allowed);
     let cluster = Cluster::merge(observed);
+    let diff = diff_of(desired, observed, &cluster, allowed);
     let places = observed
         .views
         .values()

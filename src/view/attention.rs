@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::diff::{Blocked, Diff, Note};
+use crate::diff::{Blocked, Diff, Difference, Note};
 
 use super::page::Page;
 use super::styles::Meaning;
@@ -32,7 +32,7 @@ pub(super) fn left(page: &mut Page, diff: &Diff, removed: &BTreeSet<usize>, comm
         .differences
         .iter()
         .enumerate()
-        .filter(|(index, _)| !removed.contains(index));
+        .filter(|(index, one)| !removed.contains(index) && !is_evidence(one, &diff.blocked));
     let left: Vec<(String, String)> = left
         .map(|(_, difference)| {
             (
@@ -51,6 +51,23 @@ pub(super) fn left(page: &mut Page, diff: &Diff, removed: &BTreeSet<usize>, comm
         })
         .collect();
     troubles(page, &left, commands);
+}
+
+/// Whether something blocked tells already that this node is down.
+fn is_evidence(difference: &Difference, blocked: &[Blocked]) -> bool {
+    match difference {
+        Difference::Down { node, .. } => {
+            let told = format!("{node}: ");
+            let mut evidence = blocked.iter().flat_map(|blocked| &blocked.evidence);
+            evidence.any(|line| line.starts_with(&told))
+        }
+        Difference::NotJoined { .. }
+        | Difference::Announced { .. }
+        | Difference::Option { .. }
+        | Difference::Unassigned { .. }
+        | Difference::NotReplicating { .. }
+        | Difference::LinkDown { .. } => false,
+    }
 }
 
 /// What rcl does not touch, why, and what gets out of it.
@@ -99,8 +116,10 @@ fn evidence(page: &mut Page, lines: &[String], commands: Commands) {
 
 /// Worth knowing, and nothing to do about.
 pub(super) fn notes(page: &mut Page, notes: &[Note], commands: Commands) {
-    for run in notes.chunk_by(|left, right| left.code == right.code) {
+    if !notes.is_empty() {
         page.gap();
+    }
+    for run in notes.chunk_by(|left, right| left.code == right.code) {
         let shown = shown(run.len(), commands);
         for note in &run[..shown] {
             page.put(Meaning::Note, "Note: ")

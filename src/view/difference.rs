@@ -77,7 +77,10 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
 pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
     match difference {
         Difference::Down { failure, .. } => failure.to_string(),
-        Difference::NotJoined { unknown_to, .. } => not_joined(unknown_to, pairing),
+        Difference::NotJoined { unknown_to, .. } => match is_newcomer(unknown_to, pairing) {
+            true => "not a member yet".to_owned(),
+            false => not_joined(unknown_to, pairing),
+        },
         Difference::Announced { seen, set, .. } => {
             if seen.is_empty() {
                 let options: Vec<String> = set.iter().map(announced_option).collect();
@@ -88,9 +91,9 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
         }
         Difference::Option { change, .. } => format!("{} {}", change.option, option(change)),
         Difference::Unassigned { slots, .. } => {
-            format!("{}, without an owner", wording::slot_count(slots))
+            format!("{} that nobody owns", wording::slot_count(slots))
         }
-        Difference::NotReplicating { now, .. } => present(now, pairing),
+        Difference::NotReplicating { now, .. } => format!("it {}", present(now, pairing)),
         Difference::LinkDown { .. } => "its link is down".to_owned(),
     }
 }
@@ -123,7 +126,7 @@ pub(super) fn unassigned(slots: &SlotSet) -> String {
 }
 
 fn not_joined(unknown_to: &BTreeSet<NodeId>, pairing: &Pairing) -> String {
-    if unknown_to.len() + 1 >= pairing.joinable.len() {
+    if is_newcomer(unknown_to, pairing) {
         "is not a member".to_owned()
     } else {
         format!(
@@ -131,6 +134,10 @@ fn not_joined(unknown_to: &BTreeSet<NodeId>, pairing: &Pairing) -> String {
             pairing.label_all(unknown_to)
         )
     }
+}
+
+fn is_newcomer(unknown_to: &BTreeSet<NodeId>, pairing: &Pairing) -> bool {
+    unknown_to.len() + 1 >= pairing.joinable.len()
 }
 
 fn addresses(seen: &BTreeSet<Address>) -> String {

@@ -65,6 +65,10 @@ mod tests {
             cause: Middle { cause: Inner },
         };
         let text = human(&error, &["Mount it."], Styles::plain());
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        error: can't read rcl.yaml
+          because: the disk answers: ERR \u{1b}[31mred
+          → Mount it.
+        ");
     }
 }

@@ -139,19 +139,11 @@ enum What<'a> {
 }
 
 impl<'a> What<'a> {
+    #[expect(clippy::too_many_lines, reason = "one arm a kind of difference")]
     fn new(difference: &'a Difference, pairing: &'a Pairing) -> Self {
         let name = |id: &NodeId| pairing.names.get(id);
         match difference {
-            Difference::Down { node, id, failure } => {
-                let Failure { tried, kind, words } = failure;
-                Self::Down {
-                    node,
-                    id: *id,
-                    tried,
-                    failure: failure_word(*kind),
-                    words,
-                }
-            }
+            Difference::Down { node, id, failure } => Self::down(node, *id, failure),
             Difference::NotJoined {
                 node,
                 id,
@@ -215,6 +207,19 @@ impl<'a> What<'a> {
     }
 }
 
+impl<'a> What<'a> {
+    fn down(node: &'a NodeName, id: Option<NodeId>, failure: &'a Failure) -> Self {
+        let Failure { tried, kind, words } = failure;
+        Self::Down {
+            node,
+            id,
+            tried,
+            failure: failure_word(*kind),
+            words,
+        }
+    }
+}
+
 /// An option that differs. Secrets are masked on both sides.
 #[derive(Debug, Serialize)]
 pub(super) struct OptionJson<'a> {
@@ -269,6 +274,27 @@ pub(super) fn failure_word(kind: FailureKind) -> &'static str {
         FailureKind::Unintelligible => "unintelligible",
         FailureKind::OtherNode => "other_node",
     }
+}
+
+/// For tests: JSON read back: a line a member, and a line an element of lists of objects.
+#[cfg(test)]
+pub(super) fn outline(json: &str) -> String {
+    let read: serde_json::Value = serde_json::from_str(json).unwrap();
+    let mut lines = String::new();
+    for (name, value) in read.as_object().unwrap() {
+        match value
+            .as_array()
+            .filter(|list| list.iter().any(|one| one.is_object()))
+        {
+            Some(list) => {
+                lines.push_str(&format!("{name}:\n"));
+                list.iter()
+                    .for_each(|one| lines.push_str(&format!("  {one}\n")));
+            }
+            None => lines.push_str(&format!("{name}: {value}\n")),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]

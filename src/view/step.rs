@@ -1,12 +1,12 @@
 //! What a step is called: before it runs, once it is done, and why it is there.
 
-use crate::base::{Arg, NodeName};
+use crate::base::{Arg, counted};
 use crate::diff::{Diff, OptionChange, Pairing};
 use crate::plan::{Action, Risk, Step};
 
 use super::difference;
 use super::styles::Meaning;
-use super::wording::{count, ranges};
+use super::wording::ranges;
 
 /// The sign in front of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +71,9 @@ fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
         Action::Configure {
             node: _,
             name,
-            changes,
+            changes: _,
             rewrite: _,
-        } => format!(
-            "{} {}",
-            verb("configure", "configured"),
-            options(changes, name)
-        ),
+        } => format!("{} {name}", verb("configure", "configured")),
         Action::Announce {
             node: _,
             name,
@@ -174,8 +170,10 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
     match step.risk {
         Risk::None => {}
         Risk::Resync { keys } => {
-            let keys = count(usize::try_from(keys).unwrap_or(usize::MAX), "key", "keys");
-            reasons.push(format!("its {keys} are wiped and copied anew"));
+            reasons.push(format!(
+                "wipes its {} and copies anew",
+                counted(keys, "key")
+            ));
         }
     }
     reasons.join("; ")
@@ -206,20 +204,6 @@ pub(super) fn shape(step: &Step) -> Option<String> {
         | Action::Join { .. }
         | Action::Attach { .. } => Some(String::new()),
         Action::Settle => None,
-    }
-}
-
-/// One option by name and value, several by number.
-fn options(changes: &[OptionChange], name: &NodeName) -> String {
-    match changes {
-        [
-            OptionChange {
-                option,
-                have: _,
-                want: _,
-            },
-        ] => format!("{option} of {name}"),
-        several => format!("{} of {name}", count(several.len(), "option", "options")),
     }
 }
 

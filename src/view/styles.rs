@@ -52,13 +52,13 @@ impl Styles {
         Self { coloured: true }
     }
 
-    /// The text as it looks with this meaning. It must be clean already.
     /// Whether anything but text is written.
     #[must_use]
     pub fn are_coloured(self) -> bool {
         self == Self::coloured()
     }
 
+    /// The text as it looks with this meaning. It must be clean already.
     pub(super) fn paint(self, meaning: Meaning, text: &str) -> String {
         let style = Style::new();
         let style = match meaning {

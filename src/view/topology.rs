@@ -13,7 +13,8 @@ use crate::observed::{Cluster, LiveMember};
 pub(super) struct Topology {
     /// In the order of the file, then by slots.
     pub(super) shards: Vec<LiveShard>,
-    /// Members that serve no slots and replicate nobody.
+    /// Members that serve no slots and replicate nobody; in the order of the file, then by
+    /// address, as those below.
     pub(super) loose: Vec<NodeId>,
     /// Nodes that are no members: blank ones, and those of other clusters.
     pub(super) apart: Vec<NodeId>,
@@ -92,13 +93,15 @@ pub(super) fn live(cluster: &Cluster, declared: Option<Declared<'_>>) -> Topolog
         )
     };
     topology.shards.sort_by_key(order);
-    let assigned = topology
-        .shards
-        .iter()
-        .fold(SlotSet::new(), |all, shard| all.union(&shard.slots));
+    let assigned: SlotSet = topology.shards.iter().map(|shard| &shard.slots).collect();
     topology.unassigned = SlotSet::full().difference(&assigned);
     let rest = cluster.members.keys().filter(|id| !placed.contains(id));
-    (topology.loose, topology.apart) = rest.partition(|id| members.contains_key(id));
+    let mut rest: Vec<NodeId> = rest.copied().collect();
+    rest.sort_by_key(|id| {
+        let at = cluster.members.get(id).and_then(LiveMember::usual_address);
+        (places.get(id).copied().unwrap_or(usize::MAX), at, *id)
+    });
+    (topology.loose, topology.apart) = rest.into_iter().partition(|id| members.contains_key(id));
     topology
 }
 
@@ -201,7 +204,8 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
     let shares = ownership(desired, cluster, pairing).shares;
     let targets = shares
         .iter()
-        .fold(SlotSet::new(), |all, share| all.union(&share.target));
+        .map(|share| &share.target)
+        .collect::<SlotSet>();
     for (shard, share) in desired.shards.iter().zip(shares) {
         want.push(Line::shard(format!("shard {}", shard.name), share.target));
         let live = live_shard(&shard.name);

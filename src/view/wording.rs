@@ -2,18 +2,13 @@
 
 use std::time::Duration;
 
-use crate::base::{Arg, Command, Secret, SlotSet};
+use crate::base::{Arg, Command, Secret, SlotSet, counted};
 
 /// From how many ranges, or arguments, on the middle is left out.
 const LONG: usize = 12;
 
-/// `1 slot`, `2 slots`.
-pub(super) fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
 pub(super) fn slot_count(slots: &SlotSet) -> String {
-    count(usize::from(slots.count()), "slot", "slots")
+    counted(slots.count(), "slot")
 }
 
 /// The ranges of the set; of many the first few and the last.
@@ -40,10 +35,11 @@ pub(super) fn slots(slots: &SlotSet) -> String {
     }
 }
 
-/// `1.2s`, `6m12s`, `2h05m`.
+/// `12ms`, `1.2s`, `6m12s`, `2h05m`.
 pub(super) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
+        0 if time.as_millis() < 100 => format!("{}ms", time.as_millis()),
         0..60 => format!("{:.1}s", time.as_secs_f64()),
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
@@ -143,7 +139,8 @@ mod tests {
     #[test]
     fn words_durations() {
         for (millis, expected) in [
-            (0, "0.0s"),
+            (0, "0ms"),
+            (99, "99ms"),
             (1_234, "1.2s"),
             (59_940, "59.9s"),
             (372_000, "6m12s"),

@@ -4,9 +4,15 @@
 //! [6 30 100]`.
 //! Both tools run in the same process of measuring, on fresh servers of the same kind, one after the other.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that can't go on ends there"
+)]
+
 mod arguments;
 mod contest;
 mod memory;
+mod planning;
 mod reading;
 mod table;
 mod watch;
@@ -61,5 +67,6 @@ fn measure(arguments: &Arguments) -> Result<(), String> {
         }
     }
     table::print(arguments, &times, &readings);
+    table::planning(planning::median());
     Ok(())
 }

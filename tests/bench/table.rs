@@ -133,3 +133,16 @@ fn machine() -> String {
         });
     format!("{cores} cores ({name})")
 }
+
+/// Planning has no counterpart elsewhere: a time by itself.
+#[expect(
+    clippy::print_stdout,
+    reason = "the tables are what the benchmark is for"
+)]
+pub(crate) fn planning(median: Duration) {
+    println!();
+    println!(
+        "Planning 1000 nodes, every slot a range of its own: {} ms.",
+        median.as_millis()
+    );
+}

@@ -186,6 +186,7 @@ fn the_terminal_refuses_another_exit_code() {
 fn the_binary_is_found() {
     let version = concat!("rcl ", env!("CARGO_PKG_VERSION"), "\n");
     assert_eq!(Rcl::new().run(&["--version"]).success().stdout(), version);
+    Rcl::new().run(&[]).code(64);
 }
 
 #[test]

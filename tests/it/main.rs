@@ -18,5 +18,7 @@ mod mistakes;
 mod native;
 mod plans;
 mod prefixes;
+mod sim_properties;
+mod sim_truth;
 #[allow(dead_code, reason = "the benchmark uses parts that no test needs yet")]
 mod support;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::base::{Arg, BusAddress, Command, NodeId, NodeName, ShardName, SlotSet};
+use crate::base::{Arg, BusAddress, Command, NodeId, ShardName, SlotSet};
 use crate::plan::{Action, Plan, Risk, Send, Step, StepId, Totals};
-use crate::view::json::{DiffJson, FORMAT_VERSION, NodeJson, OptionJson, pretty};
+use crate::view::json::{DiffJson, FORMAT_VERSION, NodeJson, OptionJson, line, pretty};
 use crate::view::step;
 
 use super::{PlanView, summary};
@@ -92,47 +92,46 @@ enum RiskJson {
 }
 
 #[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-enum ActionJson<'a> {
+struct ActionJson<'a> {
+    kind: &'static str,
+    /// The node that the step is about; `null` for what concerns all.
+    node: Option<NodeJson<'a>>,
+    #[serde(flatten)]
+    details: DetailsJson<'a>,
+}
+
+/// What each kind of action has beside its node.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum DetailsJson<'a> {
     Configure {
-        node: NodeJson<'a>,
         changes: Vec<OptionJson<'a>>,
         rewrite: bool,
     },
     Announce {
-        node: NodeJson<'a>,
         want: BusAddress,
         changes: Vec<OptionJson<'a>>,
         rewrite: bool,
     },
-    Hasten {
-        node: NodeJson<'a>,
+    Options {
         options: Vec<ValueJson<'a>>,
     },
     SetEpoch {
-        node: NodeJson<'a>,
         epoch: u64,
     },
     Assign {
-        node: NodeJson<'a>,
         shard: &'a ShardName,
         slots: &'a SlotSet,
     },
     Join {
-        node: NodeJson<'a>,
         introducers: Vec<NodeJson<'a>>,
     },
     Attach {
-        node: NodeJson<'a>,
         shard: &'a ShardName,
         primary: NodeJson<'a>,
         from: Option<NodeJson<'a>>,
     },
-    Settle,
-    Restore {
-        node: NodeJson<'a>,
-        options: Vec<ValueJson<'a>>,
-    },
+    Settle {},
 }
 
 #[derive(Debug, Serialize)]
@@ -144,6 +143,16 @@ struct ValueJson<'a> {
 /// The plan as one JSON document.
 #[must_use]
 pub fn json(view: &PlanView<'_>) -> String {
+    pretty(&plan_json(view))
+}
+
+/// The same on one line, the first of the lines that an apply prints.
+#[must_use]
+pub fn json_line(view: &PlanView<'_>) -> String {
+    line(&plan_json(view))
+}
+
+fn plan_json<'a>(view: &PlanView<'a>) -> PlanJson<'a> {
     let PlanView {
         plan,
         desired: _,
@@ -158,7 +167,7 @@ pub fn json(view: &PlanView<'_>) -> String {
         places: _,
         absent,
     } = plan;
-    pretty(&PlanJson {
+    PlanJson {
         format_version: FORMAT_VERSION,
         kind: "plan",
         cluster,
@@ -168,7 +177,7 @@ pub fn json(view: &PlanView<'_>) -> String {
         diff: DiffJson::new(diff),
         steps: steps.iter().map(|step| step_json(step, plan)).collect(),
         absent,
-    })
+    }
 }
 
 /// A node of a plan.
@@ -225,84 +234,93 @@ fn step_json<'a>(step: &'a Step, plan: &'a Plan) -> StepJson<'a> {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm a kind of step")]
 fn action_json<'a>(action: &'a Action, plan: &'a Plan) -> ActionJson<'a> {
-    let known = |id: &NodeId, name: &'a NodeName| NodeJson {
-        name: Some(name),
-        ..node(*id, plan)
-    };
+    ActionJson {
+        kind: action_word(action),
+        node: action.node().map(|id| node(id, plan)),
+        details: details(action, plan),
+    }
+}
+
+/// A stable word for each kind of action.
+fn action_word(action: &Action) -> &'static str {
+    match action {
+        Action::Configure { .. } => "configure",
+        Action::Announce { .. } => "announce",
+        Action::Hasten { .. } => "hasten",
+        Action::SetEpoch { .. } => "set_epoch",
+        Action::Assign { .. } => "assign",
+        Action::Join { .. } => "join",
+        Action::Attach { .. } => "attach",
+        Action::Settle => "settle",
+        Action::Restore { .. } => "restore",
+    }
+}
+
+fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
     match action {
         Action::Configure {
-            node,
-            name,
+            node: _,
+            name: _,
             changes,
             rewrite,
-        } => ActionJson::Configure {
-            node: known(node, name),
+        } => DetailsJson::Configure {
             changes: changes.iter().map(OptionJson::new).collect(),
             rewrite: *rewrite,
         },
         Action::Announce {
-            node,
-            name,
+            node: _,
+            name: _,
             want,
             changes,
             rewrite,
-        } => ActionJson::Announce {
-            node: known(node, name),
+        } => DetailsJson::Announce {
             want: *want,
             changes: changes.iter().map(OptionJson::new).collect(),
             rewrite: *rewrite,
         },
         Action::Hasten {
-            node,
-            name,
+            node: _,
+            name: _,
             options,
-        } => ActionJson::Hasten {
-            node: known(node, name),
+        }
+        | Action::Restore {
+            node: _,
+            name: _,
+            options,
+        } => DetailsJson::Options {
             options: values(options),
         },
-        Action::SetEpoch { node, name, epoch } => ActionJson::SetEpoch {
-            node: known(node, name),
-            epoch: *epoch,
-        },
+        Action::SetEpoch {
+            node: _,
+            name: _,
+            epoch,
+        } => DetailsJson::SetEpoch { epoch: *epoch },
         Action::Assign {
-            node: primary,
+            node: _,
             shard,
             slots,
-        } => ActionJson::Assign {
-            node: node(*primary, plan),
-            shard,
-            slots,
-        },
+        } => DetailsJson::Assign { shard, slots },
         Action::Join {
-            node: newcomer,
-            name,
+            node: _,
+            name: _,
             introducers,
-        } => ActionJson::Join {
-            node: known(newcomer, name),
+        } => DetailsJson::Join {
             introducers: introducers.iter().map(|id| node(*id, plan)).collect(),
         },
         Action::Attach {
-            node: replica,
-            name,
+            node: _,
+            name: _,
             shard,
             primary,
             from,
-        } => ActionJson::Attach {
-            node: known(replica, name),
+        } => DetailsJson::Attach {
             shard,
             primary: node(*primary, plan),
             from: from.map(|id| node(id, plan)),
         },
-        Action::Settle => ActionJson::Settle,
-        Action::Restore {
-            node,
-            name,
-            options,
-        } => ActionJson::Restore {
-            node: known(node, name),
-            options: values(options),
-        },
+        Action::Settle => DetailsJson::Settle {},
     }
 }
 

@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use crate::base::counted;
 use crate::desired::Desired;
 use crate::observed::{Cluster, Observed};
 use crate::plan::{Phase, Plan, Step};
@@ -18,8 +19,8 @@ use super::page::Page;
 use super::styles::{Meaning, Styles};
 use super::{Commands, SHOWS_ALL, attention, step, topology, wording};
 
-pub use json::json;
 pub(super) use json::{TotalsJson, node};
+pub use json::{json, json_line};
 pub use summary::summary;
 
 /// A plan and what it was made from.
@@ -78,7 +79,7 @@ pub fn question(plan: &Plan) -> String {
     format!(
         "Apply these changes to cluster \"{}\" ({})? Only 'yes' will be accepted: ",
         super::page::clean(&plan.cluster),
-        wording::count(nodes.len(), "node", "nodes")
+        counted(nodes.len(), "node")
     )
 }
 
@@ -98,7 +99,7 @@ fn header(view: &PlanView<'_>, cluster: &Cluster) -> String {
         parts.push("no cluster yet".to_owned());
     } else if let Some(main) = cluster.main() {
         let members = main.answered.len() + main.silent.len();
-        parts.push(wording::count(members, "member", "members"));
+        parts.push(counted(members, "member"));
     }
     if !servers.is_empty() {
         parts.push(wording::list(&servers, 3));
@@ -118,43 +119,52 @@ fn steps(page: &mut Page, plan: &Plan, commands: Commands) {
         .chunk_by(|left, right| left.action.phase() == right.action.phase());
     for kind in kinds {
         page.gap();
-        let titles = kind.iter().map(|step| title(step, plan));
-        let width = titles
-            .map(|title| console::measure_text_width(&title))
-            .max();
-        let width = width.unwrap_or(0).min(60);
         let alike = |left: &Step, right: &Step| {
             step::shape(left).is_some() && step::shape(left) == step::shape(right)
         };
-        for run in kind.chunk_by(alike) {
-            let shown = shown(run, commands);
+        let runs: Vec<(&[Step], usize)> = kind
+            .chunk_by(alike)
+            .map(|run| (run, shown(run, commands)))
+            .collect();
+        let titles = runs.iter().flat_map(|(run, shown)| &run[..*shown]);
+        let titles = titles.map(|step| console::measure_text_width(&title(step, plan)));
+        let width = titles.max().unwrap_or(0).min(60);
+        for (run, shown) in runs {
             for one in &run[..shown] {
                 print_step(page, one, plan, width);
             }
-            if shown < run.len() {
-                let more = run.len() - shown;
-                page.put(
-                    Meaning::Dim,
-                    format_args!("  … and {more} more alike ({SHOWS_ALL})"),
-                )
-                .end();
-            }
+            folded(page, plan, &run[shown..]);
         }
     }
 }
 
-/// How many steps of a run are printed. Book-keeping is alike everywhere: one tells it all.
+/// Nodes whose folded steps are named.
+const NAMED: usize = 6;
+
+fn folded(page: &mut Page, plan: &Plan, steps: &[Step]) {
+    if steps.is_empty() {
+        return;
+    }
+    let nodes = steps.iter().filter_map(|step| step.action.node());
+    let nodes: Vec<String> = nodes.map(|id| plan.diff.pairing.label(id)).collect();
+    let named = match nodes.len() {
+        0..=NAMED => format!(", for {}", nodes.join(", ")),
+        _ => String::new(),
+    };
+    let more = steps.len();
+    page.put(
+        Meaning::Dim,
+        format_args!("  … and {more} more alike{named} ({SHOWS_ALL})"),
+    )
+    .end();
+}
+
+/// How many steps of a run are printed. Options and epochs are alike everywhere: one step tells
+/// it all.
 fn shown(run: &[Step], commands: Commands) -> usize {
     let (most, few) = match run.first().map(|step| step.action.phase()) {
-        Some(Phase::Hasten | Phase::Epochs | Phase::Restore) => (2, 1),
-        Some(
-            Phase::Configure
-            | Phase::Announce
-            | Phase::Assign
-            | Phase::Join
-            | Phase::Attach
-            | Phase::Settle,
-        )
+        Some(Phase::Configure | Phase::Hasten | Phase::Epochs | Phase::Restore) => (2, 1),
+        Some(Phase::Announce | Phase::Assign | Phase::Join | Phase::Attach | Phase::Settle)
         | None => (12, 3),
     };
     match commands {
@@ -174,7 +184,8 @@ fn print_step(page: &mut Page, step: &Step, plan: &Plan, width: usize) {
     let reason = step::reason(step, &plan.diff);
     if !reason.is_empty() {
         let missing = width.saturating_sub(console::measure_text_width(&title)) + 2;
-        page.plain(" ".repeat(missing)).put(Meaning::Dim, reason);
+        page.plain(" ".repeat(missing))
+            .put(Meaning::Dim, format_args!("# {reason}"));
     }
     page.end();
     for send in &step.sends {

@@ -1,8 +1,9 @@
 //! The one line that a plan comes to. Its wording is a promise: scripts and people search for it.
 
+use crate::base::counted;
 use crate::diff::{Diff, Difference};
 use crate::plan::Plan;
-use crate::view::wording::{count, list};
+use crate::view::wording::list;
 
 /// `Plan: 6 to join, …`, `No changes. …`, or why nothing can be done.
 #[must_use]
@@ -26,12 +27,9 @@ pub fn summary(plan: &Plan, file: &str) -> String {
     let totals = plan.totals(|_| true);
     let mut parts = vec![
         format!("{} to join", totals.joins),
-        format!("{} to assign", count(totals.slots, "slot", "slots")),
+        format!("{} to assign", counted(totals.slots, "slot")),
         format!("{} to move", totals.moves),
-        format!(
-            "{} to attach",
-            count(totals.attached, "replica", "replicas")
-        ),
+        format!("{} to attach", counted(totals.attached, "replica")),
         format!("{} to remove", totals.removed),
     ];
     let rest = [
@@ -71,7 +69,7 @@ fn in_the_way(diff: &Diff) -> String {
         parts.push(format!("{} {verb} no link to its primary", list(&links, 3)));
     }
     if others > 0 {
-        parts.push(count(others, "other difference", "other differences"));
+        parts.push(counted(others, "other difference"));
     }
-    parts.join(", ")
+    parts.join("; ")
 }

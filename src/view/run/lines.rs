@@ -1,16 +1,16 @@
 //! A run in lines, for logs and pipes: one a step that ended, one before a step that may take
-//! long. It is talk, so it goes to standard error; what the run came to is data.
+//! long, none for book-keeping that went well. It is talk, so it goes to standard error; what the run came to is data.
 
 use std::time::Duration;
 
 use crate::apply::{End, Event, Outcome, TroubleKind};
-use crate::base::Reply;
-use crate::plan::{Action, Plan, StepId};
+use crate::base::{Reply, counted};
+use crate::plan::{Action, Phase, Plan, StepId};
 use crate::view::output::Output;
 use crate::view::page::Page;
 use crate::view::step;
 use crate::view::styles::{Meaning, Styles};
-use crate::view::wording::{answer, command, count, duration};
+use crate::view::wording::{answer, command, duration};
 
 use super::{Progress, outcome};
 
@@ -81,7 +81,11 @@ pub(super) fn told(plan: &Plan, event: &Event, commands: bool, styles: Styles) -
                 .put(Meaning::Bad, answer(words, sent))
                 .end();
         }
-        Event::Ended { step, end } => ended(&mut page, plan, *step, end),
+        Event::Ended { step, end } => {
+            if commands || !went_by_itself(plan, *step, end) {
+                ended(&mut page, plan, *step, end);
+            }
+        }
         Event::Stopping => {
             page.put(
                 Meaning::Note,
@@ -148,7 +152,7 @@ pub(super) fn reply(reply: &Reply) -> String {
         Reply::Nil => "nil".to_owned(),
         Reply::Integer(number) => number.to_string(),
         Reply::Text(text) | Reply::Error(text) => text.clone(),
-        Reply::List(parts) => count(parts.len(), "value", "values"),
+        Reply::List(parts) => counted(parts.len(), "value"),
     }
 }
 
@@ -175,6 +179,26 @@ fn number(page: &mut Page, plan: &Plan, step: StepId) {
 
 fn after(took: Duration) -> String {
     format!(" after {}", duration(took))
+}
+
+/// Book-keeping on every node that went as it should: hundreds of lines that nobody reads.
+fn went_by_itself(plan: &Plan, step: StepId, end: &End) -> bool {
+    let well = match end {
+        End::Done { took: _ } | End::AlreadySo => true,
+        End::Failed(_) | End::Skipped(_) => false,
+    };
+    well && match plan.step(step).map(|step| step.action.phase()) {
+        Some(Phase::Hasten | Phase::Epochs | Phase::Restore) => true,
+        Some(
+            Phase::Configure
+            | Phase::Announce
+            | Phase::Assign
+            | Phase::Join
+            | Phase::Attach
+            | Phase::Settle,
+        )
+        | None => false,
+    }
 }
 
 /// Steps that wait for more than a little gossip: data to be copied, everybody to agree.

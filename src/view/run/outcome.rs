@@ -2,11 +2,12 @@
 //! so, how far it got and what to do.
 
 use crate::apply::{End, Outcome, Trouble};
+use crate::base::counted;
 use crate::plan::{Plan, StepId};
 use crate::view::output::Output;
 use crate::view::page::Page;
 use crate::view::styles::{Meaning, Styles};
-use crate::view::wording::{answer, command, count, duration};
+use crate::view::wording::{answer, command, duration};
 
 use super::lines::{because, intent};
 
@@ -53,7 +54,7 @@ pub fn outcome(plan: &Plan, outcome: &Outcome, file: &str, styles: Styles) -> St
         details(&mut page, plan, trouble);
     }
     if failed.len() > TOLD {
-        let more = count(failed.len() - TOLD, "more step", "more steps");
+        let more = counted(failed.len() - TOLD, "more step");
         page.put(Meaning::Dim, format_args!("  … and {more} failed"))
             .end();
     }
@@ -87,15 +88,15 @@ fn complete(plan: &Plan, outcome: &Outcome) -> String {
         (totals.joins, format!("{} joined", totals.joins)),
         (
             totals.slots,
-            format!("{} assigned", count(totals.slots, "slot", "slots")),
+            format!("{} assigned", counted(totals.slots, "slot")),
         ),
         (
             totals.moves,
-            format!("{} moved", count(totals.moves, "slot", "slots")),
+            format!("{} moved", counted(totals.moves, "slot")),
         ),
         (
             totals.attached,
-            format!("{} attached", count(totals.attached, "replica", "replicas")),
+            format!("{} attached", counted(totals.attached, "replica")),
         ),
         (totals.removed, format!("{} removed", totals.removed)),
         (totals.announced, format!("{} announced", totals.announced)),
@@ -142,7 +143,7 @@ fn details(page: &mut Page, plan: &Plan, trouble: &Trouble) {
     }
     if objections.len() > OBJECTIONS {
         let more = objections.len() - OBJECTIONS;
-        let more = count(more, "more node", "more nodes");
+        let more = counted(more, "more node");
         page.put(Meaning::Dim, format_args!("    … and {more}"))
             .end();
     }
@@ -156,7 +157,7 @@ pub(super) fn tally(plan: &Plan, outcome: &Outcome) -> String {
         skipped,
         not_started,
     } = Tally::new(plan, outcome);
-    let mut parts = vec![format!("{} done", count(done, "step", "steps"))];
+    let mut parts = vec![format!("{} done", counted(done, "step"))];
     let rest = [
         (
             failed,

@@ -6,7 +6,7 @@ use crate::base::{NodeId, SlotSet};
 use crate::observed::{Cluster, Direction, Observed};
 use crate::view::difference::unassigned;
 use crate::view::topology::Topology;
-use crate::view::wording::{count, list};
+use crate::view::wording::list;
 
 /// One thing that is wrong, and what shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,10 +119,10 @@ fn links(observed: &Observed, label: &impl Fn(NodeId) -> String) -> Option<Wrong
         .collect();
     (!down.is_empty()).then(|| Wrong {
         code: "link-down",
-        what: format!(
-            "{} down",
-            count(down.len(), "replication link is", "replication links are")
-        ),
+        what: match down.len() {
+            1 => "1 replication link is down".to_owned(),
+            number => format!("{number} replication links are down"),
+        },
         evidence: down,
     })
 }

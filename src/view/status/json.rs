@@ -9,7 +9,8 @@ use crate::view::topology::LiveShard;
 
 use super::health::Wrong;
 use super::node::{LinkFacts, NodeFacts};
-use super::{FileView, Seen, Silent, StatusView};
+use super::seen::{Seen, Silent};
+use super::{FileView, StatusView};
 
 #[derive(Debug, Serialize)]
 struct StatusJson<'a> {

@@ -4,25 +4,24 @@ mod bar;
 mod health;
 mod json;
 mod node;
+mod seen;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::base::{NodeId, Role, Server, SlotSet};
+use crate::base::{Role, SlotSet, counted};
 use crate::desired::Desired;
 use crate::diff::{Diff, Difference};
-use crate::observed::{Answer, Cluster, Failure, Observed};
+use crate::observed::{Failure, Observed};
 
 use super::page::{Cell, Page};
 use super::styles::{Meaning, Styles};
-use super::topology::{self, LiveShard, Topology};
-use super::wording::{count, list, slots};
+use super::wording::{list, slots};
 use super::{Commands, attention, difference};
 
 use health::Wrong;
 use node::NodeFacts;
+use seen::Seen;
 
 pub use json::json;
 
@@ -47,117 +46,6 @@ pub struct FileView<'a> {
 pub fn is_well(view: &StatusView<'_>) -> bool {
     let seen = Seen::new(view);
     seen.wrong.is_empty() && seen.silent.is_empty()
-}
-
-/// What both forms show, worked out once.
-struct Seen<'a> {
-    cluster: Cluster,
-    topology: Topology,
-    facts: BTreeMap<NodeId, NodeFacts<'a>>,
-    silent: Vec<Silent<'a>>,
-    servers: BTreeSet<Server>,
-    /// How many members say that the cluster is ok, of how many that answered.
-    ok: (usize, usize),
-    wrong: Vec<Wrong>,
-}
-
-/// A node that was asked and gave no view.
-struct Silent<'a> {
-    title: String,
-    id: Option<NodeId>,
-    failure: &'a Failure,
-}
-
-impl<'a> Seen<'a> {
-    fn new(view: &StatusView<'a>) -> Self {
-        let cluster = Cluster::merge(view.observed);
-        let declared = view.file.map(|file| topology::Declared {
-            desired: file.desired,
-            pairing: &file.diff.pairing,
-        });
-        let topology = topology::live(&cluster, declared);
-        let facts: BTreeMap<NodeId, NodeFacts<'a>> = cluster
-            .members
-            .keys()
-            .map(|id| (*id, NodeFacts::new(view, &cluster, *id)))
-            .collect();
-        let title = |id: NodeId| {
-            let facts = facts.get(&id);
-            facts.map_or_else(|| id.short().to_owned(), NodeFacts::title)
-        };
-        let members = topology.shards.iter().flat_map(LiveShard::nodes);
-        let views = members
-            .chain(topology.loose.iter().copied())
-            .filter_map(|id| view.observed.views.get(&id));
-        let states: Vec<bool> = views.map(|own| own.state_ok).collect();
-        let ok = (states.iter().filter(|ok| **ok).count(), states.len());
-        let wrong = health::wrong(view.observed, &cluster, &topology, title);
-        let silent = silent(view, title);
-        let servers = view.observed.views.values().map(|own| own.server);
-        Self {
-            servers: servers.collect(),
-            silent,
-            ok,
-            wrong,
-            facts,
-            topology,
-            cluster,
-        }
-    }
-
-    /// What is wrong that the comparison with the file doesn't tell: all, when it was not made.
-    fn untold(&self, view: &StatusView<'_>) -> impl Iterator<Item = &Wrong> {
-        let diff = view.file.map(|file| file.diff);
-        self.wrong.iter().filter(move |wrong| {
-            diff.is_none_or(|diff| {
-                diff.everything_blocked()
-                    && diff
-                        .blocked
-                        .iter()
-                        .all(|blocked| blocked.code != wrong.code)
-            })
-        })
-    }
-
-    fn state(&self) -> (&'static str, String) {
-        match self.ok {
-            (0, 0) if self.facts.is_empty() => ("unknown", "nobody answers".to_owned()),
-            (0, 0) => ("none", "no cluster yet".to_owned()),
-            (ok, all) if ok == all => ("ok", "ok".to_owned()),
-            (0, _) => ("fail", "not ok".to_owned()),
-            (ok, all) => ("mixed", format!("ok on {ok} of {all} nodes")),
-        }
-    }
-}
-
-fn silent<'a>(view: &StatusView<'a>, title: impl Fn(NodeId) -> String) -> Vec<Silent<'a>> {
-    let ids = view.file.map(|file| &file.diff.pairing.ids);
-    let mut silent: Vec<Silent<'a>> = Vec::new();
-    let mut told = BTreeSet::new();
-    for (name, answer) in &view.observed.declared {
-        match answer {
-            Answer::Failed(failure) => {
-                let id = ids.and_then(|ids| ids.get(name)).copied();
-                told.extend(id);
-                silent.push(Silent {
-                    title: name.to_string(),
-                    id,
-                    failure,
-                });
-            }
-            Answer::Node(_) => {}
-        }
-    }
-    for (id, failure) in &view.observed.silent_members {
-        if !told.contains(id) {
-            silent.push(Silent {
-                title: title(*id),
-                id: Some(*id),
-                failure,
-            });
-        }
-    }
-    silent
 }
 
 /// The cluster for people, as wide as `width`.
@@ -202,10 +90,7 @@ fn header(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
     page.put(Meaning::Heading, format_args!("{name}: "))
         .put(meaning, state);
     let shards = seen.topology.shards.len();
-    let mut parts = vec![
-        count(shards, "shard", "shards"),
-        count(seen.facts.len(), "node", "nodes"),
-    ];
+    let mut parts = vec![counted(shards, "shard"), counted(seen.facts.len(), "node")];
     if !seen.servers.is_empty() {
         let servers: Vec<String> = seen.servers.iter().map(ToString::to_string).collect();
         parts.push(list(&servers, 3));
@@ -320,10 +205,13 @@ fn no_answer(page: &mut Page, seen: &Seen<'_>) {
         .silent
         .iter()
         .map(|silent| {
-            vec![
-                Cell::plain(&silent.title),
-                Cell::new(Meaning::Bad, silent.failure),
-            ]
+            let Failure { tried, words, .. } = silent.failure;
+            let called_by_it = matches!(tried.as_slice(), [at] if at.to_string() == silent.title);
+            let why = match called_by_it {
+                true => words.clone(),
+                false => silent.failure.to_string(),
+            };
+            vec![Cell::plain(&silent.title), Cell::new(Meaning::Bad, why)]
         })
         .collect();
     page.rows("  ", &rows);
@@ -346,7 +234,9 @@ fn wrong(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
     };
     attention::notes(page, &diff.notes, Commands::Folded);
     attention::blocked(page, &diff.blocked, Commands::Folded);
-    let differences: Vec<&Difference> = diff.differences.iter().collect();
+    // Who does not answer has been told above.
+    let told = |difference: &&Difference| matches!(difference, Difference::Down { .. });
+    let differences: Vec<&Difference> = diff.differences.iter().filter(|one| !told(one)).collect();
     if !differences.is_empty() {
         page.gap();
         page.put(

@@ -110,9 +110,8 @@ fn link(view: &StatusView<'_>, own: &NodeView) -> Option<LinkFacts> {
     let primary = own.primary();
     let ahead = primary
         .and_then(|primary| view.observed.views.get(&primary))
-        .and_then(|primary| match primary.replication {
-            Replication::Primary { offset } => Some(offset),
-            Replication::Replica { offset, .. } => Some(offset),
+        .map(|primary| match primary.replication {
+            Replication::Primary { offset } | Replication::Replica { offset, .. } => offset,
         });
     Some(LinkFacts {
         up: primary.is_some_and(|primary| own.replicates(primary)),

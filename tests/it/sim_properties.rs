@@ -1,0 +1,255 @@
+//! Files and live states that nobody thought of, on simulated servers.
+
+use std::cell::Cell;
+use std::future::pending;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use rcl::apply::{Stop, run as carry_out};
+use rcl::base::{Address, Command, Reply};
+use rcl::diff::Allowed;
+use rcl::net::{CallError, Wire};
+use rcl::observe::{SETTLE_WITHIN, look_until_settled};
+use rcl::observed::Observed;
+use rcl::plan::{Plan, check, plan};
+use tokio::sync::{Notify, watch};
+
+use crate::support::scene::{Break, Draft, Scene, draft};
+use crate::support::sim::Sim;
+
+fn cases(count: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: count,
+        failure_persistence: None,
+        max_shrink_iters: 300,
+        ..ProptestConfig::default()
+    }
+}
+
+fn run<T>(case: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(case)
+}
+
+/// A wire that breaks after so many writes.
+struct Breaking<'a> {
+    sim: &'a Sim,
+    how: Break,
+    left: Cell<usize>,
+    broken: Notify,
+}
+
+impl Wire for Breaking<'_> {
+    async fn call(
+        &self,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> Result<Vec<Reply>, CallError> {
+        let before = self.sim.writes().len();
+        let replies = self.sim.call(node, commands, within).await;
+        let written = self.sim.writes().len() - before;
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(written));
+        if written > 0 && left > 0 && left <= written {
+            self.broken.notify_one();
+            match self.how {
+                Break::Killed => return pending().await,
+                Break::Interrupted => {}
+                Break::Unanswered => {
+                    return Err(CallError::Unreachable {
+                        words: "connection reset by peer".to_owned(),
+                    });
+                }
+            }
+        }
+        replies
+    }
+}
+
+fn everything_allowed(scene: &Scene) -> Allowed {
+    Allowed {
+        resync: scene.desired.nodes.keys().cloned().collect(),
+    }
+}
+
+async fn look(scene: &Scene) -> Observed {
+    look_until_settled(&scene.sim, &scene.targets, SETTLE_WITHIN, |_| {}).await
+}
+
+/// What is wrong with a case, in words; `Ok` when nothing is.
+type Checked<T> = Result<T, String>;
+
+fn ensure(holds: bool, words: impl FnOnce() -> String) -> Checked<()> {
+    if holds { Ok(()) } else { Err(words()) }
+}
+
+/// A plan that passes the independent check and comes out the same when made again.
+fn sound_plan(scene: &Scene, observed: &Observed) -> Checked<Plan> {
+    let allowed = everything_allowed(scene);
+    let made = plan(&scene.desired, observed, &allowed);
+    ensure(made == plan(&scene.desired, observed, &allowed), || {
+        "equal input, other plan".to_owned()
+    })?;
+    let violations = check(&made, observed);
+    ensure(violations.is_empty(), || {
+        format!("the plan breaks {violations:#?}")
+    })?;
+    Ok(made)
+}
+
+fn count_writes(sim: &Sim, start: &str) -> usize {
+    sim.writes()
+        .iter()
+        .filter(|write| write.command.to_string().starts_with(start))
+        .count()
+}
+
+/// Plan and apply until all is as declared; then once more, which must send nothing.
+async fn repair(scene: &Scene) -> Checked<()> {
+    let sim = &scene.sim;
+    sim.guard_keys();
+    let observed = look(scene).await;
+    let before = scene.before();
+    let made = sound_plan(scene, &observed)?;
+    ensure(made.diff.blocked.is_empty(), || {
+        format!("blocked: {:#?}", made.diff.blocked)
+    })?;
+    let applied = apply(scene, &made, &observed).await;
+    let after = || format!("after {:#?}\n{}", sim.writes(), scene.show());
+    applied.map_err(|words| format!("{words}\n{}", after()))?;
+    sim.assert_keys_kept();
+    // Links that were being made already are nobody's step.
+    sim.elapse(Duration::from_secs(20));
+    let wrong = scene.judge(&before);
+    ensure(wrong.is_empty(), || format!("{wrong:#?}\n{}", after()))?;
+    let slots = count_writes(sim, "CLUSTER ADDSLOTS");
+    let fewest = before.fewest_slot_commands;
+    ensure(slots == fewest, || {
+        format!("{slots} slot commands, {fewest} would do\n{}", after())
+    })?;
+    for write in sim.writes().iter() {
+        let again = write.command.to_string().starts_with("CLUSTER REPLICATE")
+            && before.attached.contains(&write.id);
+        ensure(!again, || format!("{write:?} although it is so"))?;
+    }
+    let written = sim.writes().len();
+    let observed = look(scene).await;
+    let rest = sound_plan(scene, &observed)?;
+    ensure(rest.is_empty() && rest.diff.is_empty(), || {
+        format!(
+            "left over: {:#?} {:#?}\n{}",
+            rest.diff.differences,
+            rest.diff.blocked,
+            after()
+        )
+    })?;
+    apply(scene, &rest, &observed).await?;
+    ensure(sim.writes().len() == written, || {
+        format!("a second apply writes\n{}", after())
+    })
+}
+
+async fn a_mistreated_cluster(draft: &Draft) -> Checked<()> {
+    let mut scene = Scene::build(draft);
+    scene.play(draft);
+    if let Some((how, percent)) = draft.broken {
+        let broken = stop_half_way(&scene, how, percent).await;
+        broken.map_err(|words| format!("before the run was broken: {words}"))?;
+        scene.sim.elapse(Duration::from_millis(draft.pause_ms));
+    }
+    repair(&scene).await
+}
+
+async fn stop_half_way(scene: &Scene, how: Break, percent: u8) -> Checked<()> {
+    scene.sim.guard_keys();
+    let observed = look(scene).await;
+    let made = sound_plan(scene, &observed)?;
+    let count: usize = made.steps.iter().map(|step| step.sends.len()).sum();
+    let left = Cell::new(count * usize::from(percent) / 100 + 1);
+    let wire = Breaking {
+        sim: &scene.sim,
+        how,
+        left,
+        broken: Notify::new(),
+    };
+    let (ask, asked) = watch::channel(Stop::No);
+    let stopped = async {
+        wire.broken.notified().await;
+        if how != Break::Killed {
+            let stop = if how == Break::Interrupted {
+                Stop::Finish
+            } else {
+                Stop::No
+            };
+            ask.send_replace(stop);
+            pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stopped => {}
+        _ = carry_out(&wire, &made, &observed, asked, |_| {}) => {}
+    }
+    scene.sim.forget_writes();
+    Ok(())
+}
+
+/// Runs a plan to its end.
+async fn apply(scene: &Scene, made: &Plan, observed: &Observed) -> Checked<()> {
+    let (_ask, asked) = watch::channel(Stop::No);
+    let outcome = carry_out(&scene.sim, made, observed, asked, |_| {}).await;
+    let trouble = outcome
+        .first_trouble()
+        .and_then(|(step, trouble)| Some((&made.step(step)?.action, trouble)));
+    ensure(outcome.is_complete(made.steps.len()), || {
+        format!("the run failed: {trouble:#?}")
+    })
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+
+    #[test]
+    fn any_mistreated_cluster_becomes_what_the_file_says(draft in draft()) {
+        run(a_mistreated_cluster(&draft)).map_err(TestCaseError::fail)?;
+    }
+}
+
+#[test]
+#[ignore = "survey"]
+fn survey() {
+    use proptest::strategy::ValueTree;
+    let count: usize = std::env::var("SURVEY").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut found: std::collections::BTreeMap<String, (usize, String)> = std::collections::BTreeMap::new();
+    let began = std::time::Instant::now();
+    let mut slowest = (Duration::ZERO, String::new());
+    for _ in 0..count {
+        let draft = draft().new_tree(&mut runner).unwrap().current();
+        let one = std::time::Instant::now();
+        let result = std::panic::catch_unwind(|| run(a_mistreated_cluster(&draft)));
+        if one.elapsed() > slowest.0 {
+            slowest = (one.elapsed(), format!("{draft:?}"));
+        }
+        let words = match result {
+            Ok(Ok(())) => continue,
+            Ok(Err(words)) => words,
+            Err(panic) => format!("PANIC {}", panic.downcast_ref::<String>().cloned().unwrap_or_default()),
+        };
+        let key: String = words.lines().map(str::trim).filter(|l| !l.is_empty() && *l != "[").take(3).collect::<Vec<_>>().join(" | ").chars().filter(|c| !c.is_ascii_digit()).take(110).collect();
+        let entry = found.entry(key).or_insert((0, format!("{words}\n{draft:?}")));
+        entry.0 += 1;
+    }
+    println!("{count} cases in {:?}, slowest {:?} {}", began.elapsed(), slowest.0, slowest.1);
+    for (key, (times, _)) in &found {
+        println!("{times:5} {key}");
+    }
+    for (key, (_, text)) in found.iter().take(60) {
+        println!("=================== {key}\n{text}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Scenes: a file, servers and a past, made up by proptest, and a judge of what becomes of them.
+
+mod build;
+mod draft;
+mod mishap;
+mod oracle;
+
+pub(crate) use build::Scene;
+pub(crate) use draft::{Break, Draft, draft};

@@ -1,0 +1,48 @@
+//! Where the simulated servers differ from each other.
+
+use rcl::base::{Flavor, Server, Version};
+
+fn at_least(server: Server, redis: (u16, u16), valkey: (u16, u16)) -> bool {
+    let (major, minor) = match server.flavor {
+        Flavor::Redis => redis,
+        Flavor::Valkey => valkey,
+    };
+    server.version
+        >= Version {
+            major,
+            minor,
+            patch: 0,
+        }
+}
+
+/// Redis 6.2 knows neither ADDSLOTSRANGE nor CONFIG SET of several options.
+pub(super) fn is_modern(server: Server) -> bool {
+    at_least(server, (7, 0), (7, 2))
+}
+
+/// A second connection of the same peer closes the first, which makes the peer dial and ping
+/// again at once; 6.2 keeps both.
+pub(super) fn keeps_one_inbound(server: Server) -> bool {
+    is_modern(server)
+}
+
+/// Valkey tells everyone at once when its role or its epoch changes; Redis waits for the next
+/// ping.
+pub(super) fn broadcasts(server: Server) -> bool {
+    server.flavor == Flavor::Valkey
+}
+
+/// Valkey 8.1 introduces itself again to members that never dial it.
+pub(super) fn meets_again(server: Server) -> bool {
+    server.flavor == Flavor::Valkey && at_least(server, (0, 0), (8, 1))
+}
+
+/// REPLICATE with the present primary: Valkey does nothing, Redis syncs anew.
+pub(super) fn keeps_link_to_same_primary(server: Server) -> bool {
+    server.flavor == Flavor::Valkey
+}
+
+/// Since 7.0 a primary waits some seconds for more replicas before it begins to copy.
+pub(super) fn syncs_diskless(server: Server) -> bool {
+    is_modern(server)
+}
