@@ -16,6 +16,7 @@ mod killed;
 mod lab;
 mod mistakes;
 mod native;
+mod partial;
 mod plan_json;
 mod plan_text;
 mod plans;
