@@ -5,12 +5,14 @@
     reason = "a helper that can't go on fails its test"
 )]
 
+mod apply_ui;
 mod check;
 mod conf;
 mod desired;
 mod docs;
 mod form;
 mod harness;
+mod killed;
 mod lab;
 mod mistakes;
 mod native;
