@@ -88,10 +88,17 @@ impl Scene {
             acts.extend(meets);
             acts.extend(slots);
         }
-        for part in &parts {
-            let leader = leader(&part.nodes);
-            let id = self.sim.world().nodes[leader].id;
-            let others = part.nodes.iter().filter(|node| **node != leader);
+        for (index, part) in parts.iter().enumerate() {
+            let leads = leader(&part.nodes);
+            let others = part.nodes.iter().filter(|node| **node != leads);
+            // The declared primary of a shard that failed over stays in its shard.
+            let crossed = if leads == part.nodes[0] {
+                usize::from(formed.crossed)
+            } else {
+                0
+            };
+            let followed = leader(&parts[(index + crossed) % parts.len()].nodes);
+            let id = self.sim.world().nodes[followed].id;
             acts.extend(others.map(|node| (*node, format!("CLUSTER REPLICATE {id}"))));
         }
         let count = acts.len() * usize::from(formed.percent) / 100;
@@ -104,6 +111,9 @@ impl Scene {
         }
         if formed.percent == 100 {
             self.sim.elapse(Duration::from_secs(10));
+            for part in &parts {
+                self.put_keys(leader(&part.nodes), formed.keys);
+            }
         }
     }
 
@@ -207,6 +217,7 @@ impl Scene {
                 self.sim
                     .command(place(node), "CONFIG SET cluster-announce-ip 10.99.0.2");
             }
+            Mishap::Restart { node } => self.sim.restart(place(node)),
             Mishap::Wait { ms } => self.sim.elapse(Duration::from_millis(u64::from(ms))),
             Mishap::Stranger { .. } | Mishap::Keys { .. } => {}
         }
