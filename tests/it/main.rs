@@ -11,6 +11,7 @@ mod desired;
 mod docs;
 mod harness;
 mod lab;
+mod layers;
 mod mistakes;
 mod native;
 mod plans;
