@@ -157,7 +157,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let code = dispatch(&cli, &mut output);
     match output.finish() {
         Ok(()) => code,
-        Err(_) => Exit::Error.code(),
+        Err(error) => {
+            Output::of_process(choice, plain)
+                .talk(&format!("error: can't write the output: {error}\n"));
+            Exit::Error.code()
+        }
     }
 }
 

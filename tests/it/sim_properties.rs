@@ -132,7 +132,7 @@ async fn repair(scene: &Scene) -> Checked<()> {
     ensure(slots == fewest, || {
         format!("{slots} slot commands, {fewest} would do\n{}", after())
     })?;
-    for write in sim.writes() {
+    for write in sim.writes().iter() {
         let again = write.command.to_string().starts_with("CLUSTER REPLICATE")
             && before.attached.contains(&write.id);
         ensure(!again, || format!("{write:?} although it is so"))?;
@@ -217,5 +217,39 @@ proptest! {
     #[test]
     fn any_mistreated_cluster_becomes_what_the_file_says(draft in draft()) {
         run(a_mistreated_cluster(&draft)).map_err(TestCaseError::fail)?;
+    }
+}
+
+#[test]
+#[ignore = "survey"]
+fn survey() {
+    use proptest::strategy::ValueTree;
+    let count: usize = std::env::var("SURVEY").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut found: std::collections::BTreeMap<String, (usize, String)> = std::collections::BTreeMap::new();
+    let began = std::time::Instant::now();
+    let mut slowest = (Duration::ZERO, String::new());
+    for _ in 0..count {
+        let draft = draft().new_tree(&mut runner).unwrap().current();
+        let one = std::time::Instant::now();
+        let result = std::panic::catch_unwind(|| run(a_mistreated_cluster(&draft)));
+        if one.elapsed() > slowest.0 {
+            slowest = (one.elapsed(), format!("{draft:?}"));
+        }
+        let words = match result {
+            Ok(Ok(())) => continue,
+            Ok(Err(words)) => words,
+            Err(panic) => format!("PANIC {}", panic.downcast_ref::<String>().cloned().unwrap_or_default()),
+        };
+        let key: String = words.lines().map(str::trim).filter(|l| !l.is_empty() && *l != "[").take(3).collect::<Vec<_>>().join(" | ").chars().filter(|c| !c.is_ascii_digit()).take(110).collect();
+        let entry = found.entry(key).or_insert((0, format!("{words}\n{draft:?}")));
+        entry.0 += 1;
+    }
+    println!("{count} cases in {:?}, slowest {:?} {}", began.elapsed(), slowest.0, slowest.1);
+    for (key, (times, _)) in &found {
+        println!("{times:5} {key}");
+    }
+    for (key, (_, text)) in found.iter().take(60) {
+        println!("=================== {key}\n{text}");
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod rcl;
 pub(crate) mod recorder;
 pub(crate) mod redact;
 pub(crate) mod resp;
+pub(crate) mod running;
 pub(crate) mod scene;
 pub(crate) mod servers;
 pub(crate) mod shards;

@@ -121,7 +121,7 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn press(&mut self, keys: &[u8]) -> &mut Self {
+    pub(crate) fn press(&mut self, keys: &[u8]) -> &mut Self {
         (&*self.keyboard)
             .write_all(keys)
             .expect("the terminal takes keys");

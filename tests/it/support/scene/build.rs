@@ -303,10 +303,8 @@ fn shares(draft: &Draft, rng: &mut Rng) -> (Vec<Portion>, SlotSet) {
     let pieces = explicit + usize::from(total > 0);
     let mut cuts = std::collections::BTreeSet::from([0, SLOT_COUNT]);
     while cuts.len() < pieces + 1 {
-        // Not too small, so that the pool has something for everyone.
-        cuts.insert(
-            u16::try_from(rng.below(16)).unwrap() * 1024 + u16::try_from(rng.below(7)).unwrap(),
-        );
+        // Not too close, so that the pool has something for everyone.
+        cuts.insert(u16::try_from(rng.below(128) * 128 + rng.below(7)).unwrap());
     }
     let cuts: Vec<u16> = cuts.into_iter().collect();
     let mut pieces: Vec<SlotSet> = cuts

@@ -66,9 +66,8 @@ impl Scene {
             );
         }
         let mut slots = Vec::new();
-        for part in &parts {
+        for (part, share) in parts.iter().zip(self.careful_shares()) {
             let leader = leader(&part.nodes);
-            let share = self.take_share(&part.share);
             if !share.is_empty() {
                 slots.push((leader, self.add_slots(leader, &share)));
             }
@@ -108,46 +107,28 @@ impl Scene {
         }
     }
 
-    /// What a shard is to get when somebody gives out slots with care.
-    fn take_share(&mut self, share: &Portion) -> SlotSet {
-        match share {
-            Portion::These(slots) => slots.clone(),
-            Portion::Nothing => SlotSet::new(),
-            Portion::Some { floor, whole } => {
-                let one_more = !whole && self.rng.below(2) == 0 && self.spare() > 0;
-                self.unassigned()
-                    .intersection(&self.pool.clone())
-                    .take_lowest(*floor + u16::from(one_more))
-            }
+    /// What each shard is to get when somebody gives out all slots with care.
+    fn careful_shares(&mut self) -> Vec<SlotSet> {
+        let floors = self.parts.iter().filter_map(|part| match part.share {
+            Portion::Some { floor, .. } => Some(floor),
+            Portion::These(_) | Portion::Nothing => None,
+        });
+        let mut spare = self.pool.count() - floors.sum::<u16>();
+        let mut pool = self.pool.clone();
+        let mut shares = Vec::new();
+        for part in self.parts.clone().into_iter().rev() {
+            shares.push(match part.share {
+                Portion::These(slots) => slots,
+                Portion::Nothing => SlotSet::new(),
+                Portion::Some { floor, whole } => {
+                    let one_more = u16::from(!whole && spare > 0);
+                    spare -= one_more;
+                    pool.take_lowest(floor + one_more)
+                }
+            });
         }
-    }
-
-    /// How many `auto` shards may still get one slot more than the others. Somebody who has not
-    /// given out the first slot yet doesn't know what the others will hold.
-    fn spare(&self) -> u16 {
-        let held = self.owned_by_parts();
-        let mut spare = self.pool.count();
-        for (part, held) in self.parts.iter().zip(held) {
-            if let Portion::Some { floor, .. } = &part.share {
-                spare -= floor;
-                spare -= u16::from(held.count() > *floor);
-            }
-        }
-        spare
-    }
-
-    fn owned_by_parts(&self) -> Vec<SlotSet> {
-        let world = self.sim.world();
-        let own = |node: &usize| world.nodes[*node].myself().slots.clone();
-        self.parts
-            .iter()
-            .map(|part| {
-                part.nodes
-                    .iter()
-                    .map(own)
-                    .fold(SlotSet::new(), |all, s| all.union(&s))
-            })
-            .collect()
+        shares.reverse();
+        shares
     }
 
     /// Slots that nobody says it owns.

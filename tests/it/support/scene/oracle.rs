@@ -9,8 +9,8 @@ use super::build::{Portion, Scene};
 /// What the scene was like before rcl touched it, as far as it must stay.
 #[derive(Clone, Debug)]
 pub(crate) struct Before {
-    /// For each shard the node that served slots.
-    leaders: Vec<Option<usize>>,
+    /// For each shard the node that is to lead it.
+    leaders: Vec<usize>,
     owned: Vec<SlotSet>,
     /// The fewest slot commands that any way to the declared state needs.
     pub(crate) fewest_slot_commands: usize,
@@ -22,22 +22,29 @@ impl Scene {
     pub(crate) fn before(&self) -> Before {
         let world = self.sim.world();
         let serves = |node: &usize| !world.nodes[*node].myself().slots.is_empty();
-        let leaders: Vec<Option<usize>> = self
+        let leaders: Vec<usize> = self
             .parts
             .iter()
-            .map(|part| part.nodes.iter().copied().find(|node| serves(node)))
+            .map(|part| {
+                let declared = part.nodes[0];
+                let follows = world.nodes[declared].myself().primary;
+                let is = |node: &usize| {
+                    Some(world.nodes[*node].id) == follows && world.nodes[*node].is_primary()
+                };
+                let serving = part.nodes.iter().copied().find(|node| serves(node));
+                // A shard that serves nothing yet may have failed over all the same.
+                serving
+                    .or(part.nodes.iter().copied().find(is))
+                    .unwrap_or(declared)
+            })
             .collect();
         let owned: Vec<SlotSet> = leaders
             .iter()
-            .map(|leader| {
-                leader.map_or_else(SlotSet::new, |node| {
-                    world.nodes[node].myself().slots.clone()
-                })
-            })
+            .map(|leader| world.nodes[*leader].myself().slots.clone())
             .collect();
         let mut attached = BTreeSet::new();
         for (part, leader) in self.parts.iter().zip(&leaders) {
-            let leader = world.nodes[leader.unwrap_or(part.nodes[0])].id;
+            let leader = world.nodes[*leader].id;
             for node in part.nodes.iter().map(|node| &world.nodes[*node]) {
                 if node.myself().primary == Some(leader) {
                     attached.insert(node.id);
@@ -97,7 +104,7 @@ impl Scene {
                 .copied()
                 .filter(|node| world.nodes[*node].is_primary())
                 .collect();
-            let expected = before.leaders[index].unwrap_or(part.nodes[0]);
+            let expected = before.leaders[index];
             if primaries != [expected] {
                 let names: Vec<String> = primaries.iter().map(|node| self.name(*node)).collect();
                 wrong.push(format!(

@@ -32,7 +32,7 @@ pub(crate) use node::{Health, Node, Open};
 pub(crate) use world::{Spec, World};
 
 /// The way from rcl to a node and back.
-const ROUND_TRIP: Duration = Duration::from_millis(1);
+const ROUND_TRIP: Duration = Duration::from_millis(20);
 
 /// The simulated cluster, and everything that was written to it through the wire.
 pub(crate) struct Sim {
@@ -157,8 +157,8 @@ impl Sim {
     }
 
     /// What rcl has written so far.
-    pub(crate) fn writes(&self) -> Vec<Write> {
-        self.writes.borrow().clone()
+    pub(crate) fn writes(&self) -> Ref<'_, [Write]> {
+        Ref::map(self.writes.borrow(), Vec::as_slice)
     }
 
     pub(crate) fn forget_writes(&self) {
