@@ -17,6 +17,8 @@ mod lab;
 mod layers;
 mod mistakes;
 mod native;
+mod plan_json;
+mod plan_text;
 mod plans;
 mod prefixes;
 mod sim_properties;
