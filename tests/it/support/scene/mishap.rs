@@ -33,6 +33,12 @@ impl Scene {
                 self.meet_stranger(draft, usize::from(*met_by) % self.declared);
             }
         }
+        for part in 0..draft.formed.shards.min(self.parts.len()) {
+            let nodes = self.parts[part].nodes.clone();
+            nodes
+                .iter()
+                .for_each(|node| self.put_keys(*node, draft.formed.keys));
+        }
         for mishap in keys {
             if let Mishap::Keys { node, count } = mishap {
                 self.put_keys(usize::from(*node) % self.declared, *count);
@@ -111,9 +117,6 @@ impl Scene {
         }
         if formed.percent == 100 {
             self.sim.elapse(Duration::from_secs(10));
-            for part in &parts {
-                self.put_keys(leader(&part.nodes), formed.keys);
-            }
         }
     }
 
@@ -274,10 +277,16 @@ impl Scene {
                 !world.nodes[primary].myself().slots.is_empty(),
             )
         };
-        if part.nodes[0] == node && !(serves && part.nodes.contains(&primary)) {
+        let stays = part.nodes[0] == node || self.leads_declared_primary(node, part.nodes[0]);
+        if stays && !(serves && part.nodes.contains(&primary)) {
             return;
         }
         self.sim.command(node, &format!("CLUSTER REPLICATE {id}"));
+    }
+
+    fn leads_declared_primary(&self, node: usize, declared: usize) -> bool {
+        let world = self.sim.world();
+        world.nodes[declared].myself().primary == Some(world.nodes[node].id)
     }
 
     /// The nodes that know each other, directly or by others.
