@@ -14,6 +14,7 @@ mod form;
 mod harness;
 mod killed;
 mod lab;
+mod layers;
 mod mistakes;
 mod native;
 mod partial;
