@@ -34,6 +34,7 @@ fn every_line(part: usize) {
 
 /// False when the run ended before that many lines came.
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "shown when the test fails")]
 fn dies_after(lines: usize, servers: &Servers, shards: &[Shard]) -> bool {
     let rcl = Rcl::new();
     let yaml = Yaml::new(servers, shards).config("cluster-node-timeout", "3s");
@@ -145,8 +146,7 @@ fn interrupted_it_restores_first() {
     let mut apply = rcl.start(&["apply", "--yes", "-v"]);
     apply.expect("lowered cluster-node-timeout");
     apply.interrupt();
-    let ran = apply.end().code(1);
-    println!("{}{}", ran.stdout(), ran.stderr());
+    apply.end().code(1);
     for name in servers.names() {
         let live = servers.call(&name, &["CONFIG", "GET", "cluster-node-timeout"]);
         assert_eq!(live.array()[1].clone().text(), DECLARED, "{name}");

@@ -23,6 +23,7 @@ mod plan_json;
 mod plan_text;
 mod plans;
 mod prefixes;
+mod settings;
 mod sim_properties;
 mod sim_truth;
 #[allow(dead_code, reason = "the benchmark uses parts that no test needs yet")]

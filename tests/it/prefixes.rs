@@ -14,6 +14,7 @@ fn well_sent(servers: &Servers, shards: &[Shard]) -> Vec<Step> {
 }
 
 /// Stops after the k-th command, for every k of this part, from none to all.
+#[expect(clippy::print_stdout, reason = "shown when the test fails")]
 fn completes(kind: ServerKind, way: Way, part: usize) {
     let mut stop_after = part;
     loop {
