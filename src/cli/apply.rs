@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::watch;
 
 use crate::apply::{Outcome, Stop, TroubleKind, run as carry_out};
@@ -18,6 +19,11 @@ use super::load::{Loaded, load, targets};
 use super::plan::{Made, make, planned, view as plan_view};
 use super::{Shared, allowed, fail};
 
+/// Show the plan, ask, and carry it out
+///
+/// Only the word yes is taken for a yes. Without a terminal to ask on nothing is done, unless --yes is given. A step
+/// counts as done when its effect is seen on the nodes themselves. Ctrl-C: nothing new begins, and what is under way
+/// gets a moment to finish; Ctrl-C again stops at once. Whatever was left is done by running it again.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     #[command(flatten)]
@@ -25,6 +31,9 @@ pub struct ApplyArgs {
     /// Do it without asking
     #[arg(long, short)]
     pub yes: bool,
+    /// Show every command with its answer
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// Plans, asks, applies, and returns the exit code.
@@ -88,8 +97,10 @@ async fn confirmed(
         output.talk("error: there is no terminal to ask on. Nothing was done; use --yes to apply without asking.\n");
         return Err(Exit::Blocked);
     }
+    // Before the question stands there, so that Ctrl-C is an answer from then on.
+    let interrupt = tokio::signal::unix::signal(SignalKind::interrupt()).ok();
     output.talk(&view::plan::question(&shown.plan));
-    match answer().await {
+    match answer(interrupt).await {
         Some(answer) if answer == "yes" => {}
         Some(_) => {
             output.talk("Nothing was done: only 'yes' is taken for a yes.\n");
@@ -112,7 +123,7 @@ async fn confirmed(
 }
 
 /// The line that the person typed; nothing for Ctrl-C and for the end of the input.
-async fn answer() -> Option<String> {
+async fn answer(mut interrupt: Option<Signal>) -> Option<String> {
     let (tell, told) = tokio::sync::oneshot::channel();
     // A thread of its own: reading a terminal can't be called off, and must not keep rcl from ending.
     std::thread::spawn(move || {
@@ -120,9 +131,15 @@ async fn answer() -> Option<String> {
         let read = std::io::stdin().read_line(&mut line);
         let _ = tell.send(read.ok().filter(|length| *length > 0).map(|_| line));
     });
+    let interrupted = async {
+        match &mut interrupt {
+            Some(signal) => signal.recv().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         line = told => line.ok().flatten().map(|line| line.trim_end_matches(['\r', '\n']).to_owned()),
-        _ = tokio::signal::ctrl_c() => None,
+        _ = interrupted => None,
     }
 }
 
@@ -150,14 +167,13 @@ async fn carry_out_with_signals(
 }
 
 async fn watch_signals(ask: watch::Sender<Stop>) -> std::convert::Infallible {
-    use tokio::signal::unix::{SignalKind, signal};
     let kinds = [
         SignalKind::interrupt(),
         SignalKind::terminate(),
         SignalKind::hangup(),
     ];
-    let [interrupt, terminate, hangup] = kinds.map(|kind| signal(kind).ok());
-    let next = |mut signal: Option<tokio::signal::unix::Signal>| {
+    let [interrupt, terminate, hangup] = kinds.map(|kind| tokio::signal::unix::signal(kind).ok());
+    let next = |mut signal: Option<Signal>| {
         let ask = ask.clone();
         async move {
             while let Some(signal) = &mut signal {
