@@ -43,47 +43,89 @@ pub async fn run(
     mut tell: impl FnMut(Event),
 ) -> Outcome {
     let began = Instant::now();
-    let mut machine = Machine::new(plan);
-    let mut views: Views = observed.views.clone();
-    let mut told: BTreeSet<StepId> = BTreeSet::new();
+    let mut run = Run {
+        wire,
+        plan,
+        began,
+        machine: Machine::new(plan),
+        views: observed.views.clone(),
+        told: BTreeSet::new(),
+        stop: stop.clone(),
+    };
     loop {
         let asked = *stop.borrow_and_update();
-        if asked >= Stop::Finish && !machine.is_interrupted() {
-            machine.interrupt(began.elapsed());
+        if asked >= Stop::Finish && !run.machine.is_interrupted() {
+            run.machine.interrupt(began.elapsed());
             tell(Event::Stopping);
         }
-        if asked == Stop::Now {
+        // In the midst of a round too: one that waits for a node that is gone may take seconds.
+        let finished = tokio::select! {
+            biased;
+            () = stop_now(&mut stop) => true,
+            finished = run.round(&mut tell) => finished,
+        };
+        if finished {
             break;
         }
+    }
+    let asked_to_stop = run.machine.is_interrupted();
+    let mut outcome = Outcome {
+        ends: run.machine.into_ends(),
+        interrupted: false,
+        took: began.elapsed(),
+    };
+    // A stop that found nothing left to do has stopped nothing.
+    outcome.interrupted = asked_to_stop && !outcome.is_complete(plan.steps.len());
+    outcome
+}
+
+/// Ends when it is to stop where it stands.
+async fn stop_now(stop: &mut watch::Receiver<Stop>) {
+    if stop.wait_for(|asked| *asked == Stop::Now).await.is_err() {
+        // Nobody can ask for a stop any more.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A run under way.
+struct Run<'a, W> {
+    wire: &'a W,
+    plan: &'a Plan,
+    began: Instant,
+    machine: Machine<'a>,
+    views: Views,
+    told: BTreeSet<StepId>,
+    stop: watch::Receiver<Stop>,
+}
+
+impl<W: Wire> Run<'_, W> {
+    /// Looks, decides, and sends or waits; true when nothing is left to do.
+    async fn round(&mut self, tell: &mut impl FnMut(Event)) -> bool {
         let looked = Instant::now();
-        let questions = machine.look(&views, began.elapsed());
-        refresh(wire, plan, questions, &mut views).await;
-        let (sends, events) = machine.decide(&views, began.elapsed());
-        events.into_iter().for_each(&mut tell);
-        tell_ends(plan, &machine, &mut told, &mut tell);
-        if machine.is_finished() {
-            break;
+        let questions = self.machine.look(&self.views, self.began.elapsed());
+        refresh(self.wire, self.plan, questions, &mut self.views).await;
+        let (sends, events) = self.machine.decide(&self.views, self.began.elapsed());
+        // What has ended is why something begins, or why the run stops.
+        tell_ends(self.plan, &self.machine, &mut self.told, tell);
+        events.into_iter().for_each(&mut *tell);
+        if self.machine.is_finished() {
+            return true;
         }
         if sends.iter().any(|(_, sends)| !sends.is_empty()) {
-            send(wire, plan, sends, &mut machine, &mut tell).await;
-            continue;
+            send(self.wire, self.plan, sends, &mut self.machine, tell).await;
+            return false;
         }
         let pause = SHORTEST_PAUSE.max(looked.elapsed() * 3);
         tokio::select! {
             () = sleep(pause) => {}
-            changed = stop.changed() => {
+            changed = self.stop.changed() => {
                 if changed.is_err() {
                     // Nobody can ask for a stop any more; the pause still has to be kept.
                     sleep(pause).await;
                 }
             }
         }
-    }
-    let interrupted = machine.is_interrupted();
-    Outcome {
-        ends: machine.into_ends(),
-        interrupted,
-        took: began.elapsed(),
+        false
     }
 }
 

@@ -258,12 +258,18 @@ impl<'a> Machine<'a> {
             ));
         }
         if let Verdict::Fails(objections) = step.guard.verdict(views) {
-            return State::Ended(end(
-                step,
-                TroubleKind::GuardBroken,
-                objections,
-                Sent::default(),
-            ));
+            // Only an answer can show that something has changed; silence may pass.
+            let silent = objections.keys().all(|node| !views.contains_key(node));
+            if silent && now < since + step.deadline {
+                return State::Waiting { since };
+            }
+            let kind = match silent {
+                true => TroubleKind::Deadline {
+                    after: step.deadline,
+                },
+                false => TroubleKind::GuardBroken,
+            };
+            return State::Ended(end(step, kind, objections, Sent::default()));
         }
         State::Running {
             since: now,

@@ -1,8 +1,10 @@
 //! `rcl apply`: shows the plan, asks, does it, and looks again.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::watch;
 
 use crate::apply::{Outcome, Stop, TroubleKind, run as carry_out};
@@ -14,9 +16,14 @@ use crate::view::{self, Output};
 
 use super::exit::Exit;
 use super::load::{Loaded, load, targets};
-use super::plan::{Made, make, planned, show};
+use super::plan::{Made, make, planned, view as plan_view};
 use super::{Shared, allowed, fail};
 
+/// Show the plan, ask, and carry it out
+///
+/// Only the word yes is taken for a yes. Without a terminal to ask on nothing is done, unless --yes is given. A step
+/// counts as done when its effect is seen on the nodes themselves. Ctrl-C: nothing new begins, and what is under way
+/// gets a moment to finish; Ctrl-C again stops at once. Whatever was left is done by running it again.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     #[command(flatten)]
@@ -24,6 +31,9 @@ pub struct ApplyArgs {
     /// Do it without asking
     #[arg(long, short)]
     pub yes: bool,
+    /// Show every command with its answer
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// Plans, asks, applies, and returns the exit code.
@@ -37,7 +47,11 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
         Ok(made) => made,
         Err(exit) => return exit,
     };
-    show(&loaded, &made, shared, output);
+    let shown = plan_view(&loaded, &made, shared);
+    output.data(&match shared.json {
+        true => view::plan::json_line(&shown),
+        false => view::plan::human(&shown, output.out.styles),
+    });
     if made.plan.is_empty() {
         return Exit::of_diff(&made.plan.diff);
     }
@@ -54,8 +68,22 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
     } else {
         Form::People { commands: verbose }
     };
-    let outcome = carry_out_with_signals(&made, &loaded.name, form, output).await;
-    finish(&loaded, &made, shared, &outcome, output).await
+    let (outcome, stopped) = carry_out_with_signals(&made, &loaded.name, form, output).await;
+    let settle = match stopped {
+        // What was just sent needs seconds to be known everywhere, and looks like trouble until then.
+        Stop::No | Stop::Finish => SETTLE_WITHIN,
+        Stop::Now => Duration::ZERO,
+    };
+    let (ask, mut asked) = watch::channel(Stop::No);
+    let looked = tokio::select! {
+        exit = finish(&loaded, &made, shared, &outcome, settle, output) => Some(exit),
+        never = watch_signals(ask) => match never {},
+        _ = asked.changed() => None,
+    };
+    looked.unwrap_or_else(|| {
+        output.talk("Stopped before looking at what is left.\n");
+        Exit::Error
+    })
 }
 
 /// Asks, and makes sure that the plan that was read is still the plan.
@@ -69,12 +97,19 @@ async fn confirmed(
         output.talk("error: there is no terminal to ask on. Nothing was done; use --yes to apply without asking.\n");
         return Err(Exit::Blocked);
     }
+    // Before the question stands there, so that Ctrl-C is an answer from then on.
+    let interrupt = tokio::signal::unix::signal(SignalKind::interrupt()).ok();
     output.talk(&view::plan::question(&shown.plan));
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    if read.is_err() || answer.trim_end_matches(['\r', '\n']) != "yes" {
-        output.talk("Nothing was done: only 'yes' is taken for a yes.\n");
-        return Err(Exit::Error);
+    match answer(interrupt).await {
+        Some(answer) if answer == "yes" => {}
+        Some(_) => {
+            output.talk("Nothing was done: only 'yes' is taken for a yes.\n");
+            return Err(Exit::Error);
+        }
+        None => {
+            output.talk("\nNothing was done.\n");
+            return Err(Exit::Error);
+        }
     }
     let made = make(loaded, &shared.allow, output).await?;
     if made.plan.steps != shown.plan.steps || made.plan.diff.blocked != shown.plan.diff.blocked {
@@ -87,15 +122,37 @@ async fn confirmed(
     Ok(made)
 }
 
+/// The line that the person typed; nothing for Ctrl-C and for the end of the input.
+async fn answer(mut interrupt: Option<Signal>) -> Option<String> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // A thread of its own: reading a terminal can't be called off, and must not keep rcl from ending.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        let _ = tell.send(read.ok().filter(|length| *length > 0).map(|_| line));
+    });
+    let interrupted = async {
+        match &mut interrupt {
+            Some(signal) => signal.recv().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        line = told => line.ok().flatten().map(|line| line.trim_end_matches(['\r', '\n']).to_owned()),
+        _ = interrupted => None,
+    }
+}
+
 /// Runs the steps; the first signal asks for an orderly stop, the second ends at once.
 async fn carry_out_with_signals(
     made: &Made,
     file: &str,
     form: Form,
     output: &mut Output<'_>,
-) -> Outcome {
+) -> (Outcome, Stop) {
     let connections = Connections::new();
     let (ask, asked) = watch::channel(Stop::No);
+    let stop = asked.clone();
     let mut shown = progress(output, form);
     shown.begin(&made.plan);
     let work = carry_out(&connections, &made.plan, &made.observed, asked, |event| {
@@ -106,18 +163,17 @@ async fn carry_out_with_signals(
         never = watch_signals(ask) => match never {},
     };
     shown.end(&made.plan, &outcome, file);
-    outcome
+    (outcome, *stop.borrow())
 }
 
 async fn watch_signals(ask: watch::Sender<Stop>) -> std::convert::Infallible {
-    use tokio::signal::unix::{SignalKind, signal};
     let kinds = [
         SignalKind::interrupt(),
         SignalKind::terminate(),
         SignalKind::hangup(),
     ];
-    let [interrupt, terminate, hangup] = kinds.map(|kind| signal(kind).ok());
-    let next = |mut signal: Option<tokio::signal::unix::Signal>| {
+    let [interrupt, terminate, hangup] = kinds.map(|kind| tokio::signal::unix::signal(kind).ok());
+    let next = |mut signal: Option<Signal>| {
         let ask = ask.clone();
         async move {
             while let Some(signal) = &mut signal {
@@ -148,15 +204,11 @@ async fn finish(
     made: &Made,
     shared: &Shared,
     outcome: &Outcome,
+    settle: Duration,
     output: &mut Output<'_>,
 ) -> Exit {
     let connections = Connections::new();
     let targets = targets(&loaded.desired).await;
-    let settle = if outcome.interrupted {
-        std::time::Duration::ZERO
-    } else {
-        SETTLE_WITHIN
-    };
     let observed = look_until_settled(&ReadOnly(&connections), &targets, settle, |_| {}).await;
     let allowed = allowed(&shared.allow, &loaded.desired).unwrap_or_default();
     let left = match planned(&loaded.desired, &observed, &allowed, output) {

@@ -8,17 +8,23 @@ use crate::net::{Connections, ReadOnly};
 use crate::observe::{SETTLE_WITHIN, look_until_settled};
 use crate::observed::Observed;
 use crate::plan::{Plan, check, plan};
-use crate::view::{self, Output};
+use crate::view::Output;
+use crate::view::plan::{PlanView, human, json};
 
 use super::exit::Exit;
 use super::load::{Loaded, load, targets};
 use super::{Allow, Shared, allowed, fail};
 
+/// Show what would be done
+///
+/// Reads the live cluster, compares it with FILE, and prints the steps that make it so: each with its reason, its
+/// native commands, and the node that gets them. Nothing is written. The exit code is 0 whether or not there is
+/// something to do, and 3 when something is blocked or a node is down.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     #[command(flatten)]
     pub shared: Shared,
-    /// Exit with 2 when there are changes to make
+    /// Exit with 2 when there is something to do
     #[arg(long)]
     pub detailed_exitcode: bool,
 }
@@ -33,7 +39,11 @@ pub async fn run(args: &PlanArgs, output: &mut Output<'_>) -> Exit {
         Ok(made) => made,
         Err(exit) => return exit,
     };
-    show(&loaded, &made, &args.shared, output);
+    let view = view(&loaded, &made, &args.shared);
+    output.data(&match args.shared.json {
+        true => json(&view),
+        false => human(&view, output.out.styles),
+    });
     exit(&made.plan, args.detailed_exitcode)
 }
 
@@ -85,19 +95,15 @@ pub(super) fn planned(
     Err(Exit::Error)
 }
 
-pub(super) fn show(loaded: &Loaded, made: &Made, shared: &Shared, output: &mut Output<'_>) {
-    let view = view::plan::PlanView {
+/// A plan as it is shown.
+pub(super) fn view<'a>(loaded: &'a Loaded, made: &'a Made, shared: &Shared) -> PlanView<'a> {
+    PlanView {
         plan: &made.plan,
         desired: &loaded.desired,
         observed: &made.observed,
         file: &loaded.name,
         commands: shared.commands.into(),
-    };
-    let text = match shared.json {
-        true => view::plan::json(&view),
-        false => view::plan::human(&view, output.out.styles),
-    };
-    output.data(&text);
+    }
 }
 
 /// Pending changes are what a plan is for, so they count only when asked for.

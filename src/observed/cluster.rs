@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Address, NodeId, Role, SLOT_COUNT, Slot, SlotRange, SlotSet};
 
-use super::{Group, Member, NodeView, Observed, groups};
+use super::{Group, Member, NodeView, Observed, Unmet, groups, unmet};
 
 /// The merged picture. The first island is the cluster; the others are nodes, mostly blank
 /// ones, that still have to join it or that belong elsewhere.
@@ -114,7 +114,8 @@ impl Cluster {
 
 impl Cluster {
     /// Whether looking again could show something else: nodes of one island that differ
-    /// about slots, that don't list each other yet, or that are shaking hands.
+    /// about slots, that don't list each other yet, or that are shaking hands; and where
+    /// nothing is missing, anything that keeps the cluster from being whole.
     #[must_use]
     pub fn is_settled(&self, observed: &Observed) -> bool {
         self.islands.iter().all(|island| {
@@ -130,6 +131,7 @@ impl Cluster {
                             .iter()
                             .all(|peer| group.table.contains_key(peer))
                 })
+                && (!island.is_complete() || island.is_whole(observed))
         })
     }
 }
@@ -166,6 +168,19 @@ impl Island {
             .values()
             .flat_map(|slots| slots.ranges().iter().copied())
             .collect()
+    }
+
+    /// Everybody answers, and every slot has an owner.
+    fn is_complete(&self) -> bool {
+        self.silent.is_empty() && self.assigned() == SlotSet::full()
+    }
+
+    /// Roles, epochs and the state of the cluster follow the slots by seconds. A link that is
+    /// down is no matter of gossip: a copy may take minutes, or never come.
+    fn is_whole(&self, observed: &Observed) -> bool {
+        unmet(&observed.views, &self.answered, &BTreeSet::new())
+            .iter()
+            .all(|unmet| matches!(unmet, Unmet::LinkDown { .. }))
     }
 }
 

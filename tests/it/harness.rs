@@ -184,5 +184,28 @@ fn the_terminal_refuses_another_exit_code() {
 
 #[test]
 fn the_binary_is_found() {
-    Rcl::new().run(&[]).code(0);
+    let version = concat!("rcl ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(Rcl::new().run(&["--version"]).success().stdout(), version);
+    Rcl::new().run(&[]).code(64);
+}
+
+#[test]
+fn a_running_program_waits_for_its_reader() {
+    let script = "for n in 1 2 3 4 5 6; do echo $n >&2; echo $n > last; done";
+    let shell = shell();
+    let mut running = shell.start(&["-c", script]);
+    assert_eq!(running.next().as_deref(), Some("1\n"));
+    assert_eq!(running.next().as_deref(), Some("2\n"));
+    wait::until("the third line", || {
+        match std::fs::read_to_string(shell.path("last")) {
+            Ok(last) if last == "3\n" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    running.kill();
+    assert_eq!(std::fs::read_to_string(shell.path("last")).unwrap(), "3\n");
+    shell
+        .start(&["-c", "echo out; echo err >&2; exit 3"])
+        .end()
+        .code(3);
 }

@@ -5,15 +5,23 @@
     reason = "a helper that can't go on fails its test"
 )]
 
+mod apply_ui;
 mod check;
 mod conf;
 mod desired;
 mod docs;
+mod form;
 mod harness;
+mod killed;
 mod lab;
+mod layers;
 mod mistakes;
 mod native;
+mod partial;
+mod plan_json;
+mod plan_text;
 mod plans;
+mod prefixes;
 mod sim_properties;
 mod sim_truth;
 #[allow(dead_code, reason = "the benchmark uses parts that no test needs yet")]

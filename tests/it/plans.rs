@@ -21,12 +21,12 @@ fn checked(name: &str) -> String {
 fn seed() {
     insta::assert_snapshot!(checked("seed.yaml"), @r"
     warning[quorum]: losing the host host1 takes 3 of 3 primaries; the other 0 are no majority, so no replica can take over
-     --> plans/seed.yaml:9:3
-      |
-    9 |   host1: 127.0.81.100
-      |   ^^^^^
-      |
-      = help: spread the primaries over three hosts or more, so that none has half of them
+      --> plans/seed.yaml:12:3
+       |
+    12 |   host1: 127.0.81.100
+       |   ^^^^^
+       |
+       = help: spread the primaries over three hosts or more, so that none has half of them
 
     plans/seed.yaml: 6 nodes in 3 shards, 16384 slots assigned. 1 warning.
     exit 0
@@ -45,9 +45,9 @@ fn seed_grown() {
       = help: spread the primaries over three hosts or more, so that none has half of them
 
     warning[no-slots]: the primary host1:7003 of the shard d serves no slots, so it holds no keys and has no vote
-      --> plans/seed-grown.yaml:17:3
+      --> plans/seed-grown.yaml:18:3
        |
-    17 |   d: {primary: host1:7003, replicas: [host2:7003], slots: none}
+    18 |   d: {primary: host1:7003, replicas: [host2:7003], slots: none}
        |   ^
        |
        = help: leave `slots: none` out to give it a share

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::base::{Arg, BusAddress, Command, NodeId, ShardName, SlotSet};
 use crate::plan::{Action, Plan, Risk, Send, Step, StepId, Totals};
-use crate::view::json::{DiffJson, FORMAT_VERSION, NodeJson, OptionJson, pretty};
+use crate::view::json::{DiffJson, FORMAT_VERSION, NodeJson, OptionJson, line, pretty};
 use crate::view::step;
 
 use super::{PlanView, summary};
@@ -143,6 +143,16 @@ struct ValueJson<'a> {
 /// The plan as one JSON document.
 #[must_use]
 pub fn json(view: &PlanView<'_>) -> String {
+    pretty(&plan_json(view))
+}
+
+/// The same on one line, the first of the lines that an apply prints.
+#[must_use]
+pub fn json_line(view: &PlanView<'_>) -> String {
+    line(&plan_json(view))
+}
+
+fn plan_json<'a>(view: &PlanView<'a>) -> PlanJson<'a> {
     let PlanView {
         plan,
         desired: _,
@@ -157,7 +167,7 @@ pub fn json(view: &PlanView<'_>) -> String {
         places: _,
         absent,
     } = plan;
-    pretty(&PlanJson {
+    PlanJson {
         format_version: FORMAT_VERSION,
         kind: "plan",
         cluster,
@@ -167,7 +177,7 @@ pub fn json(view: &PlanView<'_>) -> String {
         diff: DiffJson::new(diff),
         steps: steps.iter().map(|step| step_json(step, plan)).collect(),
         absent,
-    })
+    }
 }
 
 /// A node of a plan.

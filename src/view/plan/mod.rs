@@ -19,8 +19,8 @@ use super::page::Page;
 use super::styles::{Meaning, Styles};
 use super::{Commands, SHOWS_ALL, attention, step, topology, wording};
 
-pub use json::json;
 pub(super) use json::{TotalsJson, node};
+pub use json::{json, json_line};
 pub use summary::summary;
 
 /// A plan and what it was made from.

@@ -65,7 +65,8 @@ pub(crate) fn fields(text: &str) -> BTreeMap<String, String> {
 /// `redis-cli --cluster check` must find nothing wrong.
 #[track_caller]
 pub(crate) fn redis_cli_check(address: SocketAddr) {
-    let address = address.to_string();
+    // It wants IPv6 without brackets.
+    let address = format!("{}:{}", address.ip(), address.port());
     let output = Command::new("redis-cli")
         .args(["--cluster", "check", &address])
         .output()
@@ -224,7 +225,8 @@ impl<'a> Declared<'a> {
             format!("{:?}", line.trouble()),
         );
         expect("link", "true".to_owned(), line.connected.to_string());
-        let address = self.servers.address(name).to_string();
+        let address = self.servers.address(name);
+        let address = format!("{}:{}", address.ip(), address.port());
         expect("address", address, line.address.clone());
         expect(
             "myself",

@@ -1,13 +1,14 @@
 //! What servers to start and with which settings.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::kind::ServerKind;
 use super::loopback::Loopback;
 use super::servers::Servers;
 
 pub(crate) const FIRST_PORT: u16 = 7000;
-const BUS_OFFSET: u16 = 10000;
+pub(super) const BUS_OFFSET: u16 = 10000;
 
 /// Ports that are claimed beyond those started, for tests that grow the cluster.
 const SPARE_PORTS: u16 = 2;
@@ -27,6 +28,7 @@ pub(crate) struct Launch {
     hosts: u8,
     ports: u16,
     announce: bool,
+    address: Option<IpAddr>,
     settings: BTreeMap<String, String>,
 }
 
@@ -38,6 +40,7 @@ impl Launch {
             hosts: 2,
             ports: 3,
             announce: true,
+            address: None,
             settings: TEST_SETTINGS
                 .map(|(option, value)| (option.to_owned(), value.to_owned()))
                 .into(),
@@ -56,6 +59,13 @@ impl Launch {
     pub(crate) fn without_announce(mut self) -> Self {
         self.announce = false;
         self
+    }
+
+    /// All nodes on this one address, as host1. Tests share it, so the ports differ from run to run: take the
+    /// nodes' names from the servers.
+    pub(crate) fn on(mut self, address: &str, nodes: u16) -> Self {
+        self.address = Some(address.parse().expect("an IP address"));
+        self.grid(1, nodes)
     }
 
     /// All settings as arguments, so that CONFIG REWRITE has no file to write to.
@@ -84,15 +94,20 @@ impl Launch {
 
     #[track_caller]
     pub(crate) fn start(self) -> Servers {
+        let loopback = self.claim();
+        let first = loopback.first_port();
         let names: Vec<String> = (1..=self.hosts)
             .flat_map(|host| {
-                (0..self.ports).map(move |port| format!("host{host}:{}", FIRST_PORT + port))
+                (0..self.ports).map(move |port| format!("host{host}:{}", first + port))
             })
             .collect();
-        Servers::launch(self, &names)
+        Servers::launch(self, loopback, &names)
     }
 
-    pub(super) fn claim(&self) -> Loopback {
+    fn claim(&self) -> Loopback {
+        if let Some(address) = self.address {
+            return Loopback::share(address, self.ports + SPARE_PORTS);
+        }
         let wanted: Vec<(u8, u16)> = (1..=self.hosts)
             .flat_map(|host| {
                 let ports = FIRST_PORT..FIRST_PORT + self.ports + SPARE_PORTS;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use assert_cmd::Command;
 use tempfile::TempDir;
 
+use super::running::Running;
 use super::terminal::Terminal;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rcl");
@@ -76,10 +77,7 @@ impl Rcl {
             .timeout(DEADLINE)
             .output()
             .unwrap_or_else(|error| panic!("{} doesn't run: {error}", self.program.display()));
-        let ran = Ran {
-            command: self.command_line(arguments),
-            output,
-        };
+        let ran = Ran::new(self.command_line(arguments), output);
         ran.check_plain(arguments);
         ran
     }
@@ -99,6 +97,18 @@ impl Rcl {
         Terminal::spawn(self.command_line(arguments), command)
     }
 
+    /// Starts it without a terminal and reads its talk line by line.
+    #[track_caller]
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = std::process::Command::new(&self.program);
+        command
+            .args(arguments)
+            .current_dir(self.folder())
+            .env_clear()
+            .envs(self.variables.clone());
+        Running::spawn(self.command_line(arguments), command)
+    }
+
     fn command_line(&self, arguments: &[&str]) -> String {
         let name = self.program.file_name().unwrap_or_default();
         format!("{} {}", name.to_string_lossy(), arguments.join(" "))
@@ -113,6 +123,10 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    pub(super) fn new(command: String, output: Output) -> Self {
+        Self { command, output }
+    }
+
     /// Exit code 0 and not a word on standard error.
     #[track_caller]
     pub(crate) fn success(self) -> Streams {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -64,11 +64,11 @@ impl Servers {
     }
 
     #[track_caller]
-    pub(super) fn launch(launch: Launch, names: &[String]) -> Self {
+    pub(super) fn launch(launch: Launch, loopback: Loopback, names: &[String]) -> Self {
         let mut servers = Self {
             nodes: BTreeMap::new(),
             program: launch.kind.program(),
-            loopback: launch.claim(),
+            loopback,
             folder: tempfile::tempdir().expect("a temporary folder"),
             launch,
         };
@@ -102,12 +102,12 @@ impl Servers {
 
     /// The address of `host1`, also of one without nodes yet.
     #[track_caller]
-    pub(crate) fn host(&self, host: &str) -> Ipv4Addr {
+    pub(crate) fn host(&self, host: &str) -> IpAddr {
         self.loopback.host(host_number(host))
     }
 
     /// `host1`, … of the nodes that were started, with their addresses.
-    pub(crate) fn hosts(&self) -> BTreeMap<String, Ipv4Addr> {
+    pub(crate) fn hosts(&self) -> BTreeMap<String, IpAddr> {
         self.nodes
             .keys()
             .map(|name| split(name).0.to_owned())
@@ -201,16 +201,26 @@ impl Servers {
         self.add(name);
     }
 
+    /// Starts the node again with its folder at another address, as after a move to another machine: the same
+    /// id, the same data, another name for the test.
+    #[track_caller]
+    pub(crate) fn relocate(&mut self, from: &str, to: &str) {
+        self.kill(from);
+        let mut node = self.nodes.remove(from).expect("it was just killed");
+        let (host, port) = split(to);
+        node.address = SocketAddr::new(self.host(host), port);
+        self.configure(&node.folder, node.address);
+        node.process = self.spawn(&node.folder, node.address);
+        self.nodes.insert(to.to_owned(), node);
+        self.wait_for_ping(to);
+    }
+
     fn create(&mut self, name: &str) {
         let (host, port) = split(name);
-        let address = SocketAddr::new(IpAddr::V4(self.host(host)), port);
+        let address = SocketAddr::new(self.host(host), port);
         let folder = self.folder.path().join(format!("{host}-{port}"));
         fs::create_dir(&folder).expect("a folder for the node");
-        if self.launch.config_file {
-            let settings = self.launch.settings(&address.ip().to_string(), port);
-            let text = launch::config_file(&settings);
-            fs::write(folder.join("redis.conf"), text).expect("a config file");
-        }
+        self.configure(&folder, address);
         let node = Node {
             address,
             process: self.spawn(&folder, address),
@@ -218,6 +228,16 @@ impl Servers {
             state: State::Running,
         };
         self.nodes.insert(name.to_owned(), node);
+    }
+
+    fn configure(&self, folder: &Path, address: SocketAddr) {
+        if self.launch.config_file {
+            let settings = self
+                .launch
+                .settings(&address.ip().to_string(), address.port());
+            let text = launch::config_file(&settings);
+            fs::write(folder.join("redis.conf"), text).expect("a config file");
+        }
     }
 
     fn spawn(&self, folder: &Path, address: SocketAddr) -> Child {
