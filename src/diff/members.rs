@@ -24,6 +24,9 @@ pub(super) fn joins(look: &Look<'_>, diff: &mut Diff) {
         found.retain(|(.., unknown_to)| !unknown_to.is_empty());
     }
     found.sort_by_key(|(name, ..)| position(look, name));
+    if !diff.pairing.forming {
+        keep_out_of_place(&mut found);
+    }
     diff.differences
         .extend(
             found
@@ -34,6 +37,25 @@ pub(super) fn joins(look: &Look<'_>, diff: &mut Diff) {
                     unknown_to,
                 }),
         );
+}
+
+/// Two members that don't know each other need one introduction. It is counted for the one that
+/// misses more of the others, between equals for the later one in the file: a member that was
+/// reset is to join, not everybody who remembers it.
+fn keep_out_of_place(found: &mut Vec<(NodeName, NodeId, BTreeSet<NodeId>)>) {
+    let mut left = found.clone();
+    let mut kept: BTreeSet<NodeId> = BTreeSet::new();
+    while let Some((_, id, unknown_to)) =
+        left.iter().max_by_key(|(_, _, peers)| peers.len()).cloned()
+        && !unknown_to.is_empty()
+    {
+        kept.insert(id);
+        left.retain(|(_, other, _)| *other != id);
+        for (.., peers) in &mut left {
+            peers.remove(&id);
+        }
+    }
+    found.retain(|(_, id, _)| kept.contains(id));
 }
 
 /// For each node, those that don't know it or that it doesn't know.
