@@ -19,6 +19,11 @@ use super::load::{Loaded, load, targets};
 use super::plan::{Made, make, planned, view as plan_view};
 use super::{Shared, allowed, fail};
 
+/// Show the plan, ask, and carry it out
+///
+/// Only the word yes is taken for a yes. Without a terminal to ask on nothing is done, unless --yes is given. A step
+/// counts as done when its effect is seen on the nodes themselves. Ctrl-C: nothing new begins, and what is under way
+/// gets a moment to finish; Ctrl-C again stops at once. Whatever was left is done by running it again.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     #[command(flatten)]
@@ -26,6 +31,9 @@ pub struct ApplyArgs {
     /// Do it without asking
     #[arg(long, short)]
     pub yes: bool,
+    /// Show every command with its answer
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// Plans, asks, applies, and returns the exit code.

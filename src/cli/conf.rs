@@ -14,11 +14,11 @@ use crate::desired::Desired;
 
 /// Write a redis.conf and a systemd unit for every node
 ///
-/// The files go to DIR, into a folder per host, to be copied to the hosts. Files that are there already and differ
-/// are left alone, all of them, unless --force is given. Running it again changes nothing.
+/// The files go to DIR, into a folder for each host, to be copied to the hosts; what it prints then are the commands
+/// that do so. Where a file is there already and differs, nothing is written at all, unless --force is given.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// The cluster's file
+    /// The YAML file that describes the cluster
     #[arg(value_name = "FILE", env = "RCL_FILE", default_value = "rcl.yaml")]
     pub file: PathBuf,
     /// The folder to write to

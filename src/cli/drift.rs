@@ -16,15 +16,24 @@ use super::exit::Exit;
 use super::load::{LoadError, load, targets};
 use super::{DEFAULT_FILE, fail};
 
+/// Tell what is not as declared: silent when nothing is, for cron
+///
+/// Compares each FILE with its cluster, all at once, and prints one line a difference, beginning with the file. Nothing
+/// is written. Notes, such as a replica that took over, are no drift; --verbose tells them too. The exit code is 0 when
+/// nothing differs, 2 when something does, 3 when something is blocked or a node or a link is down, and 1 when nothing
+/// could be determined. Of several files the worst counts: 1, then 3, then 2.
 #[derive(Debug, Args)]
 pub struct DriftArgs {
     /// The YAML files that describe the clusters
     #[arg(value_name = "FILE", env = "RCL_FILE", default_value = DEFAULT_FILE)]
     pub files: Vec<PathBuf>,
-    /// Give up after this long, whatever the nodes do
+    /// Give up on a file after this long, whatever its nodes do
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
-    /// Print one JSON document a line and file instead of text
+    /// Tell notes too
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Print one line of JSON for each file instead of text
     #[arg(long)]
     pub json: bool,
 }

@@ -27,7 +27,7 @@ pub enum Command {
     Status(StatusArgs),
 }
 
-/// Start the nodes that do not run, and wait until each of them answers
+/// Start the nodes that don't run, and wait until each of them answers
 #[derive(Debug, ClapArgs)]
 pub struct UpArgs {
     #[command(flatten)]
@@ -42,12 +42,12 @@ pub struct UpArgs {
 pub struct DownArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
-    /// Remove their data too, and the lab's folder
+    /// Remove their data too, and the lab's folder if nothing else is in it
     #[arg(long)]
     pub wipe: bool,
 }
 
-/// Show which nodes run (exit code 2 when one does not)
+/// Show which nodes run: exit code 2 when one doesn't
 #[derive(Debug, ClapArgs)]
 pub struct StatusArgs {
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub struct StatusArgs {
 
 #[derive(Debug, ClapArgs)]
 pub struct PlaceArgs {
-    /// The cluster's file
+    /// The YAML file that describes the cluster
     #[arg(value_name = "FILE", env = "RCL_FILE", default_value = "rcl.yaml")]
     pub file: PathBuf,
     /// The lab's folder [default: .lab/CLUSTER beside FILE]

@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::base::NodeName;
 use crate::desired::Desired;
@@ -29,12 +29,12 @@ const DEFAULT_FILE: &str = "rcl.yaml";
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0   fine
+  0   fine: done, nothing to do, or nothing differs
   1   error: unreadable file, unreachable nodes, declined, interrupted, out of time
-  2   changes are pending (drift, and plan --detailed-exitcode)
+  2   changes are pending (drift, status, and plan --detailed-exitcode)
   3   blocked, or a node or link is down, or the cluster changed meanwhile,
       or there is no terminal to ask on
-  4   another apply holds the cluster
+  4   another apply holds the cluster (not used yet)
   64  the command line makes no sense";
 
 /// Plan and apply for Redis and Valkey Cluster.
@@ -49,28 +49,17 @@ pub struct Cli {
     /// When to use colours
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
     color: Color,
-    /// Say more: notes in drift, every command in apply
-    #[arg(short, long, global = true, action = ArgAction::SetTrue)]
-    verbose: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show what would be done
     Plan(plan::PlanArgs),
-    /// Show the plan, ask, and carry it out
     Apply(apply::ApplyArgs),
-    /// Tell what is not as declared: silent when nothing is, for cron
     Drift(drift::DriftArgs),
-    /// Show the cluster as it is
     Status(status::StatusArgs),
-    /// Check a file without any server
     Check(check::CheckArgs),
-    /// Write a redis.conf and a systemd unit for every node
     Conf(conf::Args),
-    /// Run the file's nodes on this machine
     Lab(lab::Args),
-    /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual page
     #[command(hide = true)]
@@ -83,10 +72,10 @@ pub struct Shared {
     /// The YAML file that describes the cluster
     #[arg(value_name = "FILE", env = "RCL_FILE", default_value = DEFAULT_FILE)]
     pub file: PathBuf,
-    /// Give leave for a step that wipes a node's copy: resync=NODE
+    /// Give leave for a step that wipes a replica's copy and makes it anew: resync=NODE, once for each node
     #[arg(long, value_name = "KIND=WHAT")]
     pub allow: Vec<Allow>,
-    /// Fold long runs of like commands, or print all
+    /// Show long runs of like steps folded, or all of them
     #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
     pub commands: Which,
     /// Print JSON instead of text
@@ -190,10 +179,10 @@ fn dispatch(cli: &Cli, output: &mut Output<'_>) -> u8 {
     match &cli.command {
         Command::Plan(args) => runtime.block_on(plan::run(args, output)).code(),
         Command::Apply(args) => runtime
-            .block_on(apply::run(args, cli.verbose, output))
+            .block_on(apply::run(args, args.verbose, output))
             .code(),
         Command::Drift(args) => runtime
-            .block_on(drift::run(args, cli.verbose, output))
+            .block_on(drift::run(args, args.verbose, output))
             .code(),
         Command::Status(args) => runtime.block_on(status::run(args, output)).code(),
         Command::Check(args) => {

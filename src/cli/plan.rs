@@ -15,11 +15,16 @@ use super::exit::Exit;
 use super::load::{Loaded, load, targets};
 use super::{Allow, Shared, allowed, fail};
 
+/// Show what would be done
+///
+/// Reads the live cluster, compares it with FILE, and prints the steps that make it so: each with its reason, its
+/// native commands, and the node that gets them. Nothing is written. The exit code is 0 whether or not there is
+/// something to do, and 3 when something is blocked or a node is down.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     #[command(flatten)]
     pub shared: Shared,
-    /// Exit with 2 when there are changes to make
+    /// Exit with 2 when there is something to do
     #[arg(long)]
     pub detailed_exitcode: bool,
 }

@@ -19,6 +19,10 @@ use super::{DEFAULT_FILE, fail};
 /// A state in passing is worth showing too, so little is waited for.
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 
+/// Show the cluster as it is
+///
+/// With FILE, it also shows what differs from it. An address needs no file: any member tells of the others. The exit
+/// code is 0 when nothing is wrong and nothing differs, 1 when nobody answers, else as in drift.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// The YAML file, or the address of any member: host:port

@@ -12,6 +12,7 @@ mod desired;
 mod docs;
 mod form;
 mod harness;
+mod help;
 mod killed;
 mod lab;
 mod mistakes;
