@@ -19,6 +19,7 @@ mod mistakes;
 mod native;
 mod plans;
 mod prefixes;
+mod readme;
 mod sim_properties;
 mod sim_truth;
 #[allow(dead_code, reason = "the benchmark uses parts that no test needs yet")]
