@@ -15,6 +15,7 @@ mod harness;
 mod help;
 mod killed;
 mod lab;
+mod layers;
 mod mistakes;
 mod native;
 mod plans;
