@@ -1,14 +1,15 @@
 //! `rcl check`: reads a file and says everything about it that needs no server.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::desired::{MAX_FILE_BYTES, parse_with_places};
+use crate::desired::parse_with_places;
 use crate::lint::lint;
 use crate::view::check::{Outcome, Report, json, json_unreadable, text};
+
+use super::load::read;
 
 /// Check a file without asking any server
 ///
@@ -63,24 +64,4 @@ fn check(name: &str, content: &str, as_json: bool, colour: bool) -> (String, boo
         text(&report, colour)
     };
     (said, report.is_fine())
-}
-
-/// The file's text. Reading stops just beyond the size that is refused anyway.
-fn read(path: &Path) -> Result<String, String> {
-    let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
-    if bytes.len() > MAX_FILE_BYTES {
-        return Err(format!(
-            "it has more than {} MiB; describe one cluster in one file",
-            MAX_FILE_BYTES >> 20
-        ));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
-        format!("line {line} is not UTF-8; save the file as UTF-8")
-    })
 }

@@ -36,21 +36,13 @@ impl Exit {
     /// weigh more than changes that an apply would make.
     #[must_use]
     pub fn of_diff(diff: &Diff) -> Self {
-        let lost = |difference: &Difference| match difference {
-            Difference::Down { .. } | Difference::LinkDown { .. } => true,
-            Difference::NotJoined { .. }
-            | Difference::Announced { .. }
-            | Difference::Option { .. }
-            | Difference::Unassigned { .. }
-            | Difference::NotReplicating { .. } => false,
-        };
         if diff
             .blocked
             .iter()
             .any(|blocked| blocked.severity == Severity::Error)
         {
             Self::Error
-        } else if !diff.blocked.is_empty() || diff.differences.iter().any(lost) {
+        } else if !diff.blocked.is_empty() || diff.differences.iter().any(Difference::is_loss) {
             Self::Blocked
         } else if !diff.differences.is_empty() {
             Self::Pending

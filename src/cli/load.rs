@@ -1,6 +1,8 @@
 //! From a file's name to its desired state: reading, secrets, host names.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,12 +28,8 @@ pub(super) struct Loaded {
 /// Why there is no desired state.
 #[derive(Debug, Error)]
 pub(super) enum LoadError {
-    #[error("can't read {file}")]
-    Unreadable {
-        file: String,
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("{file} can't be read: {why}")]
+    Unreadable { file: String, why: String },
     #[error("{file} has mistakes")]
     Mistakes {
         file: String,
@@ -84,9 +82,9 @@ pub(super) fn load(path: &Path) -> Result<Loaded, LoadError> {
 /// When the file can't be read or has mistakes.
 pub(super) fn load_without_secrets(path: &Path) -> Result<Loaded, LoadError> {
     let file = path.display().to_string();
-    let text = read(path).map_err(|source| LoadError::Unreadable {
+    let text = read(path).map_err(|why| LoadError::Unreadable {
         file: file.clone(),
-        source,
+        why,
     })?;
     match parse(&text) {
         Ok(desired) => Ok(Loaded {
@@ -101,17 +99,24 @@ pub(super) fn load_without_secrets(path: &Path) -> Result<Loaded, LoadError> {
     }
 }
 
-/// Reads no more than the parser would take: the path may name a device without an end.
-pub(super) fn read(path: &Path) -> std::io::Result<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    let limit = u64::try_from(MAX_FILE_BYTES)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    std::fs::File::open(path)?
-        .take(limit)
-        .read_to_string(&mut text)?;
-    Ok(text)
+/// The file's text. Reading stops just beyond the size that is refused anyway.
+pub(super) fn read(path: &Path) -> Result<String, String> {
+    let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| error.to_string())?;
+    if bytes.len() > MAX_FILE_BYTES {
+        return Err(format!(
+            "it has more than {} MiB; describe one cluster in one file",
+            MAX_FILE_BYTES >> 20
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+        format!("line {line} is not UTF-8; save the file as UTF-8")
+    })
 }
 
 fn secret(path: &Path, source: &SecretSource) -> Result<Secret, SecretError> {

@@ -21,21 +21,8 @@ const HOSTNAME: &str = "cluster-announce-hostname";
 
 /// Compares how each declared node is seen with how it is to be seen.
 pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
-    for node in look.desired.nodes.values() {
-        let Some(id) = diff.pairing.ids.get(&node.name).copied() else {
-            continue;
-        };
-        let Some(view) = look
-            .observed
-            .views
-            .get(&id)
-            .filter(|_| diff.pairing.joinable.contains(&id))
-        else {
-            continue;
-        };
-        if diff.is_node_blocked(&node.name) {
-            continue;
-        }
+    for (node, view) in look.comparable(diff) {
+        let id = view.id;
         let want = wanted(node, view);
         let wrong = seen_elsewhere(look, id, want.client);
         let set = options(node, view, want, !wrong.is_empty());

@@ -8,21 +8,7 @@ use super::{Blocked, Diff, Difference, Look, OptionChange, Scope, Severity};
 
 /// Compares each answering node's options with the declared ones, by meaning.
 pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
-    for node in look.desired.nodes.values() {
-        let Some(id) = diff.pairing.ids.get(&node.name).copied() else {
-            continue;
-        };
-        let Some(view) = look
-            .observed
-            .views
-            .get(&id)
-            .filter(|_| diff.pairing.joinable.contains(&id))
-        else {
-            continue;
-        };
-        if diff.is_node_blocked(&node.name) {
-            continue;
-        }
+    for (node, view) in look.comparable(diff) {
         for (option, setting) in &node.config {
             let Some(change) = changed(view, option, setting) else {
                 continue;
@@ -34,7 +20,7 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
             } else {
                 diff.differences.push(Difference::Option {
                     node: node.name.clone(),
-                    id,
+                    id: view.id,
                     change,
                 });
             }

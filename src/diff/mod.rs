@@ -18,8 +18,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Role, ShardName, SlotSet};
-use crate::desired::{Desired, Setting};
-use crate::observed::{Cluster, Failure, Observed, Questions};
+use crate::desired::{Desired, Node, Setting};
+use crate::observed::{Cluster, Failure, NodeView, Observed, Questions};
 
 pub use announce::wanted as wanted_address;
 pub use pairing::Pairing;
@@ -216,6 +216,34 @@ struct Look<'a> {
     observed: &'a Observed,
     cluster: &'a Cluster,
     allowed: &'a Allowed,
+}
+
+impl<'a> Look<'a> {
+    /// The declared nodes that answered, belong here and are not blocked.
+    fn comparable(&self, diff: &Diff) -> Vec<(&'a Node, &'a NodeView)> {
+        let nodes = self.desired.nodes.values();
+        nodes
+            .filter(|node| !diff.is_node_blocked(&node.name))
+            .filter_map(|node| Some((node, diff.pairing.ids.get(&node.name)?)))
+            .filter(|(_, id)| diff.pairing.joinable.contains(id))
+            .filter_map(|(node, id)| Some((node, self.observed.views.get(id)?)))
+            .collect()
+    }
+}
+
+impl Difference {
+    /// Whether no apply mends it: a person has to bring the node or its link back.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Down { .. } | Self::LinkDown { .. } => true,
+            Self::NotJoined { .. }
+            | Self::Announced { .. }
+            | Self::Option { .. }
+            | Self::Unassigned { .. }
+            | Self::NotReplicating { .. } => false,
+        }
+    }
 }
 
 impl Diff {

@@ -271,26 +271,27 @@ fn disagreements(
     maps: &BTreeMap<SlotMap<'_>, Vec<NodeId>>,
     views: &BTreeMap<NodeId, NodeView>,
 ) -> Vec<Disagreement> {
-    let by_slot: Vec<(Vec<Option<NodeId>>, &Vec<NodeId>)> = maps
+    let by_slot: Vec<(Ranges, &Vec<NodeId>)> = maps
         .iter()
-        .map(|(map, said_by)| {
-            let mut owners = vec![None; usize::from(SLOT_COUNT)];
-            for (owner, slots) in map {
-                for slot in slots.iter() {
-                    owners[usize::from(slot)] = Some(*owner);
-                }
-            }
-            (owners, said_by)
-        })
+        .map(|(map, said_by)| (in_order(map), said_by))
+        .collect();
+    // Between two ends of ranges nobody changes his mind.
+    let ends: BTreeSet<Slot> = by_slot
+        .iter()
+        .flat_map(|(ranges, _)| ranges)
+        .flat_map(|(range, _)| [range.first, range.last + 1])
+        .chain([0, SLOT_COUNT])
         .collect();
     let mut found: BTreeMap<Vec<Option<NodeId>>, SlotSet> = BTreeMap::new();
-    for slot in 0..SLOT_COUNT {
+    for (first, end) in ends.iter().zip(ends.iter().skip(1)) {
         let said: Vec<Option<NodeId>> = by_slot
             .iter()
-            .map(|(owners, _)| owners[usize::from(slot)])
+            .map(|(ranges, _)| owner_in(ranges, *first))
             .collect();
-        if said.iter().any(|owner| *owner != said[0]) {
-            found.entry(said).or_default().insert(one(slot));
+        if said.iter().any(|owner| *owner != said[0])
+            && let Some(range) = SlotRange::new(*first, *end - 1)
+        {
+            found.entry(said).or_default().insert(range);
         }
     }
     let mut disagreements: Vec<Disagreement> = found
@@ -326,11 +327,24 @@ fn hears(views: &BTreeMap<NodeId, NodeView>, node: NodeId, other: NodeId) -> boo
     node == other || line.is_some_and(|member| member.connected && !member.flags.handshake)
 }
 
-fn one(slot: Slot) -> SlotRange {
-    SlotRange {
-        first: slot,
-        last: slot,
-    }
+/// Ranges in ascending order, each with its owner.
+type Ranges = Vec<(SlotRange, NodeId)>;
+
+/// The ranges of a map in ascending order. Where a confused node shows a slot twice, either may
+/// stand.
+fn in_order(map: &SlotMap<'_>) -> Vec<(SlotRange, NodeId)> {
+    let mut ranges: Ranges = map
+        .iter()
+        .flat_map(|(owner, slots)| slots.ranges().iter().map(|range| (*range, *owner)))
+        .collect();
+    ranges.sort_unstable();
+    ranges
+}
+
+fn owner_in(ranges: &[(SlotRange, NodeId)], slot: Slot) -> Option<NodeId> {
+    let place = ranges.partition_point(|(range, _)| range.first <= slot);
+    let (range, owner) = ranges.get(place.checked_sub(1)?)?;
+    (range.last >= slot).then_some(*owner)
 }
 
 fn claim(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::base::{Arg, Command, NodeId, Role, Slot};
+use crate::base::{Arg, Command, NodeId, Role, SLOT_COUNT, Slot};
 use crate::observed::{Observed, groups};
 
 use super::{Action, Plan, Send, Step, StepId};
@@ -66,7 +66,7 @@ const KNOWN: [&str; 7] = [
 pub fn check(plan: &Plan, observed: &Observed) -> Vec<Violation> {
     let facts = Facts::gather(observed);
     let mut found = Vec::new();
-    let mut given: BTreeSet<Slot> = BTreeSet::new();
+    let mut given = vec![false; usize::from(SLOT_COUNT)];
     let mut epochs: BTreeSet<String> = BTreeSet::new();
     for step in &plan.steps {
         let id = step.id;
@@ -160,7 +160,8 @@ fn one_send(plan: &Plan, facts: &Facts<'_>, step: &Step, send: &Send, found: &mu
 /// What the check knows of the live cluster, worked out once.
 struct Facts<'a> {
     observed: &'a Observed,
-    owners: BTreeMap<Slot, NodeId>,
+    /// By slot.
+    owners: Vec<Option<NodeId>>,
     holders: BTreeMap<Slot, NodeId>,
     /// For each node, all that it can bring along by gossip.
     reach: BTreeMap<NodeId, Arc<BTreeSet<NodeId>>>,
@@ -172,7 +173,7 @@ impl<'a> Facts<'a> {
         let views = || observed.views.values();
         let mut facts = Self {
             observed,
-            owners: BTreeMap::new(),
+            owners: vec![None; usize::from(SLOT_COUNT)],
             holders: views()
                 .flat_map(|view| view.keys_in_slot.keys().map(|slot| (*slot, view.id)))
                 .collect(),
@@ -182,9 +183,9 @@ impl<'a> Facts<'a> {
         let mut links: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
         for group in groups(views()) {
             for (owner, member) in group.table {
-                facts
-                    .owners
-                    .extend(member.slots.iter().map(|slot| (slot, *owner)));
+                for slot in member.slots.iter() {
+                    facts.owners[usize::from(slot)] = Some(*owner);
+                }
             }
             let Some(first) = group.viewers.first().copied() else {
                 continue;
@@ -234,19 +235,19 @@ impl<'a> Facts<'a> {
         &self,
         step: StepId,
         send: &Send,
-        given: &mut BTreeSet<Slot>,
+        given: &mut [bool],
         found: &mut Vec<Violation>,
     ) {
         for slot in slots_of(&send.command) {
-            if !given.insert(slot) {
+            let place = usize::from(slot);
+            if given
+                .get_mut(place)
+                .is_some_and(|given| std::mem::replace(given, true))
+            {
                 found.push(Violation::SlotTwice { step, slot });
             }
-            if let Some(owner) = self.owners.get(&slot) {
-                found.push(Violation::SlotOwned {
-                    step,
-                    slot,
-                    owner: *owner,
-                });
+            if let Some(owner) = self.owners.get(place).copied().flatten() {
+                found.push(Violation::SlotOwned { step, slot, owner });
             }
             if let Some(holder) = self.holders.get(&slot) {
                 found.push(Violation::SlotHasKeys {

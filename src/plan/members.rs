@@ -153,7 +153,9 @@ fn hosts(terms: &Terms<'_>, unknown_to: &BTreeSet<NodeId>) -> Vec<NodeId> {
             .views
             .get(id)
             .is_some_and(|view| !view.own_slots().is_empty());
-        (!serves, *id)
+        // By name next, so that plans read alike whatever ids the nodes have.
+        let name = terms.diff.pairing.names.get(id);
+        (!serves, name.is_none(), name, *id)
     });
     members.truncate(INTRODUCERS);
     members

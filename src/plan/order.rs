@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::base::{NodeId, NodeName, ShardName, SlotSet};
-use crate::desired::Desired;
+use crate::desired::{Desired, Setting, wire_value};
 use crate::diff::{Diff, Difference};
 use crate::observed::{Cluster, NodeView, Observed};
 
@@ -104,7 +104,7 @@ pub(super) fn steps(
             .filter(|(_, member)| !member.answered)
             .map(|(id, _)| *id)
             .collect(),
-        patience: patience(observed),
+        patience: patience(desired, observed),
     };
     let mut steps = config::configure(&terms);
     steps.extend(config::announce(&terms));
@@ -134,17 +134,23 @@ pub(super) fn steps(
     steps
 }
 
-/// Four times the longest node timeout that a node has.
-fn patience(observed: &Observed) -> Duration {
-    let timeout = |view: &NodeView| {
-        view.config
-            .get("cluster-node-timeout")
-            .and_then(|text| text.parse::<u64>().ok())
-    };
-    let longest = observed
+/// Four times the longest node timeout that a node has, or gets by this plan.
+fn patience(desired: &Desired, observed: &Observed) -> Duration {
+    const OPTION: &str = "cluster-node-timeout";
+    let live = observed
         .views
         .values()
-        .filter_map(timeout)
+        .filter_map(|view| view.config.get(OPTION).cloned());
+    let declared = desired
+        .nodes
+        .values()
+        .filter_map(|node| match node.config.get(OPTION)? {
+            Setting::Plain(text) => Some(wire_value(OPTION, text)),
+            Setting::Secret { .. } => None,
+        });
+    let longest = live
+        .chain(declared)
+        .filter_map(|text| text.parse::<u64>().ok())
         .max()
         .unwrap_or(0);
     SHORTEST_WAIT.max(Duration::from_millis(longest.saturating_mul(4)))

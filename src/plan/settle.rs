@@ -10,18 +10,7 @@ use super::{Action, Condition, Step};
 /// Demanded when nothing was left out of the plan: with something blocked or somebody down
 /// the cluster can't be whole.
 pub(super) fn settle(terms: &Terms<'_>) -> Option<Step> {
-    let missing = terms
-        .diff
-        .differences
-        .iter()
-        .any(|difference| match difference {
-            Difference::Down { .. } | Difference::LinkDown { .. } => true,
-            Difference::NotJoined { .. }
-            | Difference::Announced { .. }
-            | Difference::Option { .. }
-            | Difference::Unassigned { .. }
-            | Difference::NotReplicating { .. } => false,
-        });
+    let missing = terms.diff.differences.iter().any(Difference::is_loss);
     if missing || !terms.diff.blocked.is_empty() {
         return None;
     }

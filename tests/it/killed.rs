@@ -142,7 +142,7 @@ fn interrupted_it_restores_first() {
     let rcl = Rcl::new();
     let yaml = Yaml::seed(&servers).config("cluster-node-timeout", "3s");
     rcl.file("rcl.yaml", &yaml);
-    let mut apply = rcl.start(&["apply", "--yes"]);
+    let mut apply = rcl.start(&["apply", "--yes", "-v"]);
     apply.expect("lowered cluster-node-timeout");
     apply.interrupt();
     let ran = apply.end().code(1);

@@ -224,9 +224,13 @@ proptest! {
 #[ignore = "survey"]
 fn survey() {
     use proptest::strategy::ValueTree;
-    let count: usize = std::env::var("SURVEY").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let count: usize = std::env::var("SURVEY")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(300);
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut found: std::collections::BTreeMap<String, (usize, String)> = std::collections::BTreeMap::new();
+    let mut found: std::collections::BTreeMap<String, (usize, String)> =
+        std::collections::BTreeMap::new();
     let began = std::time::Instant::now();
     let mut slowest = (Duration::ZERO, String::new());
     for _ in 0..count {
@@ -239,13 +243,33 @@ fn survey() {
         let words = match result {
             Ok(Ok(())) => continue,
             Ok(Err(words)) => words,
-            Err(panic) => format!("PANIC {}", panic.downcast_ref::<String>().cloned().unwrap_or_default()),
+            Err(panic) => format!(
+                "PANIC {}",
+                panic.downcast_ref::<String>().cloned().unwrap_or_default()
+            ),
         };
-        let key: String = words.lines().map(str::trim).filter(|l| !l.is_empty() && *l != "[").take(3).collect::<Vec<_>>().join(" | ").chars().filter(|c| !c.is_ascii_digit()).take(110).collect();
-        let entry = found.entry(key).or_insert((0, format!("{words}\n{draft:?}")));
+        let key: String = words
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty() && *l != "[")
+            .take(3)
+            .collect::<Vec<_>>()
+            .join(" | ")
+            .chars()
+            .filter(|c| !c.is_ascii_digit())
+            .take(110)
+            .collect();
+        let entry = found
+            .entry(key)
+            .or_insert((0, format!("{words}\n{draft:?}")));
         entry.0 += 1;
     }
-    println!("{count} cases in {:?}, slowest {:?} {}", began.elapsed(), slowest.0, slowest.1);
+    println!(
+        "{count} cases in {:?}, slowest {:?} {}",
+        began.elapsed(),
+        slowest.0,
+        slowest.1
+    );
     for (key, (times, _)) in &found {
         println!("{times:5} {key}");
     }

@@ -14,6 +14,7 @@ pub(crate) mod resp;
 pub(crate) mod running;
 pub(crate) mod scene;
 pub(crate) mod servers;
+pub(crate) mod shapes;
 pub(crate) mod shards;
 pub(crate) mod sim;
 pub(crate) mod terminal;

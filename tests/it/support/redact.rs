@@ -64,15 +64,16 @@ fn is_id(word: &str) -> bool {
     word.len() == 40 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A measured time has a decimal point (`1.2s`, `0.4 ms` not) or follows "in" (`in 15s`); the declared `15s` of
-/// a config value stays.
+/// A measured time has a decimal point (`1.2s`, `0.4 ms` not) or follows "in" or "after" (`in 15s`); the
+/// declared `15s` of a config value stays.
 fn replace_times(text: &str) -> String {
     let mut before = "";
     let mut replaced = String::new();
     for word in words(text) {
         let number = word.strip_suffix("ms").or_else(|| word.strip_suffix('s'));
         let measured = number.is_some_and(|number| {
-            number.parse::<f64>().is_ok() && (number.contains('.') || before == "in")
+            number.parse::<f64>().is_ok()
+                && (number.contains('.') || ["in", "after"].contains(&before))
         });
         replaced.push_str(if measured { "[time]" } else { word });
         if !word.trim().is_empty() {

@@ -15,6 +15,7 @@ use super::wait::DEADLINE;
 const ROWS: u16 = 50;
 
 const CTRL_C: &[u8] = b"\x03";
+const CTRL_D: &[u8] = b"\x04";
 
 #[must_use = "a program that nobody waits for is killed"]
 pub(crate) struct Terminal {
@@ -87,6 +88,12 @@ impl Terminal {
         self.press(CTRL_C)
     }
 
+    /// Ctrl-D.
+    #[track_caller]
+    pub(crate) fn end_of_input(&mut self) -> &mut Self {
+        self.press(CTRL_D)
+    }
+
     /// Waits for the end of the program; panics if it doesn't come, or not with this exit code.
     #[track_caller]
     pub(crate) fn code(&mut self, wanted: i32) -> &mut Self {
@@ -121,7 +128,7 @@ impl Terminal {
     }
 
     #[track_caller]
-    pub(crate) fn press(&mut self, keys: &[u8]) -> &mut Self {
+    fn press(&mut self, keys: &[u8]) -> &mut Self {
         (&*self.keyboard)
             .write_all(keys)
             .expect("the terminal takes keys");

@@ -81,7 +81,8 @@ pub(crate) struct Scene {
     /// Where peers and clients are to reach each declared node.
     pub(crate) wanted: Vec<Address>,
     pub(crate) declared: usize,
-    pub(crate) options: BTreeMap<&'static str, &'static str>,
+    /// What the file declares for each node, by its place.
+    pub(crate) options: Vec<BTreeMap<&'static str, &'static str>>,
     pub(crate) network: Network,
     pub(crate) rng: Rng,
 }
@@ -90,11 +91,6 @@ impl Scene {
     pub(crate) fn build(draft: &Draft) -> Self {
         let mut rng = Rng::new(draft.seed);
         let sim = Sim::new(rng.next());
-        let mut options = BTreeMap::new();
-        for (option, value) in &draft.declared {
-            let (name, values) = OPTIONS[usize::from(*option) % OPTIONS.len()];
-            options.insert(name, values[usize::from(*value) % values.len()]);
-        }
         let (shares, pool) = shares(draft, &mut rng);
         let mut scene = Self {
             sim,
@@ -112,7 +108,7 @@ impl Scene {
             pool,
             wanted: Vec::new(),
             declared: 0,
-            options,
+            options: Vec::new(),
             network: draft.network,
             rng,
         };
@@ -157,8 +153,8 @@ impl Scene {
             announce.map_or(at.ip, |announce| announce.ip),
             port,
         ));
-        let config = self
-            .options
+        let options = declared_options(draft, machine);
+        let config = options
             .iter()
             .map(|(option, value)| ((*option).to_owned(), setting(option, value)));
         let node = Node {
@@ -166,10 +162,11 @@ impl Scene {
             host,
             port,
             announce,
-            hostname: None,
-            id: None,
+            hostname: draft.named.then(|| hostname(place)),
+            id: draft.pinned.then(|| self.sim.world().nodes[place].id),
             config: config.collect(),
         };
+        self.options.push(options);
         self.desired.nodes.insert(name.clone(), node);
         self.targets.nodes.insert(name.clone(), Ok(vec![at]));
         self.declared += 1;
@@ -251,6 +248,28 @@ impl Scene {
     pub(crate) fn part_of(&self, place: usize) -> Option<&Part> {
         self.parts.iter().find(|part| part.nodes.contains(&place))
     }
+}
+
+fn declared_options(draft: &Draft, machine: usize) -> BTreeMap<&'static str, &'static str> {
+    let mut options = BTreeMap::new();
+    let host = draft
+        .on_host
+        .iter()
+        .filter(|(host, ..)| usize::from(*host) % MACHINES == machine);
+    for (option, value) in draft
+        .declared
+        .iter()
+        .copied()
+        .chain(host.map(|(_, option, value)| (*option, *value)))
+    {
+        let (name, values) = OPTIONS[usize::from(option) % OPTIONS.len()];
+        options.insert(name, values[usize::from(value) % values.len()]);
+    }
+    options
+}
+
+pub(super) fn hostname(place: usize) -> String {
+    format!("node{place}.example.net")
 }
 
 fn setting(option: &str, value: &str) -> Setting {

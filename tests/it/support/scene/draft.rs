@@ -14,6 +14,11 @@ pub(crate) struct Draft {
     pub(crate) has_file: bool,
     /// Options that the file declares everywhere, by their place in the list of known ones.
     pub(crate) declared: Vec<(u8, u8)>,
+    /// The same for one host only.
+    pub(crate) on_host: Option<(u8, u8, u8)>,
+    /// Nodes have host names to announce, and ids in the file.
+    pub(crate) named: bool,
+    pub(crate) pinned: bool,
     pub(crate) formed: Formed,
     pub(crate) mishaps: Vec<Mishap>,
     /// How long the nodes are left alone before rcl looks.
@@ -74,6 +79,9 @@ pub(crate) struct Formed {
     pub(crate) epochs: bool,
     /// A node of the shard that took over from the declared primary.
     pub(crate) failed_over: u8,
+    /// Replicas follow the primary so many shards farther on.
+    pub(crate) crossed: u8,
+    pub(crate) keys: u8,
 }
 
 /// What people do to a cluster. Each is left out where it would make a state that rcl is to
@@ -113,6 +121,9 @@ pub(crate) enum Mishap {
     AnnounceWrong {
         node: u8,
     },
+    Restart {
+        node: u8,
+    },
     /// A member that the file doesn't name.
     Stranger {
         met_by: u8,
@@ -127,10 +138,15 @@ pub(crate) enum Mishap {
 }
 
 pub(crate) fn draft() -> impl Strategy<Value = Draft> {
+    let any8 = any::<u8>;
+    // The node timeout, which matters most, is the first of the options.
+    let option = prop_oneof![1 => Just(0u8), 3 => any8()];
     let file = (
         shards(),
-        prop::collection::vec((any::<u8>(), any::<u8>()), 0..4),
-        any::<bool>(),
+        prop::collection::vec((option, any8()), 0..4),
+        prop::option::weighted(0.2, (any8(), any8(), any8())),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.2),
     );
     let nodes = (
         prop_oneof![5 => (0u8..5).prop_map(Servers::One), 1 => Just(Servers::Mixed)],
@@ -140,6 +156,7 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
             1 => Just(Network::Announced)
         ],
         prop_oneof![3 => Just(1000u64), 3 => Just(2000), 1 => Just(5000), 1 => Just(15_000)],
+        any::<bool>(),
     );
     let how = prop_oneof![2 => Just(Break::Killed), 1 => Just(Break::Interrupted), 1 => Just(Break::Unanswered)];
     let past = (
@@ -149,8 +166,8 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
         prop_oneof![2 => Just(None), 1 => (how, 0u8..100).prop_map(Some)],
     );
     (any::<u64>(), file, nodes, past).prop_map(|(seed, file, nodes, past)| {
-        let (shards, declared, has_file) = file;
-        let (servers, network, node_timeout) = nodes;
+        let (shards, declared, on_host, named, pinned) = file;
+        let (servers, network, node_timeout, has_file) = nodes;
         let (formed, mishaps, pause_ms, broken) = past;
         Draft {
             seed,
@@ -160,6 +177,9 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
             node_timeout,
             has_file,
             declared,
+            on_host,
+            named,
+            pinned,
             formed,
             mishaps,
             pause_ms,
@@ -189,26 +209,23 @@ fn shards() -> impl Strategy<Value = Vec<ShardDraft>> {
 }
 
 fn formed() -> impl Strategy<Value = Formed> {
-    let percent = prop_oneof![1 => Just(0u8), 2 => 0u8..=100, 2 => Just(100)];
+    let percent = prop_oneof![2 => Just(0u8), 3 => 0u8..=100, 4 => Just(100)];
+    let way = (any::<bool>(), any::<bool>(), any::<bool>());
     let failed_over = prop_oneof![6 => Just(0u8), 1 => any::<u8>()];
-    (
-        1usize..=4,
-        percent,
-        any::<bool>(),
-        any::<bool>(),
-        any::<bool>(),
-        failed_over,
+    let crossed = prop_oneof![4 => Just(0u8), 1 => 1u8..4];
+    let keys = prop_oneof![1 => Just(0u8), 1 => 1u8..30];
+    (1usize..=4, percent, way, failed_over, crossed, keys).prop_map(
+        |(shards, percent, (slots_first, star, epochs), failed_over, crossed, keys)| Formed {
+            shards,
+            percent,
+            slots_first,
+            star,
+            epochs,
+            failed_over,
+            crossed,
+            keys,
+        },
     )
-        .prop_map(
-            |(shards, percent, slots_first, star, epochs, failed_over)| Formed {
-                shards,
-                percent,
-                slots_first,
-                star,
-                epochs,
-                failed_over,
-            },
-        )
 }
 
 fn mishap() -> impl Strategy<Value = Mishap> {
@@ -222,6 +239,7 @@ fn mishap() -> impl Strategy<Value = Mishap> {
         3 => (any8(), any8()).prop_map(|(node, primary)| Mishap::Replicate { node, primary }),
         1 => (any8(), any8(), any8()).prop_map(|(node, option, value)| Mishap::Option { node, option, value }),
         1 => any8().prop_map(|node| Mishap::AnnounceWrong { node }),
+        1 => any8().prop_map(|node| Mishap::Restart { node }),
         1 => any8().prop_map(|met_by| Mishap::Stranger { met_by }),
         2 => (any8(), 1u8..20).prop_map(|(node, count)| Mishap::Keys { node, count }),
         3 => (0u16..4000).prop_map(|ms| Mishap::Wait { ms }),

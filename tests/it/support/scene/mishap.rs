@@ -33,6 +33,12 @@ impl Scene {
                 self.meet_stranger(draft, usize::from(*met_by) % self.declared);
             }
         }
+        for part in 0..draft.formed.shards.min(self.parts.len()) {
+            let nodes = self.parts[part].nodes.clone();
+            nodes
+                .iter()
+                .for_each(|node| self.put_keys(*node, draft.formed.keys));
+        }
         for mishap in keys {
             if let Mishap::Keys { node, count } = mishap {
                 self.put_keys(usize::from(*node) % self.declared, *count);
@@ -88,10 +94,17 @@ impl Scene {
             acts.extend(meets);
             acts.extend(slots);
         }
-        for part in &parts {
-            let leader = leader(&part.nodes);
-            let id = self.sim.world().nodes[leader].id;
-            let others = part.nodes.iter().filter(|node| **node != leader);
+        for (index, part) in parts.iter().enumerate() {
+            let leads = leader(&part.nodes);
+            let others = part.nodes.iter().filter(|node| **node != leads);
+            // The declared primary of a shard that failed over stays in its shard.
+            let crossed = if leads == part.nodes[0] {
+                usize::from(formed.crossed)
+            } else {
+                0
+            };
+            let followed = leader(&parts[(index + crossed) % parts.len()].nodes);
+            let id = self.sim.world().nodes[followed].id;
             acts.extend(others.map(|node| (*node, format!("CLUSTER REPLICATE {id}"))));
         }
         let count = acts.len() * usize::from(formed.percent) / 100;
@@ -207,6 +220,7 @@ impl Scene {
                 self.sim
                     .command(place(node), "CONFIG SET cluster-announce-ip 10.99.0.2");
             }
+            Mishap::Restart { node } => self.sim.restart(place(node)),
             Mishap::Wait { ms } => self.sim.elapse(Duration::from_millis(u64::from(ms))),
             Mishap::Stranger { .. } | Mishap::Keys { .. } => {}
         }
@@ -263,10 +277,16 @@ impl Scene {
                 !world.nodes[primary].myself().slots.is_empty(),
             )
         };
-        if part.nodes[0] == node && !(serves && part.nodes.contains(&primary)) {
+        let stays = part.nodes[0] == node || self.leads_declared_primary(node, part.nodes[0]);
+        if stays && !(serves && part.nodes.contains(&primary)) {
             return;
         }
         self.sim.command(node, &format!("CLUSTER REPLICATE {id}"));
+    }
+
+    fn leads_declared_primary(&self, node: usize, declared: usize) -> bool {
+        let world = self.sim.world();
+        world.nodes[declared].myself().primary == Some(world.nodes[node].id)
     }
 
     /// The nodes that know each other, directly or by others.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rcl::base::{NodeId, Role, SlotSet};
 
-use super::build::{Portion, Scene};
+use super::build::{Portion, Scene, hostname};
 
 /// What the scene was like before rcl touched it, as far as it must stay.
 #[derive(Clone, Debug)]
@@ -250,7 +250,7 @@ impl Scene {
     fn judge_options(&self, wrong: &mut Vec<String>) {
         let world = self.sim.world();
         for (place, node) in world.nodes.iter().enumerate().take(self.declared) {
-            for (option, value) in &self.options {
+            for (option, value) in &self.options[place] {
                 if node.options.text(option) != *value {
                     wrong.push(format!(
                         "{} has {option} {:?}",
@@ -277,6 +277,15 @@ impl Scene {
                         self.name(place)
                     ));
                 }
+            }
+            let named = self
+                .desired
+                .nodes
+                .values()
+                .any(|node| node.hostname.is_some());
+            let shown = node.options.text("cluster-announce-hostname");
+            if named && node.server.supports_announced_hostname() && shown != hostname(place) {
+                wrong.push(format!("{} announces {shown:?}", self.name(place)));
             }
         }
     }

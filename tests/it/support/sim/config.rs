@@ -104,6 +104,9 @@ impl Options {
     pub(crate) fn preset(&mut self, name: &str, value: &str) {
         let reply = self.set(&[name, value]);
         assert_eq!(reply, Reply::ok(), "CONFIG SET {name} {value}");
+        if let Some(file) = &mut self.file {
+            file.clone_from(&self.values);
+        }
     }
 
     /// What a restart does with each line of the config file.

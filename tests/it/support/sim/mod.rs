@@ -134,6 +134,13 @@ impl Sim {
         self.world_mut().take_down(node);
     }
 
+    /// The process ends and starts again with its files.
+    pub(crate) fn restart(&self, node: usize) {
+        let mut world = self.world_mut();
+        world.take_down(node);
+        world.start(node);
+    }
+
     pub(crate) fn restart_blank(&self, node: usize) {
         let mut world = self.world_mut();
         world.take_down(node);

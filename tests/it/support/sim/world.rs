@@ -238,6 +238,9 @@ impl World {
             }
         }
         self.start_ticking(place);
+        if let Some(primary) = self.nodes[place].myself().primary {
+            self.follow(place, primary);
+        }
     }
 
     /// The node that listens at this client port, as seen from the outside.

@@ -1,0 +1,331 @@
+//! What rcl's JSON may consist of. Anything else in it fails the test: a field that is new belongs in here, and
+//! in the second number of `format_version`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+pub(crate) const FORMAT_VERSION: &str = "1.0";
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PlanDocument {
+    pub(crate) format_version: String,
+    pub(crate) kind: String,
+    pub(crate) cluster: String,
+    pub(crate) file: String,
+    pub(crate) summary: String,
+    pub(crate) totals: Totals,
+    pub(crate) differences: Vec<Difference>,
+    pub(crate) blocked: Vec<Blocked>,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) absent: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DriftDocument {
+    pub(crate) format_version: String,
+    pub(crate) kind: String,
+    pub(crate) cluster: String,
+    pub(crate) file: String,
+    pub(crate) matches: bool,
+    pub(crate) differences: Vec<Difference>,
+    pub(crate) blocked: Vec<Blocked>,
+    pub(crate) notes: Vec<Note>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Totals {
+    pub(crate) joins: usize,
+    pub(crate) slots_assigned: usize,
+    pub(crate) slots_moved: usize,
+    pub(crate) replicas_attached: usize,
+    pub(crate) removed: usize,
+    pub(crate) announced: usize,
+    pub(crate) configured: usize,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Node {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) address: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OptionChange {
+    pub(crate) option: String,
+    pub(crate) have: Option<String>,
+    pub(crate) want: String,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OptionValue {
+    pub(crate) option: String,
+    pub(crate) value: String,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BusAddress {
+    pub(crate) client: String,
+    pub(crate) bus_port: u16,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Difference {
+    Down {
+        text: String,
+        node: String,
+        id: Option<String>,
+        tried: Vec<String>,
+        failure: String,
+        words: String,
+    },
+    NotJoined {
+        text: String,
+        node: String,
+        id: String,
+        unknown_to: Vec<String>,
+    },
+    Announced {
+        text: String,
+        node: String,
+        id: String,
+        want: BusAddress,
+        seen: Vec<String>,
+        seen_by: Vec<String>,
+        set: Vec<OptionChange>,
+    },
+    Option {
+        text: String,
+        node: String,
+        id: String,
+        option: String,
+        have: Option<String>,
+        want: String,
+    },
+    Unassigned {
+        text: String,
+        shard: String,
+        primary: Option<String>,
+        primary_id: String,
+        slots: String,
+    },
+    NotReplicating {
+        text: String,
+        node: String,
+        id: String,
+        shard: String,
+        primary: Option<String>,
+        primary_id: String,
+        now: Now,
+    },
+    LinkDown {
+        text: String,
+        node: String,
+        id: String,
+        primary: Option<String>,
+        primary_id: String,
+    },
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Now {
+    pub(crate) role: String,
+    pub(crate) primary_id: Option<String>,
+    pub(crate) keys: u64,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Blocked {
+    pub(crate) code: String,
+    pub(crate) severity: String,
+    pub(crate) subject: String,
+    pub(crate) why: String,
+    pub(crate) evidence: Vec<String>,
+    pub(crate) way_out: String,
+    pub(crate) scope: Scope,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Scope {
+    Everything,
+    Shard(String),
+    Node(String),
+    Alone,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Note {
+    pub(crate) code: String,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Step {
+    pub(crate) id: u32,
+    pub(crate) text: String,
+    pub(crate) reason: String,
+    pub(crate) action: Action,
+    pub(crate) because: Vec<usize>,
+    pub(crate) after: Vec<u32>,
+    pub(crate) sends: Vec<Send>,
+    pub(crate) deadline_ms: u64,
+    pub(crate) risk: Risk,
+    pub(crate) required: bool,
+    pub(crate) always: bool,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Send {
+    pub(crate) node: Node,
+    pub(crate) command: String,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Risk {
+    None,
+    Resync { keys: u64 },
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Action {
+    Configure {
+        node: Node,
+        changes: Vec<OptionChange>,
+        rewrite: bool,
+    },
+    Announce {
+        node: Node,
+        want: BusAddress,
+        changes: Vec<OptionChange>,
+        rewrite: bool,
+    },
+    Hasten {
+        node: Node,
+        options: Vec<OptionValue>,
+    },
+    SetEpoch {
+        node: Node,
+        epoch: u64,
+    },
+    Assign {
+        node: Node,
+        shard: String,
+        slots: String,
+    },
+    Join {
+        node: Node,
+        introducers: Vec<Node>,
+    },
+    Attach {
+        node: Node,
+        shard: String,
+        primary: Node,
+        from: Option<Node>,
+    },
+    Settle {
+        node: (),
+    },
+    Restore {
+        node: Node,
+        options: Vec<OptionValue>,
+    },
+}
+
+/// One line of a run.
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Line {
+    ApplyStart {
+        format_version: String,
+        cluster: String,
+        steps: usize,
+    },
+    StepStarted {
+        format_version: String,
+        step: u32,
+        text: String,
+    },
+    Command {
+        format_version: String,
+        step: u32,
+        node: Node,
+        command: String,
+        reply: Option<String>,
+        refusal: Option<String>,
+        no_answer: Option<String>,
+    },
+    StepEnded {
+        format_version: String,
+        step: u32,
+        end: String,
+        took_ms: Option<u64>,
+        trouble: Option<String>,
+        objections: Option<Vec<BTreeMap<String, serde_json::Value>>>,
+        answers: Option<Vec<BTreeMap<String, serde_json::Value>>>,
+    },
+    ApplyStopping {
+        format_version: String,
+    },
+    ApplyComplete {
+        format_version: String,
+        complete: bool,
+        interrupted: bool,
+        summary: String,
+        took_ms: u64,
+        totals: Totals,
+        done: usize,
+        failed: usize,
+        skipped: usize,
+        not_started: usize,
+    },
+}
+
+/// The output of an apply: its plan, its lines, and what is left.
+#[derive(Debug)]
+pub(crate) struct Apply {
+    pub(crate) plan: PlanDocument,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) left: Option<DriftDocument>,
+}
+
+impl Apply {
+    #[track_caller]
+    pub(crate) fn parse(output: &str) -> Self {
+        let mut documents = output.lines();
+        let plan = parse(documents.next().expect("a plan comes first"));
+        let (mut lines, mut left) = (Vec::new(), None);
+        for line in documents {
+            assert!(left.is_none(), "what is left comes last, not {line}");
+            match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(line) {
+                Ok(fields) if fields.contains_key("kind") => left = Some(parse(line)),
+                Ok(_) => lines.push(parse(line)),
+                Err(error) => panic!("{error}: {line}"),
+            }
+        }
+        Self { plan, lines, left }
+    }
+}
+
+#[track_caller]
+pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> T {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in\n{text}"))
+}
