@@ -174,7 +174,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::too_many_lines, reason = "one long snapshot")]
     fn one_line_of_json_a_file() {
         let text = json("rcl.yaml", "orders", &drifted());
         assert_eq!(text.matches('\n').count(), 1);

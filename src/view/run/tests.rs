@@ -210,7 +210,6 @@ fn complete_runs_say_what_was_done() {
     assert_snapshot!(text(&some), @"Apply complete! 1 replica attached in 11m41s.");
 }
 
-#[expect(clippy::too_many_lines, reason = "one long snapshot")]
 #[test]
 fn failed_runs_say_what_and_why_and_what_next() {
     let plan = plan();

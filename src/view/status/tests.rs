@@ -288,7 +288,6 @@ fn letters_tell_shards_apart() {
     assert_eq!(letters(&[None; 63]).len(), 63);
 }
 
-#[expect(clippy::too_many_lines, reason = "one long snapshot")]
 #[test]
 fn the_same_values_as_json() {
     let desired = desired(&[("a", &["host1:7000", "host2:7000"], "0-16383")]);
