@@ -63,6 +63,25 @@ pub async fn look_until_settled(
     wire: &impl Wire,
     targets: &Targets,
     within: Duration,
+    waiting: impl FnMut(&Cluster),
+) -> Observed {
+    look_until(wire, targets, within, Cluster::is_settled, waiting).await
+}
+
+/// After a run, until the links of replicas are up too: one whose primary got its address back
+/// tries it again after a second. A copy under way is not waited for.
+pub async fn look_until_linked(wire: &impl Wire, targets: &Targets, within: Duration) -> Observed {
+    let linked = |cluster: &Cluster, observed: &Observed| {
+        cluster.is_settled(observed) && observed.views.values().all(NodeView::is_linked)
+    };
+    look_until(wire, targets, within, linked, |_| {}).await
+}
+
+async fn look_until(
+    wire: &impl Wire,
+    targets: &Targets,
+    within: Duration,
+    done: impl Fn(&Cluster, &Observed) -> bool,
     mut waiting: impl FnMut(&Cluster),
 ) -> Observed {
     let until = Instant::now() + within;
@@ -70,7 +89,7 @@ pub async fn look_until_settled(
     loop {
         let observed = look(wire, targets).await;
         let cluster = Cluster::merge(&observed);
-        if cluster.is_settled(&observed) || Instant::now() + LOOK_AGAIN_AFTER > until {
+        if done(&cluster, &observed) || Instant::now() + LOOK_AGAIN_AFTER > until {
             return observed;
         }
         if !told {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::apply::{Outcome, Stop, TroubleKind, run as carry_out};
 use crate::net::{Connections, ReadOnly};
-use crate::observe::{SETTLE_WITHIN, look_until_settled};
+use crate::observe::{SETTLE_WITHIN, look_until_linked};
 use crate::plan::Plan;
 use crate::view::run::{Form, progress};
 use crate::view::{self, Output};
@@ -209,7 +209,7 @@ async fn finish(
 ) -> Exit {
     let connections = Connections::new();
     let targets = targets(&loaded.desired).await;
-    let observed = look_until_settled(&ReadOnly(&connections), &targets, settle, |_| {}).await;
+    let observed = look_until_linked(&ReadOnly(&connections), &targets, settle).await;
     let allowed = allowed(&shared.allow, &loaded.desired).unwrap_or_default();
     let left = match planned(&loaded.desired, &observed, &allowed, output) {
         Ok(left) => left,

@@ -296,6 +296,18 @@ impl NodeView {
             (Ok(_) | Err(_), _) => true,
         }
     }
+
+    /// Whether it has all the link it needs: as a primary none, as a replica one that is up or
+    /// that brings the first copy.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        match &self.replication {
+            Replication::Primary { .. } | Replication::Replica { syncing: true, .. } => true,
+            Replication::Replica { .. } => self
+                .primary()
+                .is_some_and(|primary| self.replicates(primary)),
+        }
+    }
 }
 
 fn reply_text<'a>(command: &str, reply: &'a Reply) -> Result<&'a str, ViewError> {

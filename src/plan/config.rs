@@ -84,7 +84,13 @@ pub(super) fn announce(terms: &Terms<'_>) -> Vec<Step> {
                 },
                 Condition::SeenAt {
                     node: *id,
-                    by: seen_by.clone(),
+                    // Whoever still has it right may be about to hear the wrong one.
+                    by: terms
+                        .main
+                        .union(seen_by)
+                        .filter(|viewer| *viewer != id)
+                        .copied()
+                        .collect(),
                     address: want.client,
                 },
             ]),

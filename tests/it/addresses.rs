@@ -16,7 +16,8 @@ fn assert_empty(rcl: &Rcl, servers: &Servers) {
 #[track_caller]
 fn assert_applies(rcl: &Rcl, servers: &Servers, shards: &[Shard]) {
     rcl.run(&["apply", "--yes"]).code(0);
-    judge::assert_matches(servers, shards);
+    // A connection of the bus to another address is made anew when the next packet is due.
+    judge::wait_until_matches(servers, shards);
     judge::redis_cli_check(servers.address(&servers.names()[0]));
     assert_empty(rcl, servers);
 }
@@ -93,7 +94,6 @@ fn a_member_announced_as_127_0_0_1() {
                 .is_some_and(|line| line.address.starts_with("127.0.0.1:"));
             seen.then_some(()).ok_or(format!("{line:?}"))
         });
-        rcl.run(&["drift"]).code(2);
         assert_applies(&rcl, &servers, &Shard::seed());
     }
 }
