@@ -208,7 +208,7 @@ fn moves(
             subject: format!("shard {}", share.shard),
             why: format!("shard {} is to serve {} that other shards serve; moving slots is not supported yet", share.shard, counted(wanted.count(), "slot")),
             evidence,
-            way_out: "Move them with another tool, and their keys with them, or write the present owners into the file's `slots`.".to_owned(),
+            way_out: "Move them with another tool, and their keys with them, or write the present owners into the file's `slots`; a new shard can join with `slots: none`.".to_owned(),
             scope: Scope::Alone,
         });
     }

@@ -190,12 +190,25 @@ impl Island {
         self.silent.is_empty() && self.assigned() == SlotSet::full()
     }
 
-    /// Roles, epochs and the state of the cluster follow the slots by seconds. A link that is
-    /// down is no matter of gossip: a copy may take minutes, or never come.
+    /// Roles, epochs, the state of the cluster and the links of replicas follow by seconds: a
+    /// primary waits five for further replicas before it begins to copy.
     fn is_whole(&self, observed: &Observed) -> bool {
         unmet(&observed.views, &self.answered, &BTreeSet::new())
             .iter()
-            .all(|unmet| matches!(unmet, Unmet::LinkDown { .. }))
+            .all(|unmet| match unmet {
+                Unmet::LinkDown { replica } => observed
+                    .views
+                    .get(replica)
+                    .is_some_and(NodeView::is_syncing),
+                Unmet::NoAnswer { .. }
+                | Unmet::NotListed { .. }
+                | Unmet::Handshake { .. }
+                | Unmet::Unwell { .. }
+                | Unmet::NotOk { .. }
+                | Unmet::Unassigned { .. }
+                | Unmet::Disagrees { .. }
+                | Unmet::SameEpoch { .. } => false,
+            })
     }
 }
 
