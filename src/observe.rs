@@ -117,7 +117,17 @@ async fn look_at_members(wire: &impl Wire, questions: &Questions, observed: &mut
             return;
         }
         asked.extend(missing.iter().map(|(id, _)| *id));
-        let answers = join_all(missing.into_iter().map(|(id, address)| async move {
+        // A declared node that gave no answer there costs no second time limit.
+        let (known, missing): (Vec<_>, Vec<_>) = missing
+            .into_iter()
+            .map(|(id, address)| (id, address, failure_at(observed, address)))
+            .partition(|(.., failure)| failure.is_some());
+        for (id, _, failure) in known {
+            observed
+                .silent_members
+                .extend(failure.map(|failure| (id, failure)));
+        }
+        let answers = join_all(missing.into_iter().map(|(id, address, _)| async move {
             let Some(address) = address else {
                 let words = "its peers have no address for it".to_owned();
                 return (
@@ -156,6 +166,14 @@ async fn look_at_members(wire: &impl Wire, questions: &Questions, observed: &mut
             observed.silent_members.insert(id, failure);
         }
     }
+}
+
+/// Why no declared node answered at an address.
+fn failure_at(observed: &Observed, address: Option<Address>) -> Option<Failure> {
+    observed.declared.values().find_map(|answer| match answer {
+        Answer::Failed(failure) if failure.tried.contains(&address?) => Some(failure.clone()),
+        Answer::Failed(_) | Answer::Node(_) => None,
+    })
 }
 
 /// Counts the keys that any node holds in slots without an owner; nodes without keys need

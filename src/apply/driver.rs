@@ -176,7 +176,8 @@ async fn refresh(
     views.extend(answers.into_iter().flatten().map(|view| (view.id, view)));
 }
 
-/// Sends each node its commands in one go, all nodes at once.
+/// Sends what the steps send. CONFIG REWRITE comes last, and only where all else was taken:
+/// it writes every option to disk, whatever became of the one that was to be set.
 async fn send(
     wire: &impl Wire,
     plan: &Plan,
@@ -184,11 +185,27 @@ async fn send(
     machine: &mut Machine<'_>,
     tell: &mut impl FnMut(Event),
 ) {
+    let all = steps
+        .into_iter()
+        .flat_map(|(step, sends)| sends.into_iter().map(move |send| (step, send)));
+    let (mut rewrites, others): (Vec<_>, Vec<_>) =
+        all.partition(|(_, send)| send.command == Command::config_rewrite());
+    send_all(wire, plan, others, machine, tell).await;
+    rewrites.retain(|(step, _)| !machine.was_refused(*step));
+    send_all(wire, plan, rewrites, machine, tell).await;
+}
+
+/// Sends each node its commands in one go, all nodes at once.
+async fn send_all(
+    wire: &impl Wire,
+    plan: &Plan,
+    sends: Vec<(StepId, Send)>,
+    machine: &mut Machine<'_>,
+    tell: &mut impl FnMut(Event),
+) {
     let mut by_node: BTreeMap<NodeId, Vec<(StepId, Send)>> = BTreeMap::new();
-    for (step, sends) in steps {
-        for send in sends {
-            by_node.entry(send.node).or_default().push((step, send));
-        }
+    for (step, send) in sends {
+        by_node.entry(send.node).or_default().push((step, send));
     }
     let calls = by_node.into_iter().map(|(node, sends)| async move {
         let commands: Vec<Command> = sends.iter().map(|(_, send)| send.command.clone()).collect();

@@ -177,6 +177,15 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Whether a command of a step was refused, or got no answer.
+    #[must_use]
+    pub fn was_refused(&self, step: StepId) -> bool {
+        match self.states.get(&step) {
+            Some(State::Running { sent, .. }) => !sent.refused.is_empty(),
+            Some(State::Pending | State::Waiting { .. } | State::Ended(_)) | None => false,
+        }
+    }
+
     /// Whether nothing is under way and nothing can begin any more.
     #[must_use]
     pub fn is_finished(&self) -> bool {

@@ -11,7 +11,7 @@ mod slot;
 
 pub use address::{Address, BusAddress};
 pub use command::{Arg, Command};
-pub use count::counted;
+pub use count::{counted, named};
 pub use node::{NodeId, NodeName, ParseNodeIdError, Role, ShardName};
 pub use reply::Reply;
 pub use secret::Secret;

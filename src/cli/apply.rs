@@ -219,6 +219,9 @@ async fn finish(
         true => view::drift::json(&loaded.name, &loaded.desired.cluster, &left.diff),
         false => view::drift::human(&loaded.name, &left.diff, false, output.out.styles),
     };
+    if !left.diff.is_empty() && !shared.json {
+        output.data("The cluster is not as the file says yet:\n");
+    }
     if !left.diff.is_empty() || shared.json {
         output.data(&left_over);
     }

@@ -6,6 +6,10 @@
 
 mod announce;
 mod config;
+mod cut_off;
+mod islands;
+mod leftovers;
+mod lost;
 mod members;
 mod pairing;
 mod replicas;
@@ -172,26 +176,31 @@ pub fn diff_of(
     allowed: &Allowed,
 ) -> Diff {
     let mut diff = Diff::default();
+    let look = Look {
+        desired,
+        observed,
+        cluster,
+        allowed,
+    };
     pairing::identify(desired, observed, cluster, &mut diff);
     if !diff.everything_blocked() {
-        let look = Look {
-            desired,
-            observed,
-            cluster,
-            allowed,
-        };
-        members::islands(&look, &mut diff);
+        islands::sort(&look, &mut diff);
         verdict::disagreements(&look, &mut diff);
-        if !diff.everything_blocked() {
-            shards::pair(&look, &mut diff);
-            verdict::shards(&look, &mut diff);
-            members::joins(&look, &mut diff);
-            announce::compare(&look, &mut diff);
-            config::compare(&look, &mut diff);
-            slots::compare(&look, &mut diff);
-            replicas::compare(&look, &mut diff);
-            verdict::leftovers(&look, &mut diff);
-        }
+    }
+    if diff.everything_blocked() {
+        // Nothing is compared, but who serves which shard is worth showing.
+        diff.pairing.primaries = shards::likely(&look, &diff);
+        return diff;
+    }
+    shards::pair(&look, &mut diff);
+    verdict::shards(&look, &mut diff);
+    if !diff.everything_blocked() {
+        members::joins(&look, &mut diff);
+        announce::compare(&look, &mut diff);
+        config::compare(&look, &mut diff);
+        slots::compare(&look, &mut diff);
+        replicas::compare(&look, &mut diff);
+        leftovers::find(&look, &mut diff);
     }
     diff
 }

@@ -19,6 +19,8 @@ pub struct Pairing {
     /// The nodes of islands that may grow together into the cluster: all that answered and
     /// that the file accounts for.
     pub joinable: BTreeSet<NodeId>,
+    /// Members that answer and that their peers hold for failed: nobody waits for them.
+    pub cut_off: BTreeSet<NodeId>,
     /// Every declared node is blank: there is no cluster yet.
     pub forming: bool,
     /// What to call a node: its declared name, else its address and short id.
@@ -36,7 +38,8 @@ impl Pairing {
 
     /// Labels of several nodes, at most five by name.
     pub fn label_all<'a>(&self, ids: impl IntoIterator<Item = &'a NodeId>) -> String {
-        let labels: Vec<String> = ids.into_iter().map(|id| self.label(*id)).collect();
+        let mut labels: Vec<String> = ids.into_iter().map(|id| self.label(*id)).collect();
+        labels.sort();
         match labels.len() {
             0 => "nobody".to_owned(),
             1..=5 => labels.join(", "),
@@ -83,9 +86,9 @@ fn answered(node: &Node, id: NodeId, diff: &mut Diff) {
             code: "one-node-two-names",
             severity: Severity::Error,
             subject: format!("{other} and {}", node.name),
-            why: format!("{other} and {} are the same node", node.name),
-            evidence: vec![format!("both addresses answer with id {id}")],
-            way_out: "Name each node once; look for a host with two addresses or a forwarded port."
+            why: format!("{other} and {} answer as the same node", node.name),
+            evidence: vec![format!("both have id {id}")],
+            way_out: "Name each node once: look for a host with two addresses, or a forwarded port. Two servers with one id run with a copied nodes.conf: empty the copy's."
                 .to_owned(),
             scope: Scope::Everything,
         });
@@ -96,6 +99,11 @@ fn answered(node: &Node, id: NodeId, diff: &mut Diff) {
 }
 
 fn failed(node: &Node, failure: &Failure, cluster: &Cluster, diff: &mut Diff) {
+    let id = node.id.or_else(|| listed_at(node, failure, cluster));
+    if let Some(id) = id.filter(|id| !diff.pairing.names.contains_key(id)) {
+        diff.pairing.ids.insert(node.name.clone(), id);
+        diff.pairing.names.insert(id, node.name.clone());
+    }
     if !failure.kind.is_down() {
         diff.blocked.push(Blocked {
             code: "unreadable",
@@ -107,11 +115,6 @@ fn failed(node: &Node, failure: &Failure, cluster: &Cluster, diff: &mut Diff) {
             scope: Scope::Everything,
         });
         return;
-    }
-    let id = node.id.or_else(|| listed_at(node, failure, cluster));
-    if let Some(id) = id.filter(|id| !diff.pairing.names.contains_key(id)) {
-        diff.pairing.ids.insert(node.name.clone(), id);
-        diff.pairing.names.insert(id, node.name.clone());
     }
     diff.differences.push(Difference::Down {
         node: node.name.clone(),

@@ -48,6 +48,21 @@ pub(super) fn pair(look: &Look<'_>, diff: &mut Diff) {
     }
 }
 
+/// The same without a verdict, for a state in which nothing is compared.
+pub(super) fn likely(look: &Look<'_>, diff: &Diff) -> BTreeMap<ShardName, NodeId> {
+    let mut scratch = Diff {
+        pairing: diff.pairing.clone(),
+        ..Diff::default()
+    };
+    if scratch.pairing.joinable.is_empty()
+        && let Some(main) = look.cluster.main()
+    {
+        scratch.pairing.joinable.clone_from(&main.answered);
+    }
+    pair(look, &mut scratch);
+    scratch.pairing.primaries
+}
+
 /// Live primaries, each with the nodes of its shard.
 type Live = BTreeMap<NodeId, BTreeSet<NodeId>>;
 

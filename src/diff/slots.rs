@@ -1,10 +1,10 @@
 //! Which slots each shard is to serve, and which of them nobody serves yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet, counted};
+use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet, counted, named};
 use crate::desired::{Desired, SlotShare};
-use crate::observed::{Answer, Cluster, Failure};
+use crate::observed::{Answer, Cluster, Failure, NodeView};
 
 use super::{Blocked, Diff, Difference, Look, Pairing, Scope, Severity};
 
@@ -167,9 +167,10 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
             Some(_) | None => diff.blocked.push(Blocked {
                 code: "no-primary",
                 severity: Severity::Blocked,
-                subject: format!("slots {slots}"),
+                subject: named(&slots),
                 why: format!(
-                    "nobody owns slots {slots}, and shard {} has no primary that could take them",
+                    "nobody owns {}, and shard {} has no primary that could take them",
+                    named(&slots),
                     share.shard
                 ),
                 evidence: Vec::new(),
@@ -196,15 +197,18 @@ fn moves(
             .iter()
             .map(|(owner, slots)| (owner, slots.intersection(&wanted)))
             .filter(|(_, slots)| !slots.is_empty())
-            .map(|(owner, slots)| format!("{} serves {slots}", diff.pairing.label(*owner)))
-            .collect();
+            .map(|(owner, slots)| {
+                format!("{} serves {}", diff.pairing.label(*owner), named(&slots))
+            });
+        let mut evidence: Vec<String> = evidence.collect();
+        evidence.sort();
         diff.blocked.push(Blocked {
             code: "move-slots",
             severity: Severity::Blocked,
             subject: format!("shard {}", share.shard),
             why: format!("shard {} is to serve {} that other shards serve; moving slots is not supported yet", share.shard, counted(wanted.count(), "slot")),
             evidence,
-            way_out: "Move them with another tool, or write the present owners into the file's `slots`.".to_owned(),
+            way_out: "Move them with another tool, and their keys with them, or write the present owners into the file's `slots`; a new shard can join with `slots: none`.".to_owned(),
             scope: Scope::Alone,
         });
     }
@@ -233,27 +237,64 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
             no_answer(diff.pairing.label(*id), failure);
         }
     }
-    for view in look.observed.views.values() {
-        let keys: u64 = view.keys_in_slot.values().sum();
-        if keys > 0 {
+    let missing = !evidence.is_empty();
+    let holders: Vec<&NodeView> = look
+        .observed
+        .views
+        .values()
+        .filter(|view| !view.keys_in_slot.is_empty())
+        .collect();
+    let mut held: Vec<String> = holders
+        .iter()
+        .map(|view| {
+            let keys: u64 = view.keys_in_slot.values().sum();
             let slots: SlotSet = view.keys_in_slot.keys().copied().collect();
-            evidence.push(format!(
-                "{} holds {} in slots {slots}",
-                diff.pairing.label(view.id),
-                counted(keys, "key")
-            ));
-        }
+            let label = diff.pairing.label(view.id);
+            format!(
+                "{label} holds {} in {}",
+                counted(keys, "key"),
+                named(&slots)
+            )
+        })
+        .collect();
+    held.sort();
+    evidence.extend(held);
+    let slots = named(unassigned);
+    let mut way_out = Vec::new();
+    if missing {
+        way_out.push("Start the nodes that did not answer.".to_owned());
     }
+    way_out.extend(way_out_of_keys(diff, &holders));
     (!evidence.is_empty()).then(|| Blocked {
         code: "unassigned-slots",
         severity: Severity::Blocked,
-        subject: format!("slots {unassigned}"),
         why: format!(
-            "nobody owns {}: none is given out before every node has said that it holds no key of it",
-            counted(unassigned.count(), "slot")
+            "nobody owns {slots}; that is mended once every node has said that it holds no key there"
         ),
+        subject: slots,
         evidence,
-        way_out: "Start the nodes that did not answer. Where a node holds keys of these slots, save or remove them there first.".to_owned(),
+        way_out: way_out.join(" "),
         scope: Scope::Alone,
     })
+}
+
+/// Where the keys are at one primary and its replicas, that one should have the slots back.
+fn way_out_of_keys(diff: &Diff, holders: &[&NodeView]) -> Option<String> {
+    let primaries: BTreeSet<NodeId> = holders
+        .iter()
+        .map(|view| view.primary().unwrap_or(view.id))
+        .collect();
+    match primaries.into_iter().collect::<Vec<_>>().as_slice() {
+        [] => None,
+        [primary] => {
+            let primary = diff.pairing.label(*primary);
+            Some(format!(
+                "To keep the keys, give their slots back to {primary} by hand (CLUSTER ADDSLOTS on it) and plan again; if they may go, remove them there."
+            ))
+        }
+        [_, _, ..] => Some(
+            "Save these keys, or remove them: when one node gets the slots, the others delete what they hold of them."
+                .to_owned(),
+        ),
+    }
 }

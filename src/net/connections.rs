@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::base::{Address, Command, Reply};
 
+use super::stranger::{self, Stranger};
 use super::{CallError, Wire};
 
 /// The connections of one run.
@@ -79,6 +80,7 @@ impl Wire for Connections {
             }
             pipeline.add_command(packed);
         }
+        let known = self.open.borrow().contains_key(&node);
         let result = timeout_at(
             Instant::now() + within,
             self.exchange(node, &pipeline, commands.len()),
@@ -87,8 +89,22 @@ impl Wire for Connections {
         match result {
             Ok(Ok(values)) => Ok(values.into_iter().map(to_reply).collect()),
             Ok(Err(error)) => {
-                self.open.borrow_mut().remove(&node);
-                Err(to_error(&error))
+                let opened = self.open.borrow_mut().remove(&node).is_some();
+                let stranger = match opened && !known {
+                    true => stranger::look(node).await,
+                    false => None,
+                };
+                match stranger {
+                    Some(Stranger::Refusal(words)) => Ok(vec![Reply::Error(words); commands.len()]),
+                    Some(Stranger::OtherProtocol(line)) => Err(CallError::Protocol {
+                        words: format!("it answers {line:?}, which is not a server's language"),
+                    }),
+                    Some(Stranger::Silent) => Err(CallError::Unreachable {
+                        words: "it closes the connection without a word; perhaps it wants TLS"
+                            .to_owned(),
+                    }),
+                    None => Err(to_error(&error)),
+                }
             }
             Err(_) => {
                 // Replies that come later would be taken for those of the next call.

@@ -6,6 +6,7 @@
 mod connections;
 mod read_only;
 mod resolve;
+mod stranger;
 
 use std::time::Duration;
 

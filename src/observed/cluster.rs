@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Address, NodeId, Role, SLOT_COUNT, Slot, SlotRange, SlotSet};
 
-use super::{Group, Member, NodeView, Observed, Unmet, groups, unmet};
+use super::{Answer, Group, Member, NodeView, Observed, Unmet, groups, unmet};
 
 /// The merged picture. The first island is the cluster; the others are nodes, mostly blank
 /// ones, that still have to join it or that belong elsewhere.
@@ -38,6 +38,8 @@ pub struct LiveMember {
     pub slots: SlotSet,
     /// Most of the nodes that list it hold it for failed.
     pub failed: bool,
+    /// Most of them at least miss its answers.
+    pub suspected: bool,
     /// Somebody lists it without an address: it was reset, or came back as another node.
     pub noaddr: bool,
     /// Where the nodes that list it have it.
@@ -79,7 +81,16 @@ impl Cluster {
             .into_iter()
             .map(|ids| island(ids, &observed.views))
             .collect();
-        // The cluster is where the slots are; between islands without slots, the larger one.
+        let declared: BTreeSet<NodeId> = observed
+            .declared
+            .values()
+            .filter_map(|answer| match answer {
+                Answer::Node(id) => Some(*id),
+                Answer::Failed(_) => None,
+            })
+            .collect();
+        // The cluster is where the slots are; between islands with as many, the one that more of
+        // the declared nodes are in, then the larger one.
         islands.sort_by_key(|island| {
             let slots: u32 = island
                 .owners
@@ -87,7 +98,11 @@ impl Cluster {
                 .map(|slots| u32::from(slots.count()))
                 .sum();
             (
-                std::cmp::Reverse((slots, island.answered.len())),
+                std::cmp::Reverse((
+                    slots,
+                    island.answered.intersection(&declared).count(),
+                    island.answered.len(),
+                )),
                 island.answered.first().copied(),
             )
         });
@@ -175,12 +190,25 @@ impl Island {
         self.silent.is_empty() && self.assigned() == SlotSet::full()
     }
 
-    /// Roles, epochs and the state of the cluster follow the slots by seconds. A link that is
-    /// down is no matter of gossip: a copy may take minutes, or never come.
+    /// Roles, epochs, the state of the cluster and the links of replicas follow by seconds: a
+    /// primary waits five for further replicas before it begins to copy.
     fn is_whole(&self, observed: &Observed) -> bool {
         unmet(&observed.views, &self.answered, &BTreeSet::new())
             .iter()
-            .all(|unmet| matches!(unmet, Unmet::LinkDown { .. }))
+            .all(|unmet| match unmet {
+                Unmet::LinkDown { replica } => observed
+                    .views
+                    .get(replica)
+                    .is_some_and(NodeView::is_syncing),
+                Unmet::NoAnswer { .. }
+                | Unmet::NotListed { .. }
+                | Unmet::Handshake { .. }
+                | Unmet::Unwell { .. }
+                | Unmet::NotOk { .. }
+                | Unmet::Unassigned { .. }
+                | Unmet::Disagrees { .. }
+                | Unmet::SameEpoch { .. } => false,
+            })
     }
 }
 
@@ -320,11 +348,16 @@ fn disagreements(
     disagreements
 }
 
-/// Whether a node is in touch with the other, or is it. One that is met halfway only, or that
-/// looks for the other at a wrong address, knows nothing of its slots: that is no claim.
+/// Whether a node is in touch with the other, or is it. One that is met halfway only, that misses
+/// the other's answers or looks for it at a wrong address, knows nothing of its slots: that is no
+/// claim.
 fn hears(views: &BTreeMap<NodeId, NodeView>, node: NodeId, other: NodeId) -> bool {
     let line = views.get(&node).and_then(|view| view.table.get(&other));
-    node == other || line.is_some_and(|member| member.connected && !member.flags.handshake)
+    let deaf = |member: &Member| {
+        let flags = member.flags;
+        !member.connected || flags.handshake || flags.fail || flags.maybe_fail
+    };
+    node == other || line.is_some_and(|member| !deaf(member))
 }
 
 /// Ranges in ascending order, each with its owner.
@@ -418,6 +451,8 @@ fn live_member(own: Option<&NodeView>, lines: Vec<Signed<'_>>) -> LiveMember {
         epoch: said.map_or(0, |member| member.epoch),
         slots: said.map(|member| member.slots.clone()).unwrap_or_default(),
         failed: count(&|member| member.flags.fail) * 2 > count(&|_| true),
+        suspected: count(&|member| member.flags.fail || member.flags.maybe_fail) * 2
+            > count(&|_| true),
         noaddr: lines.iter().any(|(member, _)| member.flags.noaddr),
         sightings: lines
             .into_iter()

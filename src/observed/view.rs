@@ -272,6 +272,12 @@ impl NodeView {
             && self.role() == Role::Primary
     }
 
+    /// Whether it is copying its primary's data, which may take minutes.
+    #[must_use]
+    pub fn is_syncing(&self) -> bool {
+        matches!(self.replication, Replication::Replica { syncing: true, .. })
+    }
+
     /// Whether its replication link is up, and to `primary`: the id must be the one in its
     /// table, and the address it replicates from that member's. Host names are taken on trust.
     #[must_use]

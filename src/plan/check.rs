@@ -220,7 +220,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Every node that this one can bring along is declared, or is of the island that holds
-    /// most of the slots.
+    /// most of the slots, and most of those are at declared nodes.
     fn accounted(&self, plan: &Plan, node: NodeId) -> bool {
         let Some(reach) = self.reach.get(&node) else {
             return false;
@@ -228,7 +228,16 @@ impl<'a> Facts<'a> {
         let declared = reach
             .iter()
             .all(|id| plan.diff.pairing.names.contains_key(id));
-        declared || (self.most_slots > 0 && self.slots(reach) == self.most_slots)
+        let strangers: BTreeSet<NodeId> = reach
+            .iter()
+            .filter(|id| !plan.diff.pairing.names.contains_key(id))
+            .copied()
+            .collect();
+        let slots = self.slots(reach);
+        declared
+            || (self.most_slots > 0
+                && slots == self.most_slots
+                && self.slots(&strangers) * 2 < slots)
     }
 
     fn slots_given(

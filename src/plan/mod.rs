@@ -33,7 +33,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Where each node is reached, for the nodes that answered.
     pub places: BTreeMap<NodeId, Address>,
-    /// Members that were down when the plan was made: they are not waited for.
+    /// Members that were down, or cut off from the others, when the plan was made: they are not
+    /// waited for.
     pub absent: BTreeSet<NodeId>,
 }
 
@@ -65,6 +66,7 @@ pub fn plan(desired: &Desired, observed: &Observed, allowed: &Allowed) -> Plan {
         .iter()
         .filter(|(_, member)| !member.answered)
         .map(|(id, _)| *id)
+        .chain(diff.pairing.cut_off.iter().copied())
         .collect();
     let mut plan = Plan {
         cluster: desired.cluster.clone(),

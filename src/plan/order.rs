@@ -103,6 +103,7 @@ pub(super) fn steps(
             .iter()
             .filter(|(_, member)| !member.answered)
             .map(|(id, _)| *id)
+            .chain(diff.pairing.cut_off.iter().copied())
             .collect(),
         patience: patience(desired, observed),
     };

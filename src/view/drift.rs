@@ -2,13 +2,16 @@
 
 use serde::Serialize;
 
-use crate::diff::{Blocked, Diff, Severity};
+use crate::diff::{Blocked, Diff, Difference, Severity};
 
 use super::attention::note_text;
 use super::difference::sentence;
 use super::json::{DiffJson, FORMAT_VERSION, line};
 use super::page::Page;
 use super::styles::{Meaning, Styles};
+
+/// Lines of evidence that one line of drift takes in.
+const MOST_EVIDENCE: usize = 4;
 
 /// The differences and what is blocked; nothing when there is nothing to tell. Notes are no
 /// drift and only told when asked for.
@@ -26,7 +29,7 @@ pub fn human(file: &str, diff: &Diff, with_notes: bool, styles: Styles) -> Strin
             .plain(": ")
             .put(Meaning::Blocked, heading(blocked.severity))
             .plain(": ")
-            .plain(why(blocked))
+            .plain(why(blocked, differences))
             .end();
     }
     for difference in differences {
@@ -77,11 +80,34 @@ fn heading(severity: Severity) -> &'static str {
     }
 }
 
-/// Why, with the evidence where it is short.
-fn why(blocked: &Blocked) -> String {
-    match blocked.evidence.as_slice() {
-        [evidence] => format!("{} ({evidence})", blocked.why),
-        _ => blocked.why.clone(),
+/// Why, with the first of the evidence. What stands on a line of its own is no news.
+fn why(blocked: &Blocked, differences: &[Difference]) -> String {
+    let told = |line: &&String| {
+        differences.iter().any(|difference| match difference {
+            Difference::Down { node, .. } => line.starts_with(&format!("{node}: ")),
+            Difference::NotJoined { .. }
+            | Difference::Announced { .. }
+            | Difference::Option { .. }
+            | Difference::Unassigned { .. }
+            | Difference::NotReplicating { .. }
+            | Difference::LinkDown { .. } => false,
+        })
+    };
+    let lines: Vec<&str> = blocked
+        .evidence
+        .iter()
+        .filter(|line| !told(line))
+        .map(String::as_str)
+        .collect();
+    match lines.get(..MOST_EVIDENCE) {
+        _ if lines.is_empty() => blocked.why.clone(),
+        Some(first) if lines.len() > MOST_EVIDENCE => format!(
+            "{} ({}; and {} more)",
+            blocked.why,
+            first.join("; "),
+            lines.len() - MOST_EVIDENCE
+        ),
+        Some(_) | None => format!("{} ({})", blocked.why, lines.join("; ")),
     }
 }
 
@@ -134,7 +160,7 @@ mod tests {
     fn one_line_a_difference() {
         let text = human("rcl.yaml", &drifted(), false, Styles::plain());
         assert_snapshot!(text, @"
-        rcl.yaml: blocked: a move of 1 slot was begun and not finished; finishing a move is not supported yet (host1:7002 is giving to host1:7000: 11000)
+        rcl.yaml: blocked: a move of 1 slot was begun and not finished; finishing a move is not supported yet (host1:7002 is giving to host1:7000: slot 11000)
         rcl.yaml: host2:7000 is not a member
         rcl.yaml: host2:7001 is announced as 127.0.0.1:7001, not 10.0.0.2:7001
         rcl.yaml: cluster-node-timeout of host1:7001 is 1000, the file says 5000
@@ -148,13 +174,12 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::too_many_lines, reason = "one long snapshot")]
     fn one_line_of_json_a_file() {
         let text = json("rcl.yaml", "orders", &drifted());
         assert_eq!(text.matches('\n').count(), 1);
         assert_snapshot!(outline(&text), @r#"
         blocked:
-          {"code":"open-slots","evidence":["host1:7002 is giving to host1:7000: 11000"],"scope":"alone","severity":"blocked","subject":"slots 11000","way_out":"Finish or close the move with the tool that began it.","why":"a move of 1 slot was begun and not finished; finishing a move is not supported yet"}
+          {"code":"open-slots","evidence":["host1:7002 is giving to host1:7000: slot 11000"],"scope":"alone","severity":"blocked","subject":"slot 11000","way_out":"Finish the move with the tool that began it. Closing it (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of the slots.","why":"a move of 1 slot was begun and not finished; finishing a move is not supported yet"}
         cluster: "orders"
         differences:
           {"id":"0002700000000000000000000000000000000000","kind":"not_joined","node":"host2:7000","text":"host2:7000 is not a member","unknown_to":["0001700000000000000000000000000000000000","0001700100000000000000000000000000000000","0001700200000000000000000000000000000000","0002700100000000000000000000000000000000","0002700200000000000000000000000000000000","0009700900000000000000000000000000000000"]}

@@ -139,7 +139,6 @@ enum What<'a> {
 }
 
 impl<'a> What<'a> {
-    #[expect(clippy::too_many_lines, reason = "one arm a kind of difference")]
     fn new(difference: &'a Difference, pairing: &'a Pairing) -> Self {
         let name = |id: &NodeId| pairing.names.get(id);
         match difference {

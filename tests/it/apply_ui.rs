@@ -151,7 +151,7 @@ fn interrupted_it_says_what_remains() {
     assert_says(
         ran.stderr(),
         &[
-            "\nStopping: nothing new begins, what is under way gets a moment to finish. Ctrl-C again stops at once.\n",
+            "\nStopping: nothing new begins, what is under way gets a moment to finish.\n",
             "\nApply interrupted after ",
             " not started.\nRun `rcl plan rcl.yaml` to see what remains.\n",
         ],

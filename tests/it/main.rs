@@ -13,6 +13,7 @@ mod desired;
 mod docs;
 mod form;
 mod harness;
+mod help;
 mod killed;
 mod lab;
 mod layers;
@@ -23,6 +24,8 @@ mod plan_json;
 mod plan_text;
 mod plans;
 mod prefixes;
+
+mod readme;
 mod settings;
 mod sim_properties;
 mod sim_truth;

@@ -234,7 +234,6 @@ fn step_json<'a>(step: &'a Step, plan: &'a Plan) -> StepJson<'a> {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one arm a kind of step")]
 fn action_json<'a>(action: &'a Action, plan: &'a Plan) -> ActionJson<'a> {
     ActionJson {
         kind: action_word(action),

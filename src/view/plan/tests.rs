@@ -179,7 +179,7 @@ fn a_node_of_another_cluster() {
 
     ! host3:7002 is not blank, and the file doesn't account for what it holds
         host3:7002 holds 12 keys
-        → Check the address of host3:7002 in the file. If what it holds may go, empty it yourself (FLUSHALL, CLUSTER RESET HARD on that node) and plan again.
+        → Check the address of host3:7002 in the file. If what it holds may go, empty it yourself (FLUSHALL and CLUSTER RESET HARD, on that node only) and plan again.
 
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);

@@ -89,7 +89,7 @@ pub(super) fn told(plan: &Plan, event: &Event, commands: bool, styles: Styles) -
         Event::Stopping => {
             page.put(
                 Meaning::Note,
-                "Stopping: nothing new begins, what is under way gets a moment to finish. Ctrl-C again stops at once.",
+                "Stopping: nothing new begins, what is under way gets a moment to finish.",
             )
             .end();
         }

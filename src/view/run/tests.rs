@@ -150,7 +150,7 @@ fn lines_for_logs() {
     [ 9/13] host2:7000> CLUSTER MEET 10.0.0.1 7000  connection reset
     [ 9/13] joined host2:7000, already so
     [13/13] wait until all nodes agree …
-    Stopping: nothing new begins, what is under way gets a moment to finish. Ctrl-C again stops at once.
+    Stopping: nothing new begins, what is under way gets a moment to finish.
     ");
     let (_, err) = written(Form::People { commands: true }, &complete());
     assert_snapshot!(err, @"
@@ -163,7 +163,7 @@ fn lines_for_logs() {
     [ 9/13] host2:7000> CLUSTER MEET 10.0.0.1 7000  connection reset
     [ 9/13] joined host2:7000, already so
     [13/13] wait until all nodes agree …
-    Stopping: nothing new begins, what is under way gets a moment to finish. Ctrl-C again stops at once.
+    Stopping: nothing new begins, what is under way gets a moment to finish.
     ");
 }
 
@@ -210,7 +210,6 @@ fn complete_runs_say_what_was_done() {
     assert_snapshot!(text(&some), @"Apply complete! 1 replica attached in 11m41s.");
 }
 
-#[expect(clippy::too_many_lines, reason = "one long snapshot")]
 #[test]
 fn failed_runs_say_what_and_why_and_what_next() {
     let plan = plan();
@@ -375,7 +374,7 @@ fn a_bar_shows_waits_tells_failures_and_leaves_nothing_behind() {
     [ 5/13] host1:7000> CONFIG SET masterauth ********  ERR Invalid argument '********'
     [ 5/13] failed: assign 0-8191 to shard a (host1:7000), a server refused a command
     [ 9/13] host2:7000> CLUSTER MEET 10.0.0.1 7000  connection reset
-    Stopping: nothing new begins, what is under way gets a moment to finish. Ctrl-C again stops at once.
+    Stopping: nothing new begins, what is under way gets a moment to finish.
     ");
     assert_snapshot!(String::from_utf8(out).unwrap(), @"Apply complete! 4 joined, 16384 slots assigned, 2 replicas attached in 1.2s.");
 }

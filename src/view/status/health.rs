@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{NodeId, SlotSet};
+use crate::base::{NodeId, SlotSet, named};
 use crate::observed::{Cluster, Direction, Observed};
 use crate::view::difference::unassigned;
 use crate::view::topology::Topology;
@@ -25,23 +25,30 @@ pub(super) fn wrong(
     label: impl Fn(NodeId) -> String,
 ) -> Vec<Wrong> {
     let mut found = disagreements(cluster, &label);
-    if !topology.unassigned.is_empty() && !topology.shards.is_empty() {
+    let islands = cluster.islands.iter();
+    let disputed: SlotSet = islands
+        .flat_map(|island| &island.disagreements)
+        .map(|disagreement| &disagreement.slots)
+        .collect();
+    let missing = topology.unassigned.difference(&disputed);
+    if !missing.is_empty() && !topology.shards.is_empty() {
         found.push(Wrong {
             code: "unassigned-slots",
-            what: unassigned(&topology.unassigned),
+            what: unassigned(&missing),
             evidence: Vec::new(),
         });
     }
     found.extend(open_slots(observed, &label));
     found.extend(links(observed, &label));
     let answered = cluster.main().map(|main| &main.answered);
-    let not_ok: Vec<String> = answered
+    let mut not_ok: Vec<String> = answered
         .into_iter()
         .flatten()
         .filter_map(|id| observed.views.get(id))
         .filter(|view| !view.state_ok && !view.is_blank())
         .map(|view| label(view.id))
         .collect();
+    not_ok.sort();
     if !not_ok.is_empty() {
         found.push(Wrong {
             code: "not-ok",
@@ -58,14 +65,15 @@ fn disagreements(cluster: &Cluster, label: &impl Fn(NodeId) -> String) -> Vec<Wr
     all.map(|disagreement| Wrong {
         code: "views-disagree",
         what: format!(
-            "the nodes don't agree who owns slots {}",
-            disagreement.slots
+            "the nodes don't agree who owns {}",
+            named(&disagreement.slots)
         ),
         evidence: disagreement
             .claims
             .iter()
             .map(|claim| {
-                let who: Vec<String> = claim.said_by.iter().map(|id| label(*id)).collect();
+                let mut who: Vec<String> = claim.said_by.iter().map(|id| label(*id)).collect();
+                who.sort();
                 let owner = match claim.owner {
                     Some(owner) => format!("{} at epoch {}", label(owner), claim.epoch),
                     None => "nobody".to_owned(),

@@ -84,6 +84,12 @@ impl<'a> Seen<'a> {
         match self.ok {
             (0, 0) if self.facts.is_empty() => ("unknown", "nobody answers".to_owned()),
             (0, 0) => ("none", "no cluster yet".to_owned()),
+            (ok, all) if ok == all && !self.wrong.is_empty() => {
+                ("impaired", "not all is well".to_owned())
+            }
+            (ok, all) if ok == all && !self.silent.is_empty() => {
+                ("impaired", "not all nodes answer".to_owned())
+            }
             (ok, all) if ok == all => ("ok", "ok".to_owned()),
             (0, _) => ("fail", "not ok".to_owned()),
             (ok, all) => ("mixed", format!("ok on {ok} of {all} nodes")),

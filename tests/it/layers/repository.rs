@@ -146,17 +146,17 @@ fn roles_have_their_modern_names() {
         let said = match path.extension().and_then(|kind| kind.to_str()) {
             Some("rs") => {
                 let source = Source::of(&text);
-                format!("{}\n{}", source.code, without_code(&source.comments))
+                vec![source.code, without_code(&source.comments)]
             }
-            Some("md") => without_code(&without_blocks(&text)),
-            _ => text,
+            Some("md") => vec![without_code(&without_blocks(&text))],
+            Some(_) | None => vec![text],
         };
-        let lower = said.to_lowercase();
-        for old in ["master", "slave"] {
-            if let Some(place) = lower.find(old) {
-                let line = said[..place].matches('\n').count() + 1;
-                found.push(format!("{} says {old} (near line {line})", path.display()));
-            }
+        for (line, text) in said.iter().flat_map(|said| (1..).zip(said.lines())) {
+            let lower = text.to_lowercase();
+            let old = ["master", "slave"]
+                .into_iter()
+                .filter(|old| lower.contains(old));
+            found.extend(old.map(|old| format!("{}:{line} says {old}", path.display())));
         }
     }
     none(&found);

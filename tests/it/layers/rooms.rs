@@ -166,6 +166,11 @@ fn rooms_import_only_what_they_may() {
     none(&found);
 }
 
+/// A module of the room's own may be called like a crate.
+fn is_own_module(source: &Source, name: &str) -> bool {
+    source.code.contains(&format!("mod {name};"))
+}
+
 #[test]
 fn crates_stay_in_their_rooms() {
     let mut found = Vec::new();
@@ -174,9 +179,8 @@ fn crates_stay_in_their_rooms() {
             let Some((name, places)) = CRATES.iter().find(|(name, _)| *name == path[0]) else {
                 continue;
             };
-            // A module of the room's own may be called like a crate.
-            let own = source.code.contains(&format!("mod {name};"));
-            if !own && !places.iter().any(|place| within(&module, place)) {
+            let allowed = places.iter().any(|place| within(&module, place));
+            if !allowed && !is_own_module(&source, name) {
                 found.push(format!("{module} imports {}", path.join("::")));
             }
         }
@@ -187,31 +191,23 @@ fn crates_stay_in_their_rooms() {
 #[test]
 fn pure_rooms_compute_and_nothing_else() {
     let mut found = Vec::new();
-    let pure = |module: &str| PURE.iter().any(|place| within(module, place));
-    for (module, source) in modules().into_iter().filter(|(module, _)| pure(module)) {
+    let is_pure = |module: &str| PURE.iter().any(|place| within(module, place));
+    for (module, source) in modules().into_iter().filter(|(module, _)| is_pure(module)) {
         for path in paths(&source.code) {
-            let path = path.join("::");
-            let named =
-                |impure: &&str| path == **impure || path.starts_with(&format!("{impure}::"));
-            let own = source
-                .code
-                .contains(&format!("mod {};", room(&path.replace("::", "/"))));
-            if IMPURE.iter().any(|impure| named(&impure)) && !own {
-                found.push(format!("{module} is to be pure and names {path}"));
+            let whole = path.join("::");
+            let impure = IMPURE
+                .iter()
+                .any(|name| whole == *name || whole.starts_with(&format!("{name}::")));
+            if impure && !is_own_module(&source, &path[0]) {
+                found.push(format!("{module} is to be pure and names {whole}"));
             }
         }
-        let prints = |name: &&&str| {
-            source
-                .code
-                .split(|char: char| !(char.is_alphanumeric() || "_!".contains(char)))
-                .any(|word| word == **name)
-        };
-        found.extend(
-            PRINTING
-                .iter()
-                .filter(prints)
-                .map(|name| format!("{module} is to be pure and calls {name}")),
-        );
+        let words = |char: char| !(char.is_alphanumeric() || "_!".contains(char));
+        let printing = source
+            .code
+            .split(words)
+            .filter(|word| PRINTING.contains(word));
+        found.extend(printing.map(|name| format!("{module} is to be pure and calls {name}")));
     }
     none(&found);
 }

@@ -113,7 +113,7 @@ pub(super) fn paths(code: &str) -> Vec<Vec<String>> {
                 .filter(|word| !word.is_empty())
                 .map(str::to_owned)
                 .collect();
-            if words.len() > 1 || path.ends_with("::") {
+            if words.len() > 1 || (words.len() == 1 && path.ends_with("::")) {
                 found.push(words);
             }
         }

@@ -85,6 +85,8 @@ pub(crate) struct Scene {
     pub(crate) options: Vec<BTreeMap<&'static str, &'static str>>,
     pub(crate) network: Network,
     pub(crate) rng: Rng,
+    /// There is a cluster that the file has nothing to do with.
+    pub(crate) foreigners: bool,
 }
 
 impl Scene {
@@ -111,6 +113,7 @@ impl Scene {
             options: Vec::new(),
             network: draft.network,
             rng,
+            foreigners: false,
         };
         for (index, (shard, share)) in draft.shards.iter().zip(shares).enumerate() {
             let names: Vec<NodeName> = (0..=shard.replicas)

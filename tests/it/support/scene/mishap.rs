@@ -145,7 +145,7 @@ impl Scene {
     }
 
     /// Slots that nobody says it owns.
-    fn unassigned(&self) -> SlotSet {
+    pub(super) fn unassigned(&self) -> SlotSet {
         let world = self.sim.world();
         world.nodes.iter().fold(SlotSet::full(), |rest, node| {
             rest.difference(&node.myself().slots)
@@ -157,7 +157,7 @@ impl Scene {
         format!("CLUSTER MEET {} {}", at.ip, at.port)
     }
 
-    fn add_slots(&self, node: usize, slots: &SlotSet) -> String {
+    pub(super) fn add_slots(&self, node: usize, slots: &SlotSet) -> String {
         let mut words = String::new();
         if self.sim.world().nodes[node].server.supports_addslotsrange() {
             words.push_str("CLUSTER ADDSLOTSRANGE");

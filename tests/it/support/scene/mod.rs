@@ -2,8 +2,10 @@
 
 mod build;
 mod draft;
+mod hostile;
 mod mishap;
 mod oracle;
 
 pub(crate) use build::Scene;
 pub(crate) use draft::{Break, Draft, draft};
+pub(crate) use hostile::{Hostility, Verdict, hostility};

@@ -181,6 +181,8 @@ impl World {
             return error("To set a master the node must be empty and without assigned slots.");
         }
         let same = node.myself().primary == Some(primary);
+        self.nodes[me].doomed |= !same;
+        let node = &self.nodes[me];
         if !(same && quirks::keeps_link_to_same_primary(node.server)) {
             self.become_replica(me, primary);
         }

@@ -45,6 +45,8 @@ pub(crate) struct Node {
     /// Until when replicas that ask for a copy are served together.
     pub(crate) batch_until: u64,
     pub(crate) keys: Keys,
+    /// Its keys go as soon as it copies from its new primary.
+    pub(crate) doomed: bool,
     pub(crate) ticks: u64,
 }
 

@@ -57,6 +57,7 @@ impl World {
                     return;
                 } else {
                     let copy = self.nodes[source].keys.clone();
+                    self.nodes[me].doomed = false;
                     self.set_keys(me, copy);
                     Phase::Up {
                         source,

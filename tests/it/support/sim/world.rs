@@ -154,6 +154,7 @@ impl World {
             upstream: None,
             batch_until: 0,
             keys: Keys::default(),
+            doomed: false,
             ticks: 0,
         };
         self.nodes.push(node);
@@ -221,6 +222,7 @@ impl World {
         node.open.clear();
         node.upstream = None;
         node.keys = Keys::default();
+        node.doomed = false;
         self.start(place);
     }
 
@@ -267,10 +269,11 @@ impl World {
         })
     }
 
-    /// All keys that lie anywhere.
+    /// All keys that lie anywhere in reach and stay there.
     pub(crate) fn all_keys(&self) -> Keys {
         let mut all = Keys::default();
-        for node in &self.nodes {
+        let kept = |node: &&Node| node.health == Health::Up && !node.doomed;
+        for node in self.nodes.iter().filter(kept) {
             all.extend(&node.keys);
         }
         all

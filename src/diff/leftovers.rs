@@ -1,0 +1,138 @@
+//! What else the views show: open slots, handshakes, ghosts, members that the file doesn't name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{NodeId, Role, SlotSet, counted, named};
+use crate::observed::{Direction, FailureKind, LiveMember, NodeView, OpenSlot, groups};
+
+use super::{Blocked, Diff, Look, Note, Scope, Severity};
+
+/// What else the views show: open slots, nodes that the file doesn't name, ghosts, handshakes.
+pub(super) fn find(look: &Look<'_>, diff: &mut Diff) {
+    open_slots(look, diff);
+    let mut shaking: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
+    for group in groups(look.observed.views.values()) {
+        for member in group.table.values().filter(|member| member.flags.handshake) {
+            let ip = member
+                .link_address
+                .ip
+                .map_or("?".to_owned(), |ip| ip.to_string());
+            let place = format!(
+                "{ip} port {} (bus port {})",
+                member.link_address.port, member.link_address.bus_port
+            );
+            shaking
+                .entry(place)
+                .or_default()
+                .extend(group.viewers.iter().copied());
+        }
+    }
+    for (place, viewers) in shaking {
+        diff.notes.push(Note {
+            code: "handshake",
+            subject: place.clone(),
+            text: format!("{} can't finish shaking hands with {place}. The bus port must be open between them; if nothing runs there, the attempt ends by itself.", diff.pairing.label_all(&viewers)),
+        });
+    }
+    for (id, member) in &look.cluster.members {
+        if !diff.pairing.names.contains_key(id) && member.is_listed() {
+            diff.notes.extend(stranger(look, diff, *id, member));
+        }
+    }
+}
+
+/// A member that the file doesn't name; none where a verdict says more about it.
+fn stranger(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember) -> Option<Note> {
+    let label = diff.pairing.label(id);
+    let replaced = look
+        .observed
+        .silent_members
+        .get(&id)
+        .is_some_and(|failure| failure.kind == FailureKind::OtherNode);
+    let judged = !member.slots.is_empty()
+        && (!member.answered
+            || diff
+                .pairing
+                .primaries
+                .values()
+                .any(|primary| *primary == id));
+    if judged {
+        return None;
+    }
+    let (code, text) = if !member.answered && (member.failed || member.noaddr || replaced) {
+        let state = if member.noaddr {
+            "has no address any more"
+        } else if replaced {
+            "another node answers at its address"
+        } else {
+            "has failed"
+        };
+        (
+            "ghost",
+            format!(
+                "{label} is still listed as a member, but {state}. Forgetting members is not supported yet."
+            ),
+        )
+    } else {
+        let what = match (member.role, member.slots.is_empty()) {
+            (Role::Replica, _) => "a replica".to_owned(),
+            (Role::Primary, true) => "a primary without slots".to_owned(),
+            (Role::Primary, false) => {
+                format!("the primary of {}", counted(member.slots.count(), "slot"))
+            }
+        };
+        (
+            "undeclared",
+            format!(
+                "{label} is a member that the file doesn't name: {what}. Removing members is not supported yet."
+            ),
+        )
+    };
+    Some(Note {
+        code,
+        subject: label,
+        text,
+    })
+}
+
+fn open_slots(look: &Look<'_>, diff: &mut Diff) {
+    let open: Vec<(&NodeView, &OpenSlot)> = look
+        .observed
+        .views
+        .values()
+        .flat_map(|view| view.open.iter().map(move |open| (view, open)))
+        .collect();
+    if open.is_empty() {
+        return;
+    }
+    let slots: SlotSet = open.iter().map(|(_, open)| open.slot).collect();
+    let mut marks: BTreeMap<String, SlotSet> = BTreeMap::new();
+    for (view, open) in &open {
+        let verb = match open.direction {
+            Direction::Migrating => "is giving to",
+            Direction::Importing => "is taking from",
+        };
+        let line = format!(
+            "{} {verb} {}",
+            diff.pairing.label(view.id),
+            diff.pairing.label(open.peer)
+        );
+        let entry = marks.entry(line).or_default();
+        *entry = entry.union(&[open.slot].into_iter().collect());
+    }
+    diff.blocked.push(Blocked {
+        code: "open-slots",
+        severity: Severity::Blocked,
+        subject: named(&slots),
+        why: format!(
+            "a move of {} was begun and not finished; finishing a move is not supported yet",
+            counted(slots.count(), "slot")
+        ),
+        evidence: marks
+            .into_iter()
+            .map(|(line, slots)| format!("{line}: {}", named(&slots)))
+            .collect(),
+        way_out: "Finish the move with the tool that began it. Closing it (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of the slots.".to_owned(),
+        scope: Scope::Alone,
+    });
+}

@@ -1,0 +1,150 @@
+//! A primary that came back with another id while its old one still owns the slots: the shard's
+//! data is in danger, or gone. Some servers let the shard's replicas copy the newcomer's
+//! emptiness, and never fail the old id over.
+
+use crate::base::{NodeId, Role, counted, named};
+use crate::desired::SlotShare;
+use crate::observed::{LiveMember, NodeView};
+
+use super::announce::wanted;
+use super::{Blocked, Diff, Look, Scope, Severity};
+
+/// The verdict on an owner of slots that doesn't answer, when a declared node answers in its place.
+pub(super) fn verdict(
+    look: &Look<'_>,
+    diff: &Diff,
+    owner: NodeId,
+    member: &LiveMember,
+) -> Option<Blocked> {
+    let successor = in_its_place(look, diff, owner, member).or_else(|| {
+        // Peers drop the address of an id that no longer answers where it was.
+        member
+            .noaddr
+            .then(|| best_guess(look, diff, owner, member))?
+    })?;
+    Some(shard_lost(look, diff, owner, member, successor))
+}
+
+/// Declared nodes without slots that the owner may have become.
+fn successors<'a>(look: &'a Look<'_>, diff: &Diff, owner: NodeId) -> Vec<&'a NodeView> {
+    let fresh = |view: &&NodeView| view.own_slots().is_empty() && view.role() == Role::Primary;
+    let declared = |view: &&NodeView| diff.pairing.names.contains_key(&view.id);
+    let views = look.observed.views.values().filter(fresh);
+    views
+        .filter(declared)
+        .filter(|view| view.id != owner)
+        .collect()
+}
+
+/// The one that answers where peers still have the owner.
+fn in_its_place<'a>(
+    look: &'a Look<'_>,
+    diff: &Diff,
+    owner: NodeId,
+    member: &LiveMember,
+) -> Option<&'a NodeView> {
+    successors(look, diff, owner).into_iter().find(|view| {
+        let name = diff.pairing.names.get(&view.id);
+        let announced = name
+            .and_then(|name| look.desired.nodes.get(name))
+            .map(|node| wanted(node, view).client);
+        member
+            .sightings
+            .iter()
+            .filter_map(|sighting| sighting.address)
+            .any(|address| address == view.dialled || Some(address) == announced)
+    })
+}
+
+/// One that nobody lists, of the shard that the owner's replicas belong to; without replicas,
+/// of the shard that is to serve the owner's slots.
+fn best_guess<'a>(
+    look: &'a Look<'_>,
+    diff: &Diff,
+    owner: NodeId,
+    member: &LiveMember,
+) -> Option<&'a NodeView> {
+    let shard_of = |view: &NodeView| {
+        let name = diff.pairing.names.get(&view.id)?;
+        look.desired.shard_of(name)
+    };
+    let of_its_replicas: Vec<_> = replicas(look, owner).filter_map(shard_of).collect();
+    let fits = |view: &&NodeView| {
+        shard_of(view).is_some_and(|shard| match &shard.slots {
+            _ if !of_its_replicas.is_empty() => {
+                of_its_replicas.iter().any(|other| other.name == shard.name)
+            }
+            SlotShare::Explicit(slots) => !slots.intersection(&member.slots).is_empty(),
+            SlotShare::Auto { .. } => true,
+            SlotShare::None => false,
+        })
+    };
+    let listed = |view: &&NodeView| {
+        let other = look.cluster.members.get(&view.id);
+        other.is_some_and(LiveMember::is_listed)
+    };
+    let mut found = successors(look, diff, owner)
+        .into_iter()
+        .filter(|view| !listed(view))
+        .filter(fits);
+    found.next()
+}
+
+fn replicas<'a>(look: &'a Look<'_>, owner: NodeId) -> impl Iterator<Item = &'a NodeView> {
+    let views = look.observed.views.values();
+    views.filter(move |view| view.primary() == Some(owner))
+}
+
+fn shard_lost(
+    look: &Look<'_>,
+    diff: &Diff,
+    owner: NodeId,
+    member: &LiveMember,
+    successor: &NodeView,
+) -> Blocked {
+    let name = diff.pairing.label(successor.id);
+    let count = counted(member.slots.count(), "slot");
+    let held = match successor.keys {
+        0 => "is blank".to_owned(),
+        keys => format!("holds {}", counted(keys, "key")),
+    };
+    let mut evidence = vec![format!(
+        "{} still belong to node {}, but {name} answers as {} and {held}",
+        named(&member.slots),
+        owner.short(),
+        successor.id.short()
+    )];
+    let mut copies: Vec<String> = replicas(look, owner)
+        .map(|view| {
+            let label = diff.pairing.label(view.id);
+            format!("its replica {label} holds {}", counted(view.keys, "key"))
+        })
+        .collect();
+    copies.sort();
+    evidence.extend(copies);
+    let (why, way_out) = match successor.keys {
+        0 => (
+            format!(
+                "{name} came back blank while its old id still owns {count}; its replicas may be copying its emptiness"
+            ),
+            format!(
+                "Stop {name} now, so that no replica syncs from it. If a replica still holds the keys, save them there, or make it the primary (CLUSTER FAILOVER FORCE on it); else restore {name} from its backup, with its old nodes.conf."
+            ),
+        ),
+        _ => (
+            format!("{name} came back with a new id while its old one still owns {count}"),
+            format!(
+                "Stop {name}, put its old nodes.conf back and start it again: then it is the same node. Don't empty it before you know where its keys are."
+            ),
+        ),
+    };
+    Blocked {
+        code: "shard-lost",
+        severity: Severity::Blocked,
+        subject: name,
+        why,
+        evidence,
+        way_out,
+        scope: Scope::Everything,
+    }
+}

@@ -1,0 +1,91 @@
+//! What is at an address that takes connections and then breaks them off: the client library
+//! keeps what it could not read to itself.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::base::Address;
+
+/// Longer than any server takes to refuse a stranger.
+const WITHIN: Duration = Duration::from_secs(1);
+
+/// How much of an answer is looked at.
+const GLANCE: usize = 120;
+
+/// The first characters of everything that these servers say, refusals left out.
+const RESP: &[u8] = b"+:$*_,#!=%~>(|";
+
+/// How a connection ends that the other side closes at once.
+const BROKEN_OFF: [ErrorKind; 2] = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+
+/// What was found there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stranger {
+    /// The server's own words of refusal: protected mode, too many clients.
+    Refusal(String),
+    /// Its first line, in another protocol.
+    OtherProtocol(String),
+    /// It closed the connection without a word.
+    Silent,
+}
+
+/// Says PING and looks at what comes back; nothing when that is no stranger's answer.
+pub(super) async fn look(node: Address) -> Option<Stranger> {
+    match timeout(WITHIN, first_bytes(node)).await.ok()? {
+        Ok(bytes) => judge(&bytes),
+        Err(error) if BROKEN_OFF.contains(&error.kind()) => Some(Stranger::Silent),
+        Err(_) => None,
+    }
+}
+
+async fn first_bytes(node: Address) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(node.socket()).await?;
+    stream.write_all(b"*1\r\n$4\r\nPING\r\n").await?;
+    let mut bytes = vec![0; GLANCE];
+    let length = stream.read(&mut bytes).await?;
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+fn judge(bytes: &[u8]) -> Option<Stranger> {
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().next().unwrap_or_default();
+    match bytes.first() {
+        None => Some(Stranger::Silent),
+        Some(b'-') => Some(Stranger::Refusal(line[1..].to_owned())),
+        Some(first) if RESP.contains(first) => None,
+        Some(_) => Some(Stranger::OtherProtocol(line.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_servers_from_strangers() {
+        let other = |text: &str| Some(Stranger::OtherProtocol(text.to_owned()));
+        for (bytes, expected) in [
+            (&b""[..], Some(Stranger::Silent)),
+            (b"+PONG\r\n", None),
+            (
+                b"-DENIED Redis is running in protected mode\r\n",
+                Some(Stranger::Refusal(
+                    "DENIED Redis is running in protected mode".to_owned(),
+                )),
+            ),
+            (
+                b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+                other("HTTP/1.1 400 Bad Request"),
+            ),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", other("SSH-2.0-OpenSSH_9.2")),
+            (b"\xff\xfe", other("\u{fffd}\u{fffd}")),
+        ] {
+            assert_eq!(judge(bytes), expected, "{bytes:?}");
+        }
+    }
+}
