@@ -58,7 +58,7 @@ fn verdict(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember) -> Blo
         severity: Severity::Blocked,
         why: format!("{label} answers, but the other nodes hold it for failed"),
         evidence: vec![format!(
-            "it is failed to {}",
+            "held for failed by {}",
             diff.pairing.label_all(&viewers)
         )],
         way_out: format!(

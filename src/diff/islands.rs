@@ -7,7 +7,7 @@ use crate::base::{NodeId, NodeName, SlotSet, counted, named};
 use crate::desired::SlotShare;
 use crate::observed::{FailureKind, Island, LiveMember, NodeView};
 
-use super::{Blocked, Diff, Difference, Look, Scope, Severity};
+use super::{Blocked, Diff, Difference, Look, Scope, Severity, lost};
 
 /// Sorts the islands into what the file accounts for and what it doesn't, and tells whether
 /// there is a cluster at all.
@@ -37,7 +37,13 @@ pub(super) fn sort(look: &Look<'_>, diff: &mut Diff) {
             owned = owned.union(&island.assigned());
             diff.pairing.joinable.extend(&island.answered);
         } else {
-            let blocked = block_island(look, diff, island, &reasons);
+            let alone = island.answered.first().filter(|_| size(island) == 1);
+            let blocked = alone
+                .and_then(|node| lost::verdict_on_stranger(look, diff, *node))
+                .map_or_else(
+                    || block_island(look, diff, island, &reasons),
+                    |lost| vec![lost],
+                );
             diff.blocked.extend(blocked);
         }
     }

@@ -34,11 +34,13 @@ pub(super) fn find(look: &Look<'_>, diff: &mut Diff) {
             text: format!("{} can't finish shaking hands with {place}. The bus port must be open between them; if nothing runs there, the attempt ends by itself.", diff.pairing.label_all(&viewers)),
         });
     }
-    for (id, member) in &look.cluster.members {
-        if !diff.pairing.names.contains_key(id) && member.is_listed() {
-            diff.notes.extend(stranger(look, diff, *id, member));
-        }
-    }
+    let members = look.cluster.members.iter();
+    let mut strangers: Vec<Note> = members
+        .filter(|(id, member)| !diff.pairing.names.contains_key(id) && member.is_listed())
+        .filter_map(|(id, member)| stranger(look, diff, *id, member))
+        .collect();
+    strangers.sort_by(|left, right| (left.code, &left.subject).cmp(&(right.code, &right.subject)));
+    diff.notes.extend(strangers);
 }
 
 /// A member that the file doesn't name; none where a verdict says more about it.

@@ -16,18 +16,49 @@ pub(super) fn verdict(
     owner: NodeId,
     member: &LiveMember,
 ) -> Option<Blocked> {
-    let successor = in_its_place(look, diff, owner, member).or_else(|| {
+    let successor = successor(look, diff, owner, member)?;
+    Some(shard_lost(look, diff, owner, member, successor))
+}
+
+/// The verdict on a node that stands alone and is not blank, when it is what came back of an owner.
+pub(super) fn verdict_on_stranger(look: &Look<'_>, diff: &Diff, node: NodeId) -> Option<Blocked> {
+    let silent = look
+        .cluster
+        .members
+        .iter()
+        .filter(|(_, member)| !member.answered);
+    let mut owners = silent.filter(|(_, member)| !member.slots.is_empty());
+    owners.find_map(|(owner, member)| {
+        let successor = successor(look, diff, *owner, member)?;
+        (successor.id == node).then(|| shard_lost(look, diff, *owner, member, successor))
+    })
+}
+
+fn successor<'a>(
+    look: &'a Look<'_>,
+    diff: &Diff,
+    owner: NodeId,
+    member: &LiveMember,
+) -> Option<&'a NodeView> {
+    in_its_place(look, diff, owner, member).or_else(|| {
         // Peers drop the address of an id that no longer answers where it was.
         member
             .noaddr
             .then(|| best_guess(look, diff, owner, member))?
-    })?;
-    Some(shard_lost(look, diff, owner, member, successor))
+    })
 }
 
-/// Declared nodes without slots that the owner may have become.
-fn successors<'a>(look: &'a Look<'_>, diff: &Diff, owner: NodeId) -> Vec<&'a NodeView> {
-    let fresh = |view: &&NodeView| view.own_slots().is_empty() && view.role() == Role::Primary;
+/// Declared nodes that the owner may have become. A server that finds keys and no nodes.conf
+/// takes the slots of these keys for its own.
+fn successors<'a>(
+    look: &'a Look<'_>,
+    diff: &Diff,
+    owner: NodeId,
+    member: &LiveMember,
+) -> Vec<&'a NodeView> {
+    let fresh = |view: &&NodeView| {
+        view.role() == Role::Primary && view.own_slots().difference(&member.slots).is_empty()
+    };
     let declared = |view: &&NodeView| diff.pairing.names.contains_key(&view.id);
     let views = look.observed.views.values().filter(fresh);
     views
@@ -43,17 +74,19 @@ fn in_its_place<'a>(
     owner: NodeId,
     member: &LiveMember,
 ) -> Option<&'a NodeView> {
-    successors(look, diff, owner).into_iter().find(|view| {
-        let name = diff.pairing.names.get(&view.id);
-        let announced = name
-            .and_then(|name| look.desired.nodes.get(name))
-            .map(|node| wanted(node, view).client);
-        member
-            .sightings
-            .iter()
-            .filter_map(|sighting| sighting.address)
-            .any(|address| address == view.dialled || Some(address) == announced)
-    })
+    successors(look, diff, owner, member)
+        .into_iter()
+        .find(|view| {
+            let name = diff.pairing.names.get(&view.id);
+            let announced = name
+                .and_then(|name| look.desired.nodes.get(name))
+                .map(|node| wanted(node, view).client);
+            member
+                .sightings
+                .iter()
+                .filter_map(|sighting| sighting.address)
+                .any(|address| address == view.dialled || Some(address) == announced)
+        })
 }
 
 /// One that nobody lists, of the shard that the owner's replicas belong to; without replicas,
@@ -83,7 +116,7 @@ fn best_guess<'a>(
         let other = look.cluster.members.get(&view.id);
         other.is_some_and(LiveMember::is_listed)
     };
-    let mut found = successors(look, diff, owner)
+    let mut found = successors(look, diff, owner, member)
         .into_iter()
         .filter(|view| !listed(view))
         .filter(fits);

@@ -59,17 +59,19 @@ fn way_out_of(disagreement: &Disagreement, slots: &str, diff: &Diff) -> String {
 
 /// Shards whose primary is gone, or stands outside of what the file names.
 pub(super) fn shards(look: &Look<'_>, diff: &mut Diff) {
-    for (id, member) in &look.cluster.members {
-        if member.answered || member.slots.is_empty() {
-            continue;
-        }
-        if let Some(lost) = lost::verdict(look, diff, *id, member) {
-            // What is lost explains why the node is not blank.
-            diff.blocked
-                .retain(|other| other.code != "foreign-node" || other.subject != lost.subject);
+    let mut owners: Vec<(NodeId, &LiveMember)> = look
+        .cluster
+        .members
+        .iter()
+        .map(|(id, member)| (*id, member))
+        .filter(|(_, member)| !member.answered && !member.slots.is_empty())
+        .collect();
+    owners.sort_by_key(|(_, member)| member.slots.ranges().first().map(|range| range.first));
+    for (id, member) in owners {
+        if let Some(lost) = lost::verdict(look, diff, id, member) {
             diff.blocked.push(lost);
         } else if member.failed || member.noaddr || (member.suspected && !has_quorum(look)) {
-            diff.blocked.push(primary_failed(look, diff, *id, member));
+            diff.blocked.push(primary_failed(look, diff, id, member));
         }
     }
     cut_off::verdicts(look, diff);
@@ -89,7 +91,13 @@ pub(super) fn shards(look: &Look<'_>, diff: &mut Diff) {
 }
 
 /// How many of the owners of slots are alive, and how many an election needs.
-fn quorum(look: &Look<'_>) -> (usize, usize) {
+struct Quorum {
+    alive: usize,
+    owners: usize,
+    needed: usize,
+}
+
+fn quorum(look: &Look<'_>) -> Quorum {
     let owners = look
         .cluster
         .members
@@ -98,12 +106,18 @@ fn quorum(look: &Look<'_>) -> (usize, usize) {
     let alive = owners.clone().filter(|member| {
         !member.failed && !member.noaddr && (member.answered || !member.suspected)
     });
-    (alive.count(), owners.count() / 2 + 1)
+    let alive = alive.count();
+    let owners = owners.count();
+    Quorum {
+        alive,
+        owners,
+        needed: owners / 2 + 1,
+    }
 }
 
 fn has_quorum(look: &Look<'_>) -> bool {
-    let (alive, needed) = quorum(look);
-    alive >= needed
+    let quorum = quorum(look);
+    quorum.alive >= quorum.needed
 }
 
 /// A failed owner of slots: its replica waits to be elected, or there is none.
@@ -157,10 +171,14 @@ fn primary_failed(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember)
         .flat_map(|view| waiting(view, diff))
         .collect();
     evidence.sort();
-    let (alive, needed) = quorum(look);
+    let Quorum {
+        alive,
+        owners,
+        needed,
+    } = quorum(look);
     if alive < needed {
         evidence.push(format!(
-            "{alive} of the primaries alive, an election needs {needed}"
+            "{alive} of {owners} primaries with slots alive: an election needs {needed}"
         ));
     }
     let way_out = way_out_of_election(&label, member, alive >= needed);
@@ -241,7 +259,7 @@ fn outsider_serves(diff: &Diff, shard: &Shard, primary: NodeId) -> Option<Blocke
         severity: Severity::Blocked,
         subject: format!("shard {}", shard.name),
         why,
-        evidence: vec![format!("{label} has id {primary}")],
+        evidence: vec![format!("its id is {primary}")],
         way_out,
         scope: Scope::Shard(shard.name.clone()),
     })

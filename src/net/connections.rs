@@ -97,7 +97,7 @@ impl Wire for Connections {
                 match stranger {
                     Some(Stranger::Refusal(words)) => Ok(vec![Reply::Error(words); commands.len()]),
                     Some(Stranger::OtherProtocol(line)) => Err(CallError::Protocol {
-                        words: format!("it answers {line:?}, which is not a server's language"),
+                        words: format!("it answers {line:?}, as no Redis or Valkey server does"),
                     }),
                     Some(Stranger::Silent) => Err(CallError::Unreachable {
                         words: "it closes the connection without a word; perhaps it wants TLS"

@@ -11,6 +11,7 @@ mod check;
 mod conf;
 mod desired;
 mod docs;
+mod drift;
 mod form;
 mod harness;
 mod help;
@@ -25,9 +26,15 @@ mod plan_text;
 mod plans;
 mod prefixes;
 
+mod reading;
 mod readme;
 mod settings;
 mod sim_properties;
 mod sim_truth;
+mod status;
 #[allow(dead_code, reason = "the benchmark uses parts that no test needs yet")]
 mod support;
+mod verdicts_foreign;
+mod verdicts_lost;
+mod verdicts_members;
+mod verdicts_slots;

@@ -12,7 +12,7 @@ pub(crate) struct Redactions {
 }
 
 impl Redactions {
-    /// Node ids become ID1, ID2, … in the order of the nodes' names, addresses become host names.
+    /// Node ids, also in short, become ID1, ID2, … in the order of the nodes' names, addresses become host names.
     #[track_caller]
     pub(crate) fn new(servers: &Servers) -> Self {
         let mut redactions = Self::default();
@@ -49,7 +49,10 @@ impl Redactions {
                 if !is_id(word) {
                     return word.to_owned();
                 }
-                let known = self.ids.iter().position(|id| id == word);
+                let known = self
+                    .ids
+                    .iter()
+                    .position(|id| id.starts_with(&word[..SHORT]));
                 let place = known.unwrap_or_else(|| {
                     self.ids.push(word.to_owned());
                     self.ids.len() - 1
@@ -60,8 +63,11 @@ impl Redactions {
     }
 }
 
+/// rcl shows the first digits of an id where people read it.
+const SHORT: usize = 8;
+
 fn is_id(word: &str) -> bool {
-    word.len() == 40 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    [SHORT, 40].contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A measured time has a decimal point (`1.2s`, `0.4 ms` not) or follows "in" or "after" (`in 15s`); the
@@ -117,4 +123,5 @@ fn the_same_run_after_run() {
     let plain = "ID1 [5->-ID2] ID1, host2:7000 host1:7000 in [time]. in [time], timeout: 15s.";
     assert_eq!(redactions.apply(&text), plain);
     assert_eq!(redactions.apply(other), "ID2");
+    assert_eq!(redactions.apply("(fedcba98) (abcdef01)"), "(ID2) (ID3)");
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -139,6 +140,12 @@ impl Servers {
             .unwrap_or_else(|error| panic!("{name} gives no answer: {error}"))
     }
 
+    /// Like [`Self::call`], for a node that may not answer.
+    #[track_caller]
+    pub(crate) fn try_call(&self, name: &str, argv: &[impl AsRef<str>]) -> io::Result<Value> {
+        Client::connect(self.address(name)).and_then(|mut client| client.call(argv))
+    }
+
     /// Like [`Self::call`], for commands that must be answered with OK.
     #[track_caller]
     pub(crate) fn ok(&self, name: &str, argv: &[impl AsRef<str>]) {
@@ -191,6 +198,20 @@ impl Servers {
         let process = self.spawn(&self.node(name).folder, self.node(name).address);
         self.node_mut(name).process = process;
         self.wait_for_ping(name);
+    }
+
+    /// Starts the node again in its folder; it may be busy for a while before it answers.
+    #[track_caller]
+    pub(crate) fn restart_without_waiting(&mut self, name: &str) {
+        self.kill(name);
+        let process = self.spawn(&self.node(name).folder, self.node(name).address);
+        self.node_mut(name).process = process;
+    }
+
+    /// Leaves a node that runs out of what the recorder and the judges ask, since it would not tell them.
+    #[track_caller]
+    pub(crate) fn hide(&mut self, name: &str) {
+        self.node_mut(name).state = State::Paused;
     }
 
     /// Starts the node again with an empty folder: the same address, a new id, as after a lost disk.

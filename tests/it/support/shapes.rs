@@ -36,6 +36,84 @@ pub(crate) struct DriftDocument {
     pub(crate) notes: Vec<Note>,
 }
 
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StatusDocument {
+    pub(crate) format_version: String,
+    pub(crate) kind: String,
+    pub(crate) cluster: Option<String>,
+    pub(crate) asked: String,
+    pub(crate) state: String,
+    pub(crate) nodes_ok: usize,
+    pub(crate) nodes_answering: usize,
+    pub(crate) servers: Vec<String>,
+    pub(crate) unassigned: String,
+    pub(crate) shards: Vec<LiveShard>,
+    pub(crate) loose: Vec<LiveNode>,
+    pub(crate) apart: Vec<LiveNode>,
+    pub(crate) silent: Vec<Silent>,
+    pub(crate) wrong: Vec<Wrong>,
+    pub(crate) matches: Option<bool>,
+    /// These three only with a file.
+    pub(crate) differences: Option<Vec<Difference>>,
+    pub(crate) blocked: Option<Vec<Blocked>>,
+    pub(crate) notes: Option<Vec<Note>>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LiveShard {
+    pub(crate) name: Option<String>,
+    pub(crate) slots: String,
+    pub(crate) slot_count: u16,
+    pub(crate) keys: Option<u64>,
+    pub(crate) primary: Option<LiveNode>,
+    pub(crate) replicas: Vec<LiveNode>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LiveNode {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) address: Option<String>,
+    pub(crate) zone: Option<String>,
+    pub(crate) server: Option<String>,
+    pub(crate) role: String,
+    pub(crate) answers: bool,
+    pub(crate) failed: bool,
+    pub(crate) noaddr: bool,
+    pub(crate) keys: Option<u64>,
+    pub(crate) used_memory: Option<u64>,
+    pub(crate) link: Option<Link>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Link {
+    pub(crate) up: bool,
+    pub(crate) syncing: bool,
+    pub(crate) lag_bytes: Option<u64>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Silent {
+    pub(crate) title: String,
+    pub(crate) id: Option<String>,
+    pub(crate) tried: Vec<String>,
+    pub(crate) failure: String,
+    pub(crate) words: String,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wrong {
+    pub(crate) code: String,
+    pub(crate) what: String,
+    pub(crate) evidence: Vec<String>,
+}
+
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Totals {

@@ -1,0 +1,139 @@
+//! Status as people look at it and as programs read it, with a file and from any member's address.
+
+use insta::assert_snapshot;
+
+use crate::support::shapes::{StatusDocument, parse};
+use crate::support::{Recorder, ServerKind, Servers, Shard, Stage, native};
+
+fn seed() -> Stage {
+    Stage::seed(Servers::prepare(ServerKind::Redis70))
+}
+
+/// The status for people; how far a replica is behind differs from run to run.
+#[track_caller]
+fn status(stage: &mut Stage, place: Option<&str>, code: i32) -> String {
+    let recorder = Recorder::start(&stage.servers);
+    let mut arguments = vec!["status"];
+    arguments.extend(place);
+    let text = stage.run(&arguments, code);
+    recorder.assert_no_writes(&stage.servers);
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let lag = line
+            .split_once("  lag ")
+            .map(|(before, _)| format!("{before}  lag [bytes]"));
+        lines.push(lag.unwrap_or_else(|| line.to_owned()));
+    }
+    lines.join("\n")
+}
+
+#[track_caller]
+fn json(stage: &Stage, place: Option<&str>, code: i32) -> StatusDocument {
+    let mut arguments = vec!["status", "--json"];
+    arguments.extend(place);
+    let ran = stage.rcl.run(&arguments).code(code);
+    parse(ran.stdout())
+}
+
+#[test]
+fn all_is_well() {
+    let mut stage = seed();
+    stage.write_keys("host1:7000", 3);
+    assert_snapshot!(status(&mut stage, None, 0), @"");
+    let seen = json(&stage, None, 0);
+    assert_eq!((seen.state.as_str(), seen.matches), ("ok", Some(true)));
+    let shards: Vec<(Option<&str>, &str, Option<u64>)> = seen
+        .shards
+        .iter()
+        .map(|shard| (shard.name.as_deref(), shard.slots.as_str(), shard.keys))
+        .collect();
+    assert_eq!(
+        shards,
+        [
+            (Some("a"), "0-5461", Some(3)),
+            (Some("b"), "5462-10922", Some(0)),
+            (Some("c"), "10923-16383", Some(0))
+        ]
+    );
+    // Any member will do, and it needs no file.
+    let address = stage.servers.address("host2:7001").to_string();
+    assert_snapshot!(status(&mut stage, Some(&address), 0), @"");
+    let bare = json(&stage, Some(&address), 0);
+    assert_eq!((bare.cluster, bare.matches), (None, None));
+    assert_eq!(bare.shards.len(), 3);
+}
+
+#[test]
+fn a_replica_is_dead() {
+    let mut stage = seed();
+    let id = stage.servers.id("host2:7002");
+    stage.servers.kill("host2:7002");
+    stage.wait_for_all(&id, "failed", |line| line.has("fail"));
+    assert_snapshot!(status(&mut stage, None, 3), @"");
+    let address = stage.servers.address("host1:7000").to_string();
+    assert_snapshot!(status(&mut stage, Some(&address), 3), @"");
+    let seen = json(&stage, Some(&address), 3);
+    let replica = &seen.shards[2].replicas[0];
+    assert!(
+        !replica.answers && replica.failed && replica.keys.is_none(),
+        "{replica:?}"
+    );
+    assert_eq!(seen.silent[0].failure, "unreachable");
+}
+
+#[test]
+fn slots_have_no_owner() {
+    let mut stage = seed();
+    stage.tell_everyone("CLUSTER DELSLOTSRANGE 0 999");
+    stage.tell_everyone("CLUSTER DELSLOTS 12000");
+    assert_snapshot!(status(&mut stage, None, 2), @"");
+    let address = stage.servers.address("host1:7000").to_string();
+    assert_snapshot!(status(&mut stage, Some(&address), 3), @"");
+    let seen = json(&stage, None, 2);
+    assert_eq!(seen.unassigned, "0-999,12000");
+    assert_eq!(seen.state, "fail");
+}
+
+#[test]
+fn nodes_disagree() {
+    let mut stage = seed();
+    let target = stage.servers.id("host1:7001");
+    stage.tell("host1:7000", &format!("CLUSTER SETSLOT 5 NODE {target}"));
+    stage.tell("host1:7002", "CLUSTER DELSLOTSRANGE 16000 16383");
+    assert_snapshot!(status(&mut stage, None, 3), @"");
+    let address = stage.servers.address("host1:7000").to_string();
+    assert_snapshot!(status(&mut stage, Some(&address), 3), @"");
+    let seen = json(&stage, None, 3);
+    let codes: Vec<&str> = seen.wrong.iter().map(|wrong| wrong.code.as_str()).collect();
+    assert_eq!(codes, ["views-disagree", "views-disagree", "not-ok"]);
+}
+
+/// Before there is a cluster, and beside it.
+#[test]
+fn nodes_that_are_no_members() {
+    let launch = Servers::prepare(ServerKind::Valkey91).grid(2, 2);
+    let mut stage = Stage::blank(launch);
+    let pairs = [
+        Shard::new("host1:7000", &["host2:7000"], "0-16383"),
+        Shard::new("host1:7001", &["host2:7001"], ""),
+    ];
+    stage.declare(&pairs);
+    assert_snapshot!(status(&mut stage, None, 2), @"");
+    native::form(&stage.servers, &pairs[..1]);
+    assert_snapshot!(status(&mut stage, None, 2), @"");
+    let blank = stage.servers.address("host1:7001").to_string();
+    assert_snapshot!(status(&mut stage, Some(&blank), 0), @"");
+}
+
+#[test]
+fn places_that_are_none() {
+    let mut stage = Stage::blank(Servers::prepare(ServerKind::Redis70).grid(1, 1));
+    let nobody = format!("{}:7009", stage.servers.host("host1"));
+    assert_snapshot!(status(&mut stage, Some(&nobody), 1), @"");
+    assert_eq!(json(&stage, Some(&nobody), 1).state, "unknown");
+    for (place, code) in [("host1:70000", 1), ("nowhere.yaml", 1), ("", 1)] {
+        let ran = stage.rcl.run(&["status", place]).code(code);
+        assert_eq!(ran.stdout(), "");
+        assert!(ran.stderr().contains("can't be read"), "{}", ran.stderr());
+    }
+}

@@ -1,0 +1,248 @@
+//! Nodes that are down, came back as others, or can't be heard: what goes on without them, and what waits.
+
+use std::fs;
+
+use insta::{allow_duplicates, assert_snapshot};
+
+use crate::support::{ServerKind, Servers, Shard, Stage, judge, wait};
+
+fn seed(kind: ServerKind) -> Stage {
+    Stage::seed(Servers::prepare(kind))
+}
+
+fn keep_from_taking_over(stage: &Stage, replica: &str) {
+    stage.tell(replica, "CONFIG SET cluster-replica-no-failover yes");
+}
+
+/// A fourth pair for the rest of the plan to join.
+fn grow(stage: &mut Stage) {
+    stage.servers.add("host1:7003");
+    stage.servers.add("host2:7003");
+    stage.declare(&Shard::grown());
+}
+
+#[test]
+fn a_replica_is_down() {
+    let mut stage = seed(ServerKind::Redis70);
+    stage.servers.kill("host2:7002");
+    grow(&mut stage);
+    let told = stage.does_the_rest();
+    assert_snapshot!(told.troubles(), @"");
+    assert_snapshot!(told.drift, @"");
+    stage.servers.restart("host2:7002");
+    stage.wait_for_link("host2:7002");
+    stage.repairs(&Shard::grown());
+}
+
+#[test]
+fn a_replica_came_back_blank() {
+    let mut stage = seed(ServerKind::Redis70);
+    let old = stage.servers.id("host2:7000");
+    stage.servers.restart_blank("host2:7000");
+    stage.repairs_but_for(&Shard::seed(), &[&old]);
+    assert_snapshot!(stage.matches(), @"");
+}
+
+#[test]
+fn a_failed_primary_waits_for_its_replica_on_redis() {
+    a_failed_primary_waits_for_its_replica(ServerKind::Redis70);
+}
+
+#[test]
+fn a_failed_primary_waits_for_its_replica_on_valkey() {
+    a_failed_primary_waits_for_its_replica(ServerKind::Valkey91);
+}
+
+fn a_failed_primary_waits_for_its_replica(kind: ServerKind) {
+    let mut stage = seed(kind);
+    stage.write_keys("host1:7000", 1);
+    wait::until("the replica to have the key", || {
+        let keys = stage.keys("host2:7000");
+        (keys == 1).then_some(()).ok_or(keys.to_string())
+    });
+    keep_from_taking_over(&stage, "host2:7000");
+    let id = stage.servers.id("host1:7000");
+    stage.servers.kill("host1:7000");
+    stage.wait_for_all(&id, "failed", |line| line.has("fail"));
+    grow(&mut stage);
+    let told = stage.does_the_rest();
+    allow_duplicates! { assert_snapshot!(told.troubles(), @""); }
+    allow_duplicates! { assert_snapshot!(told.drift, @""); }
+    stage.servers.restart("host1:7000");
+    stage.wait_for_link("host2:7000");
+    stage.repairs(&Shard::grown());
+}
+
+#[test]
+fn a_whole_shard_is_dead() {
+    let mut stage = seed(ServerKind::Redis70);
+    let id = stage.servers.id("host1:7000");
+    stage.servers.kill("host1:7000");
+    stage.servers.kill("host2:7000");
+    stage.wait_for_all(&id, "failed", |line| line.has("fail"));
+    grow(&mut stage);
+    let told = stage.does_the_rest();
+    assert_snapshot!(told.troubles(), @"");
+    let refused = stage
+        .rcl
+        .run(&["apply", "--yes", "--allow", "lose-data=a"])
+        .code(64);
+    assert!(
+        refused.stderr().contains("lose-data is not supported yet"),
+        "{}",
+        refused.stderr()
+    );
+}
+
+/// The seed's primaries all stand on host1: without it nobody can be elected.
+#[test]
+fn no_majority_is_left() {
+    let mut stage = seed(ServerKind::Redis70);
+    let ids = ["host1:7000", "host1:7001", "host1:7002"].map(|node| stage.servers.id(node));
+    for node in ["host1:7000", "host1:7001", "host1:7002"] {
+        stage.servers.kill(node);
+    }
+    for id in ids {
+        stage.wait_for_all(&id, "missed", |line| line.has("fail?"));
+    }
+    assert_snapshot!(stage.refuses(3).troubles(), @"");
+}
+
+#[test]
+fn a_primary_came_back_blank_on_redis_7_0() {
+    a_primary_came_back_blank(ServerKind::Redis70);
+}
+
+#[test]
+fn a_primary_came_back_blank_on_redis_8_2() {
+    a_primary_came_back_blank(ServerKind::Redis82);
+}
+
+/// These servers never fail the old id over, and its replica copies the newcomer's emptiness.
+fn a_primary_came_back_blank(kind: ServerKind) {
+    let mut stage = seed(kind);
+    stage.write_keys("host1:7000", 20);
+    let id = stage.servers.id("host1:7000");
+    // Peers drop the address only after a while; until then it is clear who came back.
+    stage.servers.restart_blank("host1:7000");
+    let early = stage.refuses(3).troubles();
+    stage.wait_for_line("host1:7001", &id, "without address", |line| {
+        line.has("noaddr")
+    });
+    wait::until("the replica to be empty", || {
+        let keys = stage.keys("host2:7000");
+        (keys == 0).then_some(()).ok_or(keys.to_string())
+    });
+    let told = stage.refuses(3);
+    let late = told.troubles();
+    assert_eq!(early.lines().next(), late.lines().next());
+    allow_duplicates! { assert_snapshot!(late, @""); }
+    allow_duplicates! { assert_snapshot!(told.drift, @""); }
+}
+
+/// Each is told from the others by the replicas of its old self.
+#[test]
+fn all_primaries_came_back_blank() {
+    let mut stage = seed(ServerKind::Redis70);
+    let names = ["host1:7000", "host1:7001", "host1:7002"];
+    let ids = names.map(|node| stage.servers.id(node));
+    for node in names {
+        stage.servers.restart_blank(node);
+    }
+    for id in &ids {
+        stage.wait_for_line("host2:7000", id, "without address", |line| {
+            line.has("noaddr")
+        });
+    }
+    let told = stage.refuses(3);
+    for (node, replica) in names.iter().zip(["host2:7000", "host2:7001", "host2:7002"]) {
+        let blamed = told.plan.split("\n! ").chain(told.plan.split("\n\n! "));
+        let mut blamed = blamed.filter(|text| text.starts_with(&format!("{node} came back blank")));
+        let text = blamed
+            .next()
+            .unwrap_or_else(|| panic!("{node}:\n{}", told.plan));
+        assert!(
+            text.contains(&format!("its replica {replica} holds 0 keys")),
+            "{text}"
+        );
+    }
+}
+
+/// The data was kept, the nodes.conf was not.
+#[test]
+fn a_primary_came_back_with_its_keys_and_a_new_id() {
+    let mut stage = seed(ServerKind::Redis70);
+    stage.write_keys("host1:7000", 2);
+    stage.tell("host1:7000", "SAVE");
+    let folder = stage.servers.folder("host1:7000").to_owned();
+    stage.servers.kill("host1:7000");
+    fs::remove_file(folder.join("nodes.conf")).unwrap();
+    stage.servers.restart("host1:7000");
+    assert_eq!(stage.keys("host1:7000"), 2);
+    assert_snapshot!(stage.refuses(3).troubles(), @"");
+}
+
+#[test]
+fn another_took_over_from_one_that_came_back_blank_on_redis() {
+    another_took_over_from_one_that_came_back_blank(ServerKind::Redis70);
+}
+
+#[test]
+fn another_took_over_from_one_that_came_back_blank_on_valkey() {
+    another_took_over_from_one_that_came_back_blank(ServerKind::Valkey91);
+}
+
+fn another_took_over_from_one_that_came_back_blank(kind: ServerKind) {
+    let mut stage = seed(kind);
+    stage.write_keys("host1:7000", 20);
+    let old = stage.servers.id("host1:7000");
+    stage.servers.kill("host1:7000");
+    stage.wait_for_promotion("host2:7000");
+    stage.servers.restart_blank("host1:7000");
+    stage.repairs_but_for(&failed_over(), &[&old]);
+    assert_eq!(stage.keys("host1:7000"), 20);
+    allow_duplicates! { assert_snapshot!(stage.matches(), @""); }
+}
+
+fn failed_over() -> Vec<Shard> {
+    let mut shards = Shard::seed();
+    shards[0] = Shard::new("host2:7000", &["host1:7000"], "0-5461");
+    shards
+}
+
+#[test]
+fn a_failover_is_no_drift_on_redis() {
+    a_failover_is_no_drift(ServerKind::Redis70);
+}
+
+#[test]
+fn a_failover_is_no_drift_on_valkey() {
+    a_failover_is_no_drift(ServerKind::Valkey91);
+}
+
+fn a_failover_is_no_drift(kind: ServerKind) {
+    let mut stage = seed(kind);
+    stage.tell("host2:7000", "CLUSTER FAILOVER");
+    judge::wait_until_matches(&stage.servers, &failed_over());
+    allow_duplicates! { assert_snapshot!(stage.matches(), @""); }
+    allow_duplicates! { assert_snapshot!(stage.run(&["drift", "--verbose"], 0), @""); }
+}
+
+/// To rcl all looks well, and the cluster is down.
+#[test]
+fn a_primary_is_cut_off_from_the_bus() {
+    let launch = Servers::prepare(ServerKind::Valkey91).set("enable-debug-command", "yes");
+    let mut stage = Stage::seed(launch);
+    keep_from_taking_over(&stage, "host2:7000");
+    stage.tell("host1:7000", "DEBUG DROP-CLUSTER-PACKET-FILTER -2");
+    let id = stage.servers.id("host1:7000");
+    stage.wait_for_all(&id, "failed", |line| line.has("fail"));
+    let told = stage.refuses(3);
+    assert_snapshot!(told.troubles(), @"");
+    assert_snapshot!(told.drift, @"");
+    grow(&mut stage);
+    stage.does_the_rest();
+    stage.tell("host1:7000", "DEBUG DROP-CLUSTER-PACKET-FILTER -1");
+    judge::wait_until_matches(&stage.servers, &Shard::grown());
+    stage.matches();
+}

@@ -1,0 +1,189 @@
+//! Members that the file doesn't name or names elsewhere, ghosts, handshakes, wrong addresses.
+
+use insta::{allow_duplicates, assert_snapshot};
+
+use crate::support::yaml::Yaml;
+use crate::support::{ServerKind, Servers, Shard, Stage, judge};
+
+fn seed(kind: ServerKind) -> Stage {
+    Stage::seed(Servers::prepare(kind))
+}
+
+#[test]
+fn undeclared_members_are_a_note_on_redis() {
+    undeclared_members_are_a_note(ServerKind::Redis70);
+}
+
+#[test]
+fn undeclared_members_are_a_note_on_valkey() {
+    undeclared_members_are_a_note(ServerKind::Valkey91);
+}
+
+fn undeclared_members_are_a_note(kind: ServerKind) {
+    let mut stage = seed(kind);
+    for node in ["host1:7003", "host2:7003"] {
+        stage.servers.add(node);
+        stage.join(node, "host1:7000");
+    }
+    stage.replicate("host2:7003", "host1:7000");
+    allow_duplicates! { assert_snapshot!(stage.matches(), @""); }
+    allow_duplicates! { assert_snapshot!(stage.run(&["drift", "-v"], 0), @""); }
+    // One of them fails, the other is reset: ghosts, and no drift either.
+    let (failed, reset) = (
+        stage.servers.id("host1:7003"),
+        stage.servers.id("host2:7003"),
+    );
+    stage.tell("host2:7003", "CLUSTER RESET HARD");
+    stage.servers.kill("host1:7003");
+    stage.wait_for_line("host1:7001", &failed, "failed", |line| line.has("fail"));
+    stage.wait_for_line("host1:7001", &reset, "gone", |line| line.has("noaddr"));
+    allow_duplicates! { assert_snapshot!(stage.matches(), @""); }
+}
+
+#[test]
+fn an_undeclared_primary_of_a_declared_shard() {
+    let mut stage = seed(ServerKind::Redis70);
+    stage.servers.add("host2:7003");
+    stage.join("host2:7003", "host1:7000");
+    stage.replicate("host2:7003", "host1:7000");
+    stage.tell("host2:7003", "CLUSTER FAILOVER");
+    stage.wait_for_promotion("host2:7003");
+    for replica in ["host1:7000", "host2:7000"] {
+        stage.wait_for_link(replica);
+    }
+    let told = stage.refuses(3);
+    assert_snapshot!(told.troubles(), @"");
+    assert_snapshot!(told.drift, @"");
+    // The other shards are looked after.
+    stage.file(&Yaml::seed(&stage.servers).config("maxmemory", "1gb"));
+    stage.does_the_rest();
+}
+
+/// The same nodes under each other's names, with ranges, and with shares.
+#[test]
+fn swapped_shards() {
+    let mut stage = seed(ServerKind::Redis70);
+    let swapped = [
+        Shard::new("host1:7001", &["host2:7001"], "0-5461"),
+        Shard::new("host1:7000", &["host2:7000"], "5462-10922"),
+        Shard::seed()[2].clone(),
+    ];
+    stage.declare(&swapped);
+    let told = stage.refuses(3);
+    assert_snapshot!(told.troubles(), @"");
+    // Without ranges a shard is where its nodes are.
+    let mut shared = Yaml::new(&stage.servers, &swapped).to_string();
+    for range in ["0-5461", "5462-10922", "10923-16383"] {
+        shared = shared.replace(&format!("slots: {range}"), "slots: auto");
+    }
+    stage.file(&shared);
+    stage.matches();
+}
+
+#[test]
+fn a_declared_primary_that_replicates_another_shard() {
+    let mut stage = seed(ServerKind::Valkey91);
+    let mut wanted = Shard::seed();
+    wanted[1].replicas.clear();
+    wanted.push(Shard::new("host2:7001", &[], ""));
+    stage.declare(&wanted);
+    let told = stage.refuses(3);
+    assert_snapshot!(told.troubles(), @"");
+    assert_snapshot!(told.drift, @"");
+}
+
+/// A MEET to where nobody is lives for the node timeout, or longer than rcl waits.
+#[test]
+fn an_unfinished_handshake() {
+    let mut stage = seed(ServerKind::Redis70);
+    let nobody = stage.servers.host("host2");
+    stage.tell_everyone("CONFIG SET cluster-node-timeout 60000");
+    stage.tell("host1:7000", &format!("CLUSTER MEET {nobody} 7009"));
+    assert_snapshot!(stage.matches(), @"");
+}
+
+#[test]
+fn announced_at_another_address_on_redis() {
+    announced_at_another_address(ServerKind::Redis70);
+}
+
+#[test]
+fn announced_at_another_address_on_valkey() {
+    announced_at_another_address(ServerKind::Valkey91);
+}
+
+/// The same id at a new declared address: its peers still have it at the old one. And the loopback trap.
+fn announced_at_another_address(kind: ServerKind) {
+    let mut stage = seed(kind);
+    let (right, old) = (stage.servers.host("host2"), stage.servers.host("host3"));
+    let id = stage.servers.id("host2:7002");
+    stage.servers.ok(
+        "host2:7002",
+        &["CONFIG", "SET", "bind", &format!("{right} {old}")],
+    );
+    for wrong in [old.to_string(), "127.0.0.1".to_owned()] {
+        stage.tell(
+            "host2:7002",
+            &format!("CONFIG SET cluster-announce-ip {wrong}"),
+        );
+        stage.wait_for_all(&id, "there", |line| line.address == format!("{wrong}:7002"));
+        let drift = stage.run(&["drift"], 2);
+        assert_eq!(
+            drift.replace(&wrong, "WRONG").replace("host3", "WRONG"),
+            "rcl.yaml: host2:7002 is announced as WRONG:7002, not host2:7002\n"
+        );
+        stage.repairs(&Shard::seed());
+    }
+}
+
+/// Two addresses of one machine are taken for two nodes.
+#[test]
+fn one_node_under_two_names() {
+    let mut stage = seed(ServerKind::Redis70);
+    let (first, second) = (stage.servers.host("host2"), stage.servers.host("host3"));
+    stage.servers.ok(
+        "host2:7002",
+        &["CONFIG", "SET", "bind", &format!("{first} {second}")],
+    );
+    let file = Yaml::seed(&stage.servers).to_string();
+    let file = file
+        .replace("shards:\n", &format!("  host3: {second}\nshards:\n"))
+        .replace("[host2:7002]", "[host2:7002, host3:7002]");
+    stage.file(&file);
+    let told = stage.refuses(1);
+    assert_snapshot!(told.troubles(), @"");
+    assert_snapshot!(told.drift, @"");
+}
+
+#[test]
+fn pinned_ids() {
+    let mut stage = seed(ServerKind::Redis70);
+    let (right, wrong) = (
+        stage.servers.id("host1:7000"),
+        stage.servers.id("host2:7000"),
+    );
+    let pinned = |id: &str| {
+        let long = format!("primary: {{at: host1:7000, id: {id}}}");
+        Yaml::seed(&stage.servers)
+            .to_string()
+            .replace("primary: host1:7000", &long)
+    };
+    let (good, bad) = (pinned(&right), pinned(&wrong));
+    stage.file(&good);
+    stage.matches();
+    stage.file(&bad);
+    let told = stage.refuses(3);
+    assert_snapshot!(told.troubles(), @"");
+    assert_snapshot!(told.drift, @"");
+    // A node that is down is known by its pin.
+    stage.servers.kill("host1:7000");
+    stage.wait_for_promotion("host2:7000");
+    stage.file(&good);
+    assert_snapshot!(stage.refuses(3).troubles(), @"");
+    stage.servers.restart("host1:7000");
+    stage.wait_for_link("host1:7000");
+    let mut shards = Shard::seed();
+    shards[0] = Shard::new("host2:7000", &["host1:7000"], "0-5461");
+    judge::wait_until_matches(&stage.servers, &shards);
+    stage.matches();
+}

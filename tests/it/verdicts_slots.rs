@@ -1,0 +1,179 @@
+//! Slots without owner, half moved, or with two owners: what is mended and what is left alone.
+
+use insta::{allow_duplicates, assert_snapshot};
+
+use crate::support::judge;
+use crate::support::{ServerKind, Servers, Shard, Stage, wait};
+
+fn seed(kind: ServerKind) -> Stage {
+    Stage::seed(Servers::prepare(kind))
+}
+
+/// Takes the slots of shard a away from it, in all views.
+fn unassign(stage: &Stage) {
+    stage.tell_everyone("CLUSTER DELSLOTSRANGE 0 5461");
+}
+
+#[test]
+fn unassigned_without_keys_on_redis() {
+    unassigned_without_keys(ServerKind::Redis70);
+}
+
+#[test]
+fn unassigned_without_keys_on_valkey() {
+    unassigned_without_keys(ServerKind::Valkey91);
+}
+
+/// Keys in other slots are no hindrance.
+fn unassigned_without_keys(kind: ServerKind) {
+    let mut stage = seed(kind);
+    stage.write_keys("host1:7001", 3);
+    unassign(&stage);
+    stage.tell_everyone("CLUSTER DELSLOTS 6000");
+    stage.repairs(&Shard::seed());
+    assert_eq!(stage.keys("host2:7001"), 3);
+}
+
+#[test]
+fn unassigned_with_keys_on_redis() {
+    unassigned_with_keys(ServerKind::Redis70);
+}
+
+#[test]
+fn unassigned_with_keys_on_valkey() {
+    unassigned_with_keys(ServerKind::Valkey91);
+}
+
+fn unassigned_with_keys(kind: ServerKind) {
+    let mut stage = seed(kind);
+    stage.write_keys("host1:7000", 2);
+    wait::until("the replica to have the keys", || {
+        let keys = stage.keys("host2:7000");
+        (keys == 2).then_some(()).ok_or(keys.to_string())
+    });
+    unassign(&stage);
+    let told = stage.refuses(3);
+    allow_duplicates! { assert_snapshot!(told.troubles(), @""); }
+    allow_duplicates! { assert_snapshot!(told.drift, @""); }
+    // The way out, as a person goes it.
+    stage.tell("host1:7000", "CLUSTER ADDSLOTSRANGE 0 5461");
+    judge::wait_until_matches(&stage.servers, &Shard::seed());
+    stage.matches();
+    assert_eq!(stage.keys("host1:7000"), 2);
+}
+
+#[test]
+fn unassigned_with_a_node_down() {
+    let mut stage = seed(ServerKind::Redis70);
+    unassign(&stage);
+    stage.servers.kill("host2:7002");
+    let told = stage.refuses(3);
+    assert_snapshot!(told.troubles(), @"");
+    stage.servers.restart("host2:7002");
+    stage.wait_for_link("host2:7002");
+    stage.repairs(&Shard::seed());
+}
+
+#[test]
+fn half_moved_on_redis() {
+    half_moved(ServerKind::Redis70);
+}
+
+#[test]
+fn half_moved_on_valkey() {
+    half_moved(ServerKind::Valkey91);
+}
+
+/// The rest of the plan goes on beside open slots.
+fn half_moved(kind: ServerKind) {
+    let mut stage = seed(kind);
+    let (source, target) = (
+        stage.servers.id("host1:7000"),
+        stage.servers.id("host1:7001"),
+    );
+    stage.tell(
+        "host1:7001",
+        &format!("CLUSTER SETSLOT 5 IMPORTING {source}"),
+    );
+    stage.tell(
+        "host1:7000",
+        &format!("CLUSTER SETSLOT 5 MIGRATING {target}"),
+    );
+    stage.servers.add("host1:7003");
+    stage.servers.add("host2:7003");
+    stage.declare(&Shard::grown());
+    let told = stage.does_the_rest();
+    allow_duplicates! { assert_snapshot!(told.troubles(), @""); }
+    allow_duplicates! { assert_snapshot!(told.drift, @""); }
+    for node in ["host1:7000", "host1:7001"] {
+        stage.tell(node, "CLUSTER SETSLOT 5 STABLE");
+    }
+    stage.matches();
+    judge::assert_matches(&stage.servers, &Shard::grown());
+}
+
+/// Slots that are to be served elsewhere than they are would have to move.
+#[test]
+fn served_by_another_shard() {
+    let mut stage = seed(ServerKind::Redis70);
+    let mut wanted = Shard::seed();
+    wanted[0].slots = vec![(0, 5460)];
+    wanted[1].slots = vec![(5461, 10922)];
+    stage.declare(&wanted);
+    assert_snapshot!(stage.refuses(3).troubles(), @"");
+    stage.servers.add("host1:7003");
+    stage.servers.add("host2:7003");
+    wanted.push(Shard::new("host1:7003", &["host2:7003"], "0-99"));
+    wanted[0].slots = vec![(100, 5460)];
+    stage.declare(&wanted);
+    assert_snapshot!(stage.does_the_rest().troubles(), @"");
+}
+
+/// DELSLOTS on an owner is never told to the others.
+#[test]
+fn given_up_by_their_owner() {
+    let mut stage = seed(ServerKind::Valkey91);
+    stage.tell("host1:7000", "CLUSTER DELSLOTSRANGE 0 99");
+    let told = stage.refuses(3);
+    assert_snapshot!(told.troubles(), @"");
+    assert_snapshot!(told.drift, @"");
+    stage.tell("host1:7000", "CLUSTER ADDSLOTSRANGE 0 99");
+    stage.repairs(&Shard::seed());
+}
+
+/// The source of a move was told its end before the target, which waits for it for ever.
+#[test]
+fn told_to_one_side_only() {
+    let mut stage = seed(ServerKind::Redis70);
+    let target = stage.servers.id("host1:7001");
+    stage.tell("host1:7000", &format!("CLUSTER SETSLOT 5 NODE {target}"));
+    assert_snapshot!(stage.refuses(3).troubles(), @"");
+    stage.tell(
+        "host1:7000",
+        &format!("CLUSTER SETSLOT 5 NODE {}", stage.servers.id("host1:7000")),
+    );
+    judge::wait_until_matches(&stage.servers, &Shard::seed());
+    stage.matches();
+}
+
+/// A primary that hears nothing on the bus goes on as the owner, while its replica has taken over.
+#[test]
+fn two_owners() {
+    let launch = Servers::prepare(ServerKind::Valkey91).set("enable-debug-command", "yes");
+    let mut stage = Stage::seed(launch);
+    stage.tell("host1:7000", "DEBUG DROP-CLUSTER-PACKET-FILTER -2");
+    let old = stage.servers.id("host1:7000");
+    let new = stage.servers.id("host2:7000");
+    stage.wait_for_line("host1:7001", &new, "an owner", |line| {
+        !line.slots.is_empty()
+    });
+    stage.wait_for_line("host1:7000", &old, "an owner", |line| {
+        !line.slots.is_empty()
+    });
+    let told = stage.refuses(3);
+    assert_snapshot!(told.troubles(), @"");
+    stage.tell("host1:7000", "DEBUG DROP-CLUSTER-PACKET-FILTER -1");
+    stage.wait_for_line("host1:7000", &old, "a replica", |line| line.is_replica());
+    stage.wait_for_link("host1:7000");
+    assert_snapshot!(stage.matches(), @"");
+}
