@@ -207,8 +207,14 @@ async fn count_keys_in_unassigned(
             .map(|address| ask(wire, *address, &questions)),
     )
     .await;
-    for view in answers.into_iter().flatten() {
-        observed.views.insert(view.id, view);
+    for (address, answer) in holders.iter().zip(answers) {
+        match answer {
+            Ok(view) => {
+                observed.views.insert(view.id, view);
+            }
+            // A node that won't say what it holds must not pass for one that holds nothing.
+            Err(failure) => observed.lose(*address, failure),
+        }
     }
 }
 

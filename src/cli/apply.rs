@@ -112,7 +112,7 @@ async fn confirmed(
         }
     }
     let made = make(loaded, &shared.allow, output).await?;
-    if made.plan.steps != shown.plan.steps || made.plan.diff.blocked != shown.plan.diff.blocked {
+    if !made.plan.does_the_same(&shown.plan) {
         output.talk(&format!(
             "error: the cluster has changed since the plan was shown. Nothing was done; run `rcl apply {}` again to see the new plan.\n",
             loaded.name

@@ -127,6 +127,34 @@ impl FailureKind {
 }
 
 impl Observed {
+    /// Takes the view of the node at an address for failed after all.
+    pub fn lose(&mut self, address: Address, (kind, words): (FailureKind, String)) {
+        let Some(id) = self
+            .views
+            .values()
+            .find(|view| view.dialled == address)
+            .map(|view| view.id)
+        else {
+            return;
+        };
+        let failure = Failure {
+            tried: vec![address],
+            kind,
+            words,
+        };
+        self.views.remove(&id);
+        let declared = self
+            .declared
+            .values_mut()
+            .find(|answer| **answer == Answer::Node(id));
+        match declared {
+            Some(answer) => *answer = Answer::Failed(failure),
+            None => {
+                self.silent_members.insert(id, failure);
+            }
+        }
+    }
+
     /// The view of the node that answered at a declared address.
     #[must_use]
     pub fn view_of(&self, node: &NodeName) -> Option<&NodeView> {

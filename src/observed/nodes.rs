@@ -149,11 +149,8 @@ fn parse_link(text: &str) -> Option<Link> {
         .and_then(|names| names.split(',').next())
         .filter(|name| !name.is_empty());
     Some(Link {
-        ip: if ip.is_empty() {
-            None
-        } else {
-            Some(ip.parse().ok()?)
-        },
+        // A host name in cluster-announce-ip is shown as it is; nobody can be reached there.
+        ip: ip.parse().ok(),
         port: port.parse().ok()?,
         bus_port: bus_port.parse().ok()?,
         hostname: hostname.map(str::to_owned),

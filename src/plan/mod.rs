@@ -88,6 +88,22 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// Whether another plan sends the same for the same reasons. How many keys a copy holds, and
+    /// how long a wait may take, changes with every write of a client.
+    #[must_use]
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        let step = |step: &Step| (step.action.clone(), step.sends.clone(), step.after.clone());
+        let blocked = |plan: &Self| -> Vec<(&'static str, String)> {
+            plan.diff
+                .blocked
+                .iter()
+                .map(|blocked| (blocked.code, blocked.subject.clone()))
+                .collect()
+        };
+        self.steps.iter().map(step).eq(other.steps.iter().map(step))
+            && blocked(self) == blocked(other)
+    }
+
     #[must_use]
     pub fn step(&self, id: StepId) -> Option<&Step> {
         self.steps.iter().find(|step| step.id == id)

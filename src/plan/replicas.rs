@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::{Command, Role};
+use crate::base::{Command, NodeId, Role};
 use crate::diff::Difference;
 
 use super::order::Terms;
@@ -11,6 +11,22 @@ use super::{Action, Condition, Risk, Send, Step};
 /// What a first copy of the data may take on top of the usual deadline: a slow network and a
 /// busy disk carry this many bytes a second.
 const SLOWEST_COPY: u64 = 10 * 1024 * 1024;
+
+/// What must still be so when a node is made a replica.
+fn guard(terms: &Terms<'_>, node: NodeId, from: Option<NodeId>) -> Condition {
+    let mut parts = vec![Condition::Replaceable { node, keys: 0 }];
+    // Minutes may have passed: with its present primary gone, this copy may be the only one.
+    if let Some(old) = from {
+        let slots = terms
+            .views
+            .get(&old)
+            .map(|view| view.own_slots().clone())
+            .unwrap_or_default();
+        parts.push(Condition::KnowsPrimary { node, primary: old });
+        parts.push(Condition::Owns { node: old, slots });
+    }
+    Condition::All(parts)
+}
 
 /// Blank ones first, then those that leave another shard, so that a shard has its new copy
 /// before an old one goes.
@@ -49,7 +65,11 @@ pub(super) fn attach(terms: &Terms<'_>) -> Vec<Step> {
                 node: *id,
                 primary: *primary,
             },
-            guard: Condition::Replaceable { node: *id, keys: 0 },
+            guard: guard(
+                terms,
+                *id,
+                now.primary.filter(|_| now.role == Role::Replica),
+            ),
             done_when: Condition::Replicates {
                 node: *id,
                 primary: *primary,

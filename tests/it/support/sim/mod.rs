@@ -28,7 +28,7 @@ use rcl::net::{CallError, Wire};
 use tokio::time::{Instant, sleep};
 
 pub(crate) use keys::Keys;
-pub(crate) use node::{Health, Node, Open};
+pub(crate) use node::{Health, Open};
 pub(crate) use world::{Spec, World};
 
 /// The way from rcl to a node and back.
