@@ -23,7 +23,14 @@ fn one_line_a_difference() {
     stage.file(&Yaml::grown(&stage.servers).config("maxmemory-samples", "5"));
     let recorder = Recorder::start(&stage.servers);
     let text = stage.run(&["drift"], 2);
-    assert_snapshot!(text, @"");
+    assert_snapshot!(text, @"
+    rcl.yaml: host1:7003 is not a member
+    rcl.yaml: host2:7003 is not a member
+    rcl.yaml: host2:7001 is announced as 127.0.0.1:7001, not host2:7001
+    rcl.yaml: maxmemory-samples of host2:7002 is 9, the file says 5
+    rcl.yaml: slots 0-99 have no owner (shard a)
+    rcl.yaml: host2:7003 is a primary without slots, the file makes it a replica of shard d
+    ");
     let ran = stage.rcl.run(&["drift", "--json"]).code(2);
     assert_eq!(ran.stdout().lines().count(), 1, "{}", ran.stdout());
     let json: DriftDocument = parse(ran.stdout());
@@ -82,8 +89,19 @@ fn several_files() {
         "missing.yaml",
     ];
     let ran = stage.rcl.run(&all).code(1);
-    assert_snapshot!(stage.redact(ran.stdout()), @"");
-    assert_snapshot!(ran.stderr(), @"");
+    assert_snapshot!(stage.redact(ran.stdout()), @"
+    pending.yaml: maxmemory-samples of host1:7000 is 5, the file says 7
+    pending.yaml: maxmemory-samples of host1:7001 is 5, the file says 7
+    pending.yaml: maxmemory-samples of host1:7002 is 5, the file says 7
+    pending.yaml: maxmemory-samples of host2:7000 is 5, the file says 7
+    pending.yaml: maxmemory-samples of host2:7001 is 5, the file says 7
+    pending.yaml: maxmemory-samples of host2:7002 is 5, the file says 7
+    blocked.yaml: blocked: shard b is to serve 1 slot that other shards serve; moving slots is not supported yet (host1:7000 serves slot 5461)
+    ");
+    assert_snapshot!(ran.stderr(), @"
+    error: missing.yaml can't be read: No such file or directory (os error 2)
+      → Name the file, or set RCL_FILE; without either it is rcl.yaml.
+    ");
     let ran = stage
         .rcl
         .run(&["drift", "--json", "fine.yaml", "blocked.yaml"])
@@ -138,9 +156,22 @@ fn out_of_time() {
     let limited = ["drift", "--timeout", "700ms", "rcl.yaml", "empty.yaml"];
     let ran = stage.rcl.run(&limited).code(1);
     assert_eq!(ran.stdout(), "");
-    assert_snapshot!(ran.stderr(), @"");
+    assert_snapshot!(ran.stderr(), @"
+    rcl.yaml: nothing could be told within 700ms
+    error: the file is empty
+     --> empty.yaml:1:1
+      |
+    1 |
+      | ^
+      |
+      = help: write `cluster: NAME` on the first line, then `hosts:` and `shards:`
+    ");
     let refused = stage.rcl.run(&["drift", "--timeout", "soon"]).code(64);
-    assert_snapshot!(refused.stderr(), @"");
+    assert_snapshot!(refused.stderr(), @"
+    error: invalid value 'soon' for '--timeout <TIME>': expected number at 0
+
+    For more information, try '--help'.
+    ");
 }
 
 /// Where the file is comes from the command line, from the environment, or is rcl.yaml.

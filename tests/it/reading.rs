@@ -31,16 +31,51 @@ fn a_password_is_wanted() {
     // The recorder has no password: it looks at the others.
     stage.servers.hide("host2:7001");
     let told = stage.refuses(1);
-    assert_snapshot!(told.troubles(), @"");
-    assert_snapshot!(told.drift, @"");
-    assert_snapshot!(stage.run(&["status"], 1), @"");
+    assert_snapshot!(told.troubles(), @r#"
+    ! host2:7001 answers, but can't be read
+        host2:7001: NOAUTH Authentication required.
+        → The server wants a password, or refuses strangers in protected mode; `access` in the file is not supported yet.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
+    assert_snapshot!(told.drift, @"rcl.yaml: error: host2:7001 answers, but can't be read (host2:7001: NOAUTH Authentication required.)");
+    assert_snapshot!(stage.run(&["status"], 1), @r#"
+    Cluster "orders": not all nodes answer, 3 shards, 8 nodes, Redis 7.0.15
+
+      0 aaaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbbbbbccccccccccccccccccccccc 16383
+
+    a  shard a  0-5461 (5462 slots), 0 keys
+    ├─ primary  host1:7000  host1:7000
+    └─ replica  host2:7000  host2:7000  lag 0 B
+    b  shard b  5462-10922 (5461 slots), 0 keys
+    ├─ primary  host1:7001  host1:7001
+    └─ replica  host2:7001  host2:7001  does not answer
+    c  shard c  10923-16383 (5461 slots), 0 keys
+    ├─ primary  host1:7002  host1:7002
+    └─ replica  host2:7002  host2:7002  lag 0 B
+
+    Outside the shards
+      host1:7003  blank, not a member  host1:7003
+      host2:7003  blank, not a member  host2:7003
+
+    No answer
+      host2:7001  host2:7001: NOAUTH Authentication required.
+
+    ! host2:7001 answers, but can't be read
+        host2:7001: NOAUTH Authentication required.
+        → The server wants a password, or refuses strangers in protected mode; `access` in the file is not supported yet.
+    "#);
 }
 
 #[test]
 fn a_right_is_missing() {
     let mut stage = blank_pair(Servers::prepare(ServerKind::Valkey91));
     stage.tell("host2:7000", "ACL SETUSER default -config|get");
-    assert_snapshot!(stage.refuses(1).troubles(), @"");
+    assert_snapshot!(stage.refuses(1).troubles(), @r#"
+    ! host2:7000 answers, but can't be read
+        host2:7000: NOPERM User default has no permissions to run the 'config|get' command
+        → Give the user the right that the server names.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 #[test]
@@ -52,8 +87,13 @@ fn not_in_cluster_mode() {
     std::fs::write(&config, plain).unwrap();
     stage.servers.restart("host2:7000");
     let told = stage.refuses(1);
-    assert_snapshot!(told.troubles(), @"");
-    assert_snapshot!(told.drift, @"");
+    assert_snapshot!(told.troubles(), @r#"
+    ! host2:7000 answers, but can't be read
+        host2:7000: ERR This instance has cluster support disabled
+        → Set `cluster-enabled yes` in its redis.conf and restart it.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
+    assert_snapshot!(told.drift, @"rcl.yaml: error: host2:7000 answers, but can't be read (host2:7000: ERR This instance has cluster support disabled)");
 }
 
 /// Loading takes a microsecond a key here, and a look at the network after every kilobyte.
@@ -78,7 +118,12 @@ fn still_loading() {
         loading.then_some(()).ok_or(format!("{reply:?}"))
     });
     stage.servers.hide("host2:7000");
-    assert_snapshot!(stage.refuses(1).troubles(), @"");
+    assert_snapshot!(stage.refuses(1).troubles(), @r#"
+    ! host2:7000 answers, but can't be read
+        host2:7000: LOADING Redis is loading the dataset in memory
+        → Wait until the node has loaded its data, then run again.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 /// What a stranger does with a connection.
@@ -123,7 +168,12 @@ fn a_web_server() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
     });
     let told = stage.refuses(1).troubles();
-    assert_snapshot!(troubles(&stage, &told), @"");
+    assert_snapshot!(troubles(&stage, &told), @r#"
+    ! host3:7000 answers, but can't be read
+        host3:7000: it answers "HTTP/1.1 400 Bad Request", as no Redis or Valkey server does
+        → Check that the address is a Redis or Valkey server's client port.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 #[test]
@@ -133,7 +183,12 @@ fn one_that_speaks_first() {
         let _ = stream.read(&mut [0; 100]);
     });
     let told = stage.refuses(1).troubles();
-    assert_snapshot!(troubles(&stage, &told), @"");
+    assert_snapshot!(troubles(&stage, &told), @r#"
+    ! host3:7000 answers, but can't be read
+        host3:7000: it answers "SSH-2.0-OpenSSH_9.2", as no Redis or Valkey server does
+        → Check that the address is a Redis or Valkey server's client port.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 /// As a server does in protected mode: it says why, and closes.
@@ -143,7 +198,12 @@ fn one_that_refuses_strangers() {
         let _ = stream.write_all(b"-DENIED Redis is running in protected mode\r\n");
     });
     let told = stage.refuses(1).troubles();
-    assert_snapshot!(troubles(&stage, &told), @"");
+    assert_snapshot!(troubles(&stage, &told), @r#"
+    ! host3:7000 answers, but can't be read
+        host3:7000: DENIED Redis is running in protected mode
+        → The server wants a password, or refuses strangers in protected mode; `access` in the file is not supported yet.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 #[test]
@@ -154,14 +214,24 @@ fn one_that_says_yes_to_everything() {
         }
     });
     let told = stage.refuses(1).troubles();
-    assert_snapshot!(troubles(&stage, &told), @"");
+    assert_snapshot!(troubles(&stage, &told), @r#"
+    ! host3:7000 answers, but can't be read
+        host3:7000: CLUSTER NODES has a line that makes no sense: "OK"
+        → Check that the address is a Redis or Valkey server's client port.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 #[test]
 fn one_that_hangs_up() {
     let mut stage = with_stranger(drop);
     let told = stage.refuses(3).troubles();
-    assert_snapshot!(troubles(&stage, &told), @"");
+    assert_snapshot!(troubles(&stage, &told), @r#"
+    ! a new cluster is formed only when every declared node answers: one that doesn't may be a member of the cluster that the others have lost
+        host3:7000: host3:7000: it closes the connection without a word; perhaps it wants TLS
+        → Start these nodes, or take them out of the file.
+    Nothing to do, but 1 blocked; host3:7000 does not answer. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 /// It may be a server that hangs: as good as down.
@@ -171,7 +241,12 @@ fn one_that_says_nothing() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let told = stage.refuses(3).troubles();
-    assert_snapshot!(troubles(&stage, &told), @"");
+    assert_snapshot!(troubles(&stage, &told), @r#"
+    ! a new cluster is formed only when every declared node answers: one that doesn't may be a member of the cluster that the others have lost
+        host3:7000: host3:7000: no answer within 2s
+        → Start these nodes, or take them out of the file.
+    Nothing to do, but 1 blocked; host3:7000 does not answer. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 /// A byte now and then is no answer either: the time limit is for the whole of it.
@@ -183,7 +258,12 @@ fn one_that_never_comes_to_the_point() {
         }
     });
     let told = stage.refuses(3).troubles();
-    assert_snapshot!(troubles(&stage, &told), @"");
+    assert_snapshot!(troubles(&stage, &told), @r#"
+    ! a new cluster is formed only when every declared node answers: one that doesn't may be a member of the cluster that the others have lost
+        host3:7000: host3:7000: no answer within 2s
+        → Start these nodes, or take them out of the file.
+    Nothing to do, but 1 blocked; host3:7000 does not answer. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 #[test]
@@ -192,9 +272,30 @@ fn nobody_answers() {
     stage.servers.kill("host1:7000");
     stage.servers.kill("host2:7000");
     let told = stage.refuses(1);
-    assert_snapshot!(told.troubles(), @"");
-    assert_snapshot!(told.drift, @"");
-    assert_snapshot!(stage.run(&["status"], 1), @"");
+    assert_snapshot!(told.troubles(), @r#"
+    ! no declared node answers
+        host1:7000: host1:7000: Connection refused (os error 111)
+        host2:7000: host2:7000: Connection refused (os error 111)
+        → Start the nodes, or mend the addresses in the file.
+    Nothing to do, but 1 blocked; host1:7000, host2:7000 do not answer. Cluster "orders" does not match rcl.yaml.
+    "#);
+    assert_snapshot!(told.drift, @"
+    rcl.yaml: error: no declared node answers
+    rcl.yaml: host1:7000 does not answer (host1:7000: Connection refused (os error 111))
+    rcl.yaml: host2:7000 does not answer (host2:7000: Connection refused (os error 111))
+    ");
+    assert_snapshot!(stage.run(&["status"], 1), @r#"
+    Cluster "orders": nobody answers, 0 shards, 0 nodes
+
+    No answer
+      host1:7000  host1:7000: Connection refused (os error 111)
+      host2:7000  host2:7000: Connection refused (os error 111)
+
+    ! no declared node answers
+        host1:7000: host1:7000: Connection refused (os error 111)
+        host2:7000: host2:7000: Connection refused (os error 111)
+        → Start the nodes, or mend the addresses in the file.
+    "#);
 }
 
 /// A cluster is not formed without the nodes that may be members of the one that was lost.
@@ -202,7 +303,12 @@ fn nobody_answers() {
 fn some_do_not_answer_before_there_is_a_cluster() {
     let mut stage = blank_pair(Servers::prepare(ServerKind::Redis70));
     stage.servers.kill("host2:7000");
-    assert_snapshot!(stage.refuses(3).troubles(), @"");
+    assert_snapshot!(stage.refuses(3).troubles(), @r#"
+    ! a new cluster is formed only when every declared node answers: one that doesn't may be a member of the cluster that the others have lost
+        host2:7000: host2:7000: Connection refused (os error 111)
+        → Start these nodes, or take them out of the file.
+    Nothing to do, but 1 blocked; host2:7000 does not answer. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 /// One frozen node hides nothing of the others.
@@ -214,7 +320,10 @@ fn one_node_is_frozen() {
     stage.wait_for_all(&id, "failed", |line| line.has("fail"));
     stage.tell("host1:7002", "CONFIG SET maxmemory-samples 9");
     stage.file(&Yaml::seed(&stage.servers).config("maxmemory-samples", "5"));
-    assert_snapshot!(stage.run(&["drift"], 3), @"");
+    assert_snapshot!(stage.run(&["drift"], 3), @"
+    rcl.yaml: host2:7001 does not answer (host2:7001: no answer within 2s)
+    rcl.yaml: maxmemory-samples of host1:7002 is 9, the file says 5
+    ");
     let plan = stage.run(&["plan"], 3);
     assert!(
         plan.contains("host1:7002> CONFIG SET maxmemory-samples 5"),

@@ -39,7 +39,23 @@ fn json(stage: &Stage, place: Option<&str>, code: i32) -> StatusDocument {
 fn all_is_well() {
     let mut stage = seed();
     stage.write_keys("host1:7000", 3);
-    assert_snapshot!(status(&mut stage, None, 0), @"");
+    assert_snapshot!(status(&mut stage, None, 0), @r#"
+    Cluster "orders": ok, 3 shards, 6 nodes, Redis 7.0.15
+
+      0 aaaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbbbbbccccccccccccccccccccccc 16383
+
+    a  shard a  0-5461 (5462 slots), 3 keys
+    ├─ primary  host1:7000  host1:7000
+    └─ replica  host2:7000  host2:7000  lag [bytes]
+    b  shard b  5462-10922 (5461 slots), 0 keys
+    ├─ primary  host1:7001  host1:7001
+    └─ replica  host2:7001  host2:7001  lag [bytes]
+    c  shard c  10923-16383 (5461 slots), 0 keys
+    ├─ primary  host1:7002  host1:7002
+    └─ replica  host2:7002  host2:7002  lag [bytes]
+
+    Cluster "orders" matches rcl.yaml.
+    "#);
     let seen = json(&stage, None, 0);
     assert_eq!((seen.state.as_str(), seen.matches), ("ok", Some(true)));
     let shards: Vec<(Option<&str>, &str, Option<u64>)> = seen
@@ -57,7 +73,23 @@ fn all_is_well() {
     );
     // Any member will do, and it needs no file.
     let address = stage.servers.address("host2:7001").to_string();
-    assert_snapshot!(status(&mut stage, Some(&address), 0), @"");
+    assert_snapshot!(status(&mut stage, Some(&address), 0), @"
+    Cluster at host2:7001: ok, 3 shards, 6 nodes, Redis 7.0.15
+
+      0 AAAAAAAAAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCCCCCCCC 16383
+
+    A  0-5461 (5462 slots), 3 keys
+    ├─ primary  host1:7000
+    └─ replica  host2:7000  lag [bytes]
+    B  5462-10922 (5461 slots), 0 keys
+    ├─ primary  host1:7001
+    └─ replica  host2:7001  lag [bytes]
+    C  10923-16383 (5461 slots), 0 keys
+    ├─ primary  host1:7002
+    └─ replica  host2:7002  lag [bytes]
+
+    Nothing is wrong.
+    ");
     let bare = json(&stage, Some(&address), 0);
     assert_eq!((bare.cluster, bare.matches), (None, None));
     assert_eq!(bare.shards.len(), 3);
@@ -69,9 +101,43 @@ fn a_replica_is_dead() {
     let id = stage.servers.id("host2:7002");
     stage.servers.kill("host2:7002");
     stage.wait_for_all(&id, "failed", |line| line.has("fail"));
-    assert_snapshot!(status(&mut stage, None, 3), @"");
+    assert_snapshot!(status(&mut stage, None, 3), @r#"
+    Cluster "orders": not all nodes answer, 3 shards, 6 nodes, Redis 7.0.15
+
+      0 aaaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbbbbbccccccccccccccccccccccc 16383
+
+    a  shard a  0-5461 (5462 slots), 0 keys
+    ├─ primary  host1:7000  host1:7000
+    └─ replica  host2:7000  host2:7000  lag [bytes]
+    b  shard b  5462-10922 (5461 slots), 0 keys
+    ├─ primary  host1:7001  host1:7001
+    └─ replica  host2:7001  host2:7001  lag [bytes]
+    c  shard c  10923-16383 (5461 slots), 0 keys
+    ├─ primary  host1:7002  host1:7002
+    └─ replica  host2:7002  host2:7002  does not answer, failed
+
+    No answer
+      host2:7002  host2:7002: Connection refused (os error 111)
+    "#);
     let address = stage.servers.address("host1:7000").to_string();
-    assert_snapshot!(status(&mut stage, Some(&address), 3), @"");
+    assert_snapshot!(status(&mut stage, Some(&address), 3), @"
+    Cluster at host1:7000: not all nodes answer, 3 shards, 6 nodes, Redis 7.0.15
+
+      0 AAAAAAAAAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCCCCCCCC 16383
+
+    A  0-5461 (5462 slots), 0 keys
+    ├─ primary  host1:7000
+    └─ replica  host2:7000  lag [bytes]
+    B  5462-10922 (5461 slots), 0 keys
+    ├─ primary  host1:7001
+    └─ replica  host2:7001  lag [bytes]
+    C  10923-16383 (5461 slots), 0 keys
+    ├─ primary  host1:7002
+    └─ replica  host2:7002  does not answer, failed
+
+    No answer
+      host2:7002  Connection refused (os error 111)
+    ");
     let seen = json(&stage, Some(&address), 3);
     let replica = &seen.shards[2].replicas[0];
     assert!(
@@ -86,9 +152,44 @@ fn slots_have_no_owner() {
     let mut stage = seed();
     stage.tell_everyone("CLUSTER DELSLOTSRANGE 0 999");
     stage.tell_everyone("CLUSTER DELSLOTS 12000");
-    assert_snapshot!(status(&mut stage, None, 2), @"");
+    assert_snapshot!(status(&mut stage, None, 2), @r#"
+    Cluster "orders": not ok, 3 shards, 6 nodes, Redis 7.0.15
+
+      0 ·····aaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbbbbbcccc·cccccccccccccccccc 16383
+
+    a  shard a  1000-5461 (4462 slots), 0 keys
+    ├─ primary  host1:7000  host1:7000
+    └─ replica  host2:7000  host2:7000  lag [bytes]
+    b  shard b  5462-10922 (5461 slots), 0 keys
+    ├─ primary  host1:7001  host1:7001
+    └─ replica  host2:7001  host2:7001  lag [bytes]
+    c  shard c  10923-11999,12001-16383 (5460 slots), 0 keys
+    ├─ primary  host1:7002  host1:7002
+    └─ replica  host2:7002  host2:7002  lag [bytes]
+
+    Differs from rcl.yaml
+    ~ slots 0-999 have no owner (shard a)
+    ~ slot 12000 has no owner (shard c)
+    "#);
     let address = stage.servers.address("host1:7000").to_string();
-    assert_snapshot!(status(&mut stage, Some(&address), 3), @"");
+    assert_snapshot!(status(&mut stage, Some(&address), 3), @"
+    Cluster at host1:7000: not ok, 3 shards, 6 nodes, Redis 7.0.15
+
+      0 ·····AAAAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBBBBBBBBBCCCC·CCCCCCCCCCCCCCCCCC 16383
+
+    A  1000-5461 (4462 slots), 0 keys
+    ├─ primary  host1:7000
+    └─ replica  host2:7000  lag [bytes]
+    B  5462-10922 (5461 slots), 0 keys
+    ├─ primary  host1:7001
+    └─ replica  host2:7001  lag [bytes]
+    C  10923-11999,12001-16383 (5460 slots), 0 keys
+    ├─ primary  host1:7002
+    └─ replica  host2:7002  lag [bytes]
+
+    ! slots 0-999,12000 have no owner
+    ! cluster_state is not ok on host1:7000, host1:7001, host1:7002, host2:7000, host2:7001 and 1 more
+    ");
     let seen = json(&stage, None, 2);
     assert_eq!(seen.unassigned, "0-999,12000");
     assert_eq!(seen.state, "fail");
@@ -100,9 +201,56 @@ fn nodes_disagree() {
     let target = stage.servers.id("host1:7001");
     stage.tell("host1:7000", &format!("CLUSTER SETSLOT 5 NODE {target}"));
     stage.tell("host1:7002", "CLUSTER DELSLOTSRANGE 16000 16383");
-    assert_snapshot!(status(&mut stage, None, 3), @"");
+    assert_snapshot!(status(&mut stage, None, 3), @r#"
+    Cluster "orders": ok on 5 of 6 nodes, 3 shards, 6 nodes, Redis 7.0.15
+
+      0 ?aaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbbbbbccccccccccccccccccccc?? 16383
+
+    a  shard a  0-4,6-5461 (5461 slots), 0 keys
+    ├─ primary  host1:7000  host1:7000
+    └─ replica  host2:7000  host2:7000  lag [bytes]
+    b  shard b  5462-10922 (5461 slots), 0 keys
+    ├─ primary  host1:7001  host1:7001
+    └─ replica  host2:7001  host2:7001  lag [bytes]
+    c  shard c  10923-15999 (5077 slots), 0 keys
+    ├─ primary  host1:7002  host1:7002
+    └─ replica  host2:7002  host2:7002  lag [bytes]
+
+    ! cluster_state is not ok on host1:7002
+
+    ! the nodes don't agree who owns slot 5
+        host1:7000: owner is host1:7001 at epoch 2
+        host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 1
+        → Look for a cut network or a full disk between these nodes, and plan again. If it stays, see which of them holds the keys (CLUSTER COUNTKEYSINSLOT) and make that one the owner by hand, slot by slot (CLUSTER SETSLOT … NODE on the nodes that say otherwise): servers believe the owner with the higher epoch.
+    ! the nodes don't agree who owns slots 16000-16383
+        host1:7002: no owner
+        host1:7000, host1:7001, host2:7000, host2:7001, host2:7002: owner is host1:7002 at epoch 3
+        → host1:7002 gave them up and the others were never told. To undo that, give slots 16000-16383 back to it by hand (CLUSTER ADDSLOTS on host1:7002), and plan again.
+    "#);
     let address = stage.servers.address("host1:7000").to_string();
-    assert_snapshot!(status(&mut stage, Some(&address), 3), @"");
+    assert_snapshot!(status(&mut stage, Some(&address), 3), @"
+    Cluster at host1:7000: ok on 5 of 6 nodes, 3 shards, 6 nodes, Redis 7.0.15
+
+      0 ?AAAAAAAAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCCCCCC?? 16383
+
+    A  0-4,6-5461 (5461 slots), 0 keys
+    ├─ primary  host1:7000
+    └─ replica  host2:7000  lag [bytes]
+    B  5462-10922 (5461 slots), 0 keys
+    ├─ primary  host1:7001
+    └─ replica  host2:7001  lag [bytes]
+    C  10923-15999 (5077 slots), 0 keys
+    ├─ primary  host1:7002
+    └─ replica  host2:7002  lag [bytes]
+
+    ! the nodes don't agree who owns slot 5
+        host1:7001 at epoch 2, by host1:7000
+        host1:7000 at epoch 1, by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002
+    ! the nodes don't agree who owns slots 16000-16383
+        nobody, by host1:7002
+        host1:7002 at epoch 3, by host1:7000, host1:7001, host2:7000, host2:7001, host2:7002
+    ! cluster_state is not ok on host1:7002
+    ");
     let seen = json(&stage, None, 3);
     let codes: Vec<&str> = seen.wrong.iter().map(|wrong| wrong.code.as_str()).collect();
     assert_eq!(codes, ["views-disagree", "views-disagree", "not-ok"]);
@@ -118,18 +266,64 @@ fn nodes_that_are_no_members() {
         Shard::new("host1:7001", &["host2:7001"], ""),
     ];
     stage.declare(&pairs);
-    assert_snapshot!(status(&mut stage, None, 2), @"");
+    assert_snapshot!(status(&mut stage, None, 2), @r#"
+    Cluster "orders": no cluster yet, 0 shards, 4 nodes, Valkey 9.1.2
+
+    Outside the shards
+      host1:7000  blank, not a member  host1:7000
+      host2:7000  blank, not a member  host2:7000
+      host1:7001  blank, not a member  host1:7001
+      host2:7001  blank, not a member  host2:7001
+
+    Differs from rcl.yaml
+    ~ host1:7000 is not a member
+    ~ host1:7001 is not a member
+    ~ host2:7000 is not a member
+    ~ host2:7001 is not a member
+    ~ slots 0-16383 have no owner (shard a)
+    ~ host2:7000 is a primary without slots, the file makes it a replica of shard a
+    ~ host2:7001 is a primary without slots, the file makes it a replica of shard b
+    "#);
     native::form(&stage.servers, &pairs[..1]);
-    assert_snapshot!(status(&mut stage, None, 2), @"");
+    assert_snapshot!(status(&mut stage, None, 2), @r#"
+    Cluster "orders": ok, 1 shard, 4 nodes, Valkey 9.1.2
+
+      0 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 16383
+
+    a  shard a  0-16383 (16384 slots), 0 keys
+    ├─ primary  host1:7000  host1:7000
+    └─ replica  host2:7000  host2:7000  lag [bytes]
+
+    Outside the shards
+      host1:7001  blank, not a member  host1:7001
+      host2:7001  blank, not a member  host2:7001
+
+    Differs from rcl.yaml
+    ~ host1:7001 is not a member
+    ~ host2:7001 is not a member
+    ~ host2:7001 is a primary without slots, the file makes it a replica of shard b
+    "#);
     let blank = stage.servers.address("host1:7001").to_string();
-    assert_snapshot!(status(&mut stage, Some(&blank), 0), @"");
+    assert_snapshot!(status(&mut stage, Some(&blank), 0), @"
+    Cluster at host1:7001: no cluster yet, 0 shards, 1 node, Valkey 9.1.2
+
+    Outside the shards
+      host1:7001  blank, not a member
+
+    Nothing is wrong.
+    ");
 }
 
 #[test]
 fn places_that_are_none() {
     let mut stage = Stage::blank(Servers::prepare(ServerKind::Redis70).grid(1, 1));
     let nobody = format!("{}:7009", stage.servers.host("host1"));
-    assert_snapshot!(status(&mut stage, Some(&nobody), 1), @"");
+    assert_snapshot!(status(&mut stage, Some(&nobody), 1), @"
+    Cluster at host1:7009: nobody answers, 0 shards, 0 nodes
+
+    No answer
+      host1:7009  Connection refused (os error 111)
+    ");
     assert_eq!(json(&stage, Some(&nobody), 1).state, "unknown");
     for (place, code) in [("host1:70000", 1), ("nowhere.yaml", 1), ("", 1)] {
         let ran = stage.rcl.run(&["status", place]).code(code);

@@ -45,8 +45,15 @@ fn a_member_of_another_cluster() {
     wanted[1].replicas.push("host3:7000".to_owned());
     stage.declare(&wanted);
     let told = stage.refuses(3);
-    assert_snapshot!(told.troubles(), @"");
-    assert_snapshot!(told.drift, @"");
+    assert_snapshot!(told.troubles(), @r#"
+    ! host3:7000 is in another cluster (2 nodes, 16384 slots) than host1:7000, host1:7001, host2:7000, host2:7001, and rcl never merges clusters
+        it knows 1 node that the file doesn't name: host3:7001 (ID6)
+        it owns slots 0-16383, which the cluster's members own too
+        host3:7000 holds 1 key
+        → Check the address of host3:7000 in the file. A node that is to come over has to leave its own cluster first.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
+    assert_snapshot!(told.drift, @"rcl.yaml: blocked: host3:7000 is in another cluster (2 nodes, 16384 slots) than host1:7000, host1:7001, host2:7000, host2:7001, and rcl never merges clusters (it knows 1 node that the file doesn't name: host3:7001 (ID6); it owns slots 0-16383, which the cluster's members own too; host3:7000 holds 1 key)");
 }
 
 /// One wrong address in the file of a cluster that is to be formed.
@@ -58,7 +65,12 @@ fn a_new_cluster_with_a_wrong_address() {
         Shard::new("host1:7001", &["host3:7000"], "8192-16383"),
     ];
     stage.declare(&wanted);
-    assert_snapshot!(stage.refuses(3).troubles(), @"");
+    assert_snapshot!(stage.refuses(3).troubles(), @r#"
+    ! the cluster of host3:7000 may be another one than the file means: 3 of the 4 nodes in the file are no members of it, and it has members that the file doesn't name
+        host3:7001 (ID6) owns 8192 slots of it, and is not in the file
+        → Check the address of host3:7000 in the file. If it is the right cluster, name these members in the file too, and plan again.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
     // With shares instead of ranges nothing else would speak against it.
     let shared = Yaml::new(&stage.servers, &wanted).to_string();
     stage.file(
@@ -119,8 +131,13 @@ fn a_newcomer_with_a_key() {
     leave_a_key(&stage, "host2:7003");
     stage.declare(&Shard::grown());
     let told = stage.does_the_rest();
-    assert_snapshot!(told.troubles(), @"");
-    assert_snapshot!(told.drift, @"");
+    assert_snapshot!(told.troubles(), @r#"
+    ! host2:7003 is not blank, and the file doesn't account for what it holds
+        host2:7003 holds 1 key
+        → Check the address of host2:7003 in the file. If what it holds may go, empty it yourself (FLUSHALL and CLUSTER RESET HARD, on that node only) and plan again.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
+    assert_snapshot!(told.drift, @"rcl.yaml: blocked: host2:7003 is not blank, and the file doesn't account for what it holds (host2:7003 holds 1 key)");
     stage.tell("host2:7003", "FLUSHALL");
     stage.repairs(&Shard::grown());
 }
@@ -132,7 +149,12 @@ fn a_newcomer_with_slots() {
     stage.servers.add("host2:7003");
     stage.tell("host1:7003", "CLUSTER ADDSLOTS 5");
     stage.declare(&Shard::grown());
-    assert_snapshot!(stage.refuses(3).troubles(), @"");
+    assert_snapshot!(stage.refuses(3).troubles(), @r#"
+    ! host1:7003 is no member and owns slots all the same: it may be a cluster of its own, and rcl never merges clusters
+        it owns slot 5, which the cluster's members own too
+        → Check the address of host1:7003 in the file. If it holds nothing, CLUSTER RESET HARD on it makes it a blank node; then plan again.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
     stage.tell("host1:7003", "CLUSTER RESET HARD");
     stage.repairs(&Shard::grown());
 }
@@ -149,7 +171,12 @@ fn a_new_cluster_with_a_key() {
         leave_a_key(&stage, node);
         stage.declare(&pairs);
         let told = stage.refuses(3).troubles();
-        allow_duplicates! { assert_snapshot!(told.replace(node, "NODE"), @""); }
+        allow_duplicates! { assert_snapshot!(told.replace(node, "NODE"), @r#"
+        ! NODE is not blank, and the file doesn't account for what it holds
+            NODE holds 1 key
+            → Check the address of NODE in the file. If what it holds may go, empty it yourself (FLUSHALL and CLUSTER RESET HARD, on that node only) and plan again.
+        Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+        "#); }
         stage.tell(node, "FLUSHALL");
         stage.repairs(&pairs);
     }
@@ -163,7 +190,12 @@ fn a_new_cluster_with_a_slot_at_the_wrong_node() {
         Shard::new("host1:7000", &["host2:7000"], "0-8191"),
         Shard::new("host3:7000", &[], "8192-16383"),
     ]);
-    assert_snapshot!(stage.refuses(3).troubles(), @"");
+    assert_snapshot!(stage.refuses(3).troubles(), @r#"
+    ! host3:7000 is no member and owns slots all the same: it may be a cluster of its own, and rcl never merges clusters
+        it owns slot 5, which the file doesn't give it
+        → Check the address of host3:7000 in the file. If it holds nothing, CLUSTER RESET HARD on it makes it a blank node; then plan again.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 /// A node that is to be a replica, and does serve its shard, is no stranger: it failed over long ago.
@@ -175,6 +207,6 @@ fn the_only_node_left_of_its_shard() {
     stage.write_keys("host2:7000", 3);
     stage.declare(&[Shard::new("host1:7000", &["host2:7000"], "0-16383")]);
     stage.rcl.run(&["apply", "--yes"]).code(0);
-    assert_snapshot!(stage.matches(), @"");
+    assert_snapshot!(stage.matches(), @"Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.");
     assert_eq!(stage.keys("host1:7000"), 3);
 }

@@ -27,8 +27,12 @@ fn a_replica_is_down() {
     stage.servers.kill("host2:7002");
     grow(&mut stage);
     let told = stage.does_the_rest();
-    assert_snapshot!(told.troubles(), @"");
-    assert_snapshot!(told.drift, @"");
+    assert_snapshot!(told.troubles(), @r#"
+    ! host2:7002 does not answer (host2:7002: Connection refused (os error 111))
+        → Start the node, or mend its address in the file.
+    Nothing to do, but host2:7002 does not answer. Cluster "orders" does not match rcl.yaml.
+    "#);
+    assert_snapshot!(told.drift, @"rcl.yaml: host2:7002 does not answer (host2:7002: Connection refused (os error 111))");
     stage.servers.restart("host2:7002");
     stage.wait_for_link("host2:7002");
     stage.repairs(&Shard::grown());
@@ -40,7 +44,7 @@ fn a_replica_came_back_blank() {
     let old = stage.servers.id("host2:7000");
     stage.servers.restart_blank("host2:7000");
     stage.repairs_but_for(&Shard::seed(), &[&old]);
-    assert_snapshot!(stage.matches(), @"");
+    assert_snapshot!(stage.matches(), @"Note: ID4 is still listed as a member, but has no address any more. Forgetting members is not supported yet.");
 }
 
 #[test]
@@ -66,8 +70,19 @@ fn a_failed_primary_waits_for_its_replica(kind: ServerKind) {
     stage.wait_for_all(&id, "failed", |line| line.has("fail"));
     grow(&mut stage);
     let told = stage.does_the_rest();
-    allow_duplicates! { assert_snapshot!(told.troubles(), @""); }
-    allow_duplicates! { assert_snapshot!(told.drift, @""); }
+    allow_duplicates! { assert_snapshot!(told.troubles(), @r#"
+    ! host1:7000 does not answer (host1:7000: Connection refused (os error 111))
+        → Start the node, or mend its address in the file.
+    ! host1:7000, the owner of 5462 slots, has failed, and no replica has been elected in its place
+        host2:7000 may not take over: its cluster-replica-no-failover is yes
+        its replica host2:7000 answers and holds 1 key
+        → Wait for the election and plan again. If it doesn't come, start host1:7000, or make a replica the primary by hand (CLUSTER FAILOVER FORCE on it): it may have been cut off from its primary for longer than cluster-replica-validity-factor allows.
+    Nothing to do, but 1 blocked; host1:7000 does not answer. Cluster "orders" does not match rcl.yaml.
+    "#); }
+    allow_duplicates! { assert_snapshot!(told.drift, @"
+    rcl.yaml: blocked: host1:7000, the owner of 5462 slots, has failed, and no replica has been elected in its place (host2:7000 may not take over: its cluster-replica-no-failover is yes; its replica host2:7000 answers and holds 1 key)
+    rcl.yaml: host1:7000 does not answer (host1:7000: Connection refused (os error 111))
+    "); }
     stage.servers.restart("host1:7000");
     stage.wait_for_link("host2:7000");
     stage.repairs(&Shard::grown());
@@ -82,7 +97,15 @@ fn a_whole_shard_is_dead() {
     stage.wait_for_all(&id, "failed", |line| line.has("fail"));
     grow(&mut stage);
     let told = stage.does_the_rest();
-    assert_snapshot!(told.troubles(), @"");
+    assert_snapshot!(told.troubles(), @r#"
+    ! host1:7000 does not answer (host1:7000: Connection refused (os error 111))
+    ! host2:7000 does not answer (host2:7000: Connection refused (os error 111))
+        → Start the node, or mend its address in the file.
+    ! host1:7000, the owner of 5462 slots, has failed, and none of its replicas answers
+        slots 0-5461 have no living copy
+        → Start host1:7000 or a replica of it. Giving up what it held is not supported yet.
+    Nothing to do, but 1 blocked; host1:7000, host2:7000 do not answer. Cluster "orders" does not match rcl.yaml.
+    "#);
     let refused = stage
         .rcl
         .run(&["apply", "--yes", "--allow", "lose-data=a"])
@@ -105,7 +128,23 @@ fn no_majority_is_left() {
     for id in ids {
         stage.wait_for_all(&id, "missed", |line| line.has("fail?"));
     }
-    assert_snapshot!(stage.refuses(3).troubles(), @"");
+    assert_snapshot!(stage.refuses(3).troubles(), @r#"
+    ! host1:7000 does not answer (host1:7000: Connection refused (os error 111))
+    ! host1:7001 does not answer (host1:7001: Connection refused (os error 111))
+    ! host1:7002 does not answer (host1:7002: Connection refused (os error 111))
+        → Start the node, or mend its address in the file.
+    ! host1:7000, the owner of 5462 slots, does not answer, and no replica has been elected in its place
+        its replica host2:7000 answers and holds 0 keys
+        0 of 3 primaries with slots alive: an election needs 2
+    ! host1:7001, the owner of 5461 slots, does not answer, and no replica has been elected in its place
+        its replica host2:7001 answers and holds 0 keys
+        0 of 3 primaries with slots alive: an election needs 2
+    ! host1:7002, the owner of 5461 slots, does not answer, and no replica has been elected in its place
+        its replica host2:7002 answers and holds 0 keys
+        0 of 3 primaries with slots alive: an election needs 2
+        → Start primaries until enough are alive for an election. If they are gone for good, make each replica a primary by hand (CLUSTER FAILOVER TAKEOVER on it), and plan again.
+    Nothing to do, but 3 blocked; host1:7000, host1:7001, host1:7002 do not answer. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 #[test]
@@ -136,8 +175,14 @@ fn a_primary_came_back_blank(kind: ServerKind) {
     let told = stage.refuses(3);
     let late = told.troubles();
     assert_eq!(early.lines().next(), late.lines().next());
-    allow_duplicates! { assert_snapshot!(late, @""); }
-    allow_duplicates! { assert_snapshot!(told.drift, @""); }
+    allow_duplicates! { assert_snapshot!(late, @r#"
+    ! host1:7000 came back blank while its old id still owns 5462 slots; its replicas may be copying its emptiness
+        slots 0-5461 still belong to node ID1, but host1:7000 answers as ID7 and is blank
+        its replica host2:7000 holds 0 keys
+        → Stop host1:7000 now, so that no replica syncs from it. If a replica still holds the keys, save them there, or make it the primary (CLUSTER FAILOVER FORCE on it); else restore host1:7000 from its backup, with its old nodes.conf.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#); }
+    allow_duplicates! { assert_snapshot!(told.drift, @"rcl.yaml: blocked: host1:7000 came back blank while its old id still owns 5462 slots; its replicas may be copying its emptiness (slots 0-5461 still belong to node ID1, but host1:7000 answers as ID7 and is blank; its replica host2:7000 holds 0 keys)"); }
 }
 
 /// Each is told from the others by the replicas of its old self.
@@ -179,7 +224,13 @@ fn a_primary_came_back_with_its_keys_and_a_new_id() {
     fs::remove_file(folder.join("nodes.conf")).unwrap();
     stage.servers.restart("host1:7000");
     assert_eq!(stage.keys("host1:7000"), 2);
-    assert_snapshot!(stage.refuses(3).troubles(), @"");
+    assert_snapshot!(stage.refuses(3).troubles(), @r#"
+    ! host1:7000 came back with a new id while its old one still owns 5462 slots
+        slots 0-5461 still belong to node ID1, but host1:7000 answers as ID7 and holds 2 keys
+        its replica host2:7000 holds 2 keys
+        → Stop host1:7000, put its old nodes.conf back and start it again: then it is the same node. Don't empty it before you know where its keys are.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
 }
 
 #[test]
@@ -201,7 +252,10 @@ fn another_took_over_from_one_that_came_back_blank(kind: ServerKind) {
     stage.servers.restart_blank("host1:7000");
     stage.repairs_but_for(&failed_over(), &[&old]);
     assert_eq!(stage.keys("host1:7000"), 20);
-    allow_duplicates! { assert_snapshot!(stage.matches(), @""); }
+    allow_duplicates! { assert_snapshot!(stage.matches(), @"
+    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.
+    Note: ID1 is still listed as a member, but has no address any more. Forgetting members is not supported yet.
+    "); }
 }
 
 fn failed_over() -> Vec<Shard> {
@@ -224,8 +278,8 @@ fn a_failover_is_no_drift(kind: ServerKind) {
     let mut stage = seed(kind);
     stage.tell("host2:7000", "CLUSTER FAILOVER");
     judge::wait_until_matches(&stage.servers, &failed_over());
-    allow_duplicates! { assert_snapshot!(stage.matches(), @""); }
-    allow_duplicates! { assert_snapshot!(stage.run(&["drift", "--verbose"], 0), @""); }
+    allow_duplicates! { assert_snapshot!(stage.matches(), @"Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it."); }
+    allow_duplicates! { assert_snapshot!(stage.run(&["drift", "--verbose"], 0), @"rcl.yaml: note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it."); }
 }
 
 /// To rcl all looks well, and the cluster is down.
@@ -238,8 +292,13 @@ fn a_primary_is_cut_off_from_the_bus() {
     let id = stage.servers.id("host1:7000");
     stage.wait_for_all(&id, "failed", |line| line.has("fail"));
     let told = stage.refuses(3);
-    assert_snapshot!(told.troubles(), @"");
-    assert_snapshot!(told.drift, @"");
+    assert_snapshot!(told.troubles(), @r#"
+    ! host1:7000 answers, but the other nodes hold it for failed
+        held for failed by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002
+        → Open its bus port 17000 between the nodes, both ways, and plan again; if it is open, the log of host1:7000 says what keeps it busy.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
+    assert_snapshot!(told.drift, @"rcl.yaml: blocked: host1:7000 answers, but the other nodes hold it for failed (held for failed by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002)");
     grow(&mut stage);
     stage.does_the_rest();
     stage.tell("host1:7000", "DEBUG DROP-CLUSTER-PACKET-FILTER -1");
