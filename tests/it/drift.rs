@@ -115,38 +115,6 @@ fn several_files() {
     recorder.assert_no_writes(&stage.servers);
 }
 
-/// A link that is down is no change to be made: somebody has to see to it.
-#[test]
-fn a_link_is_down() {
-    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
-    stage.tell("host1:7001", "ACL SETUSER default -psync -sync");
-    stage
-        .servers
-        .call("host1:7001", &["CLIENT", "KILL", "TYPE", "replica"]);
-    wait::until("the link to be down", || {
-        let info = stage
-            .servers
-            .call("host2:7001", &["INFO", "replication"])
-            .text();
-        let down = info.contains("master_link_status:down");
-        down.then_some(()).ok_or(info)
-    });
-    stage.file(&Yaml::seed(&stage.servers).config("maxmemory-samples", "7"));
-    stage.tell_everyone("CONFIG SET maxmemory-samples 7");
-    assert_snapshot!(stage.run(&["drift"], 3), @"");
-    let ran = stage.rcl.run(&["drift", "--json"]).code(3);
-    let json: DriftDocument = parse(ran.stdout());
-    assert!(
-        matches!(json.differences.as_slice(), [Difference::LinkDown { .. }]),
-        "{json:?}"
-    );
-    stage.tell("host1:7001", "CONFIG SET maxmemory-samples 6");
-    assert_eq!(stage.run(&["drift"], 3).lines().count(), 2);
-    stage.tell("host1:7001", "ACL SETUSER default +psync +sync");
-    stage.wait_for_link("host2:7001");
-    stage.run(&["drift"], 2);
-}
-
 /// The limit is for each file: what can be told of the others is told.
 #[test]
 fn out_of_time() {
