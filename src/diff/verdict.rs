@@ -11,7 +11,11 @@ pub(super) fn disagreements(look: &Look<'_>, diff: &mut Diff) {
     for island in &look.cluster.islands {
         for disagreement in &island.disagreements {
             let slots = named(&disagreement.slots);
-            let evidence = disagreement.claims.iter().map(|claim| {
+            let mut claims: Vec<&Claim> = disagreement.claims.iter().collect();
+            // The odd ones out first; by id the order would change from cluster to cluster.
+            claims
+                .sort_by_key(|claim| (claim.said_by.len(), diff.pairing.label_all(&claim.said_by)));
+            let evidence = claims.into_iter().map(|claim| {
                 let who = diff.pairing.label_all(&claim.said_by);
                 match claim.owner {
                     Some(owner) => {

@@ -61,7 +61,14 @@ impl Running {
     pub(crate) fn next(&mut self) -> Option<String> {
         let within = Timespec::try_from(DEADLINE).expect("a number of seconds");
         let mut polled = [PollFd::from_borrowed_fd(self.talk.as_fd(), PollFlags::IN)];
-        let ready = poll(&mut polled, Some(&within)).expect("the pipe is polled");
+        // A signal to the test process, such as the end of a child, is no answer.
+        let ready = loop {
+            match poll(&mut polled, Some(&within)) {
+                Ok(ready) => break ready,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => panic!("the pipe can't be polled: {error}"),
+            }
+        };
         assert!(
             ready > 0,
             "{} says nothing more:\n{}",

@@ -208,7 +208,7 @@ fn slots(args: &[&str]) -> Result<SlotSet, Reply> {
 }
 
 fn ranges(args: &[&str]) -> Result<SlotSet, Reply> {
-    if args.is_empty() || args.len() % 2 != 0 {
+    if args.is_empty() || !args.len().is_multiple_of(2) {
         return Err(error(
             "wrong number of arguments for 'cluster|addslotsrange' command",
         ));

@@ -149,7 +149,7 @@ impl Options {
                     .to_owned(),
             );
         }
-        if pairs.is_empty() || pairs.len() % 2 != 0 {
+        if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
             return error("wrong number of arguments for 'config|set' command".to_owned());
         }
         let mut new = Vec::new();

@@ -16,6 +16,7 @@ pub(super) fn nodes(node: &Node, now: u64) -> String {
     text
 }
 
+#[expect(clippy::too_many_lines, reason = "one column after the other")]
 fn line(text: &mut String, node: &Node, id: NodeId, member: &Member, now: u64) {
     let own = id == node.id;
     let (port, bus_port) = match own {
