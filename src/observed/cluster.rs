@@ -337,10 +337,12 @@ fn disagreements(
                 claims.entry(*owner).or_default().extend(informed);
             }
             claims.retain(|_, said_by| !said_by.is_empty());
-            let claims: Vec<Claim> = claims
+            let mut claims: Vec<Claim> = claims
                 .into_iter()
                 .map(|(owner, said_by)| claim(owner, said_by, views))
                 .collect();
+            // The odd ones out first: by id the order would differ from cluster to cluster.
+            claims.sort_by_key(|claim| claim.said_by.len());
             (claims.len() > 1).then_some(Disagreement { slots, claims })
         })
         .collect();
