@@ -215,7 +215,7 @@ fn nodes_that_disagree() {
         10.0.0.1:7001 at epoch 2, by 10.0.0.1:7001, 10.0.0.1:7002, 10.0.0.2:7000, 10.0.0.2:7001, 10.0.0.2:7002
     ");
     assert_snapshot!(with_file(&desired, &world), @r#"
-    Cluster "orders": ok, 3 shards, 6 nodes, Redis 7.0.15
+    Cluster "orders": not all is well, 3 shards, 6 nodes, Redis 7.0.15
 
       0 aaaaaaaaaaaaaaaaaaaaaaa?bbbbbbbbbbbbbbbbbbbbbbbccccccccccccccccccccccc 16383
 
