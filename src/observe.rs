@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use crate::base::{Address, NodeId, NodeName, SlotSet};
+use crate::base::{Address, Command, NodeId, NodeName, Reply, SlotSet};
 use crate::net::{CallError, Wire};
 use crate::observed::{Answer, Cluster, Failure, FailureKind, NodeView, Observed, Questions};
 
@@ -52,7 +52,7 @@ pub async fn look(wire: &impl Wire, targets: &Targets) -> Observed {
     }
     look_at_members(wire, &targets.questions, &mut observed).await;
     observed.share_tables();
-    count_keys_in_unassigned(wire, &targets.questions, &mut observed).await;
+    count_keys_in_doubtful(wire, &targets.questions, &mut observed).await;
     observed
 }
 
@@ -176,23 +176,21 @@ fn failure_at(observed: &Observed, address: Option<Address>) -> Option<Failure> 
     })
 }
 
-/// Counts the keys that any node holds in slots without an owner; nodes without keys need
-/// not be asked.
-async fn count_keys_in_unassigned(
-    wire: &impl Wire,
-    questions: &Questions,
-    observed: &mut Observed,
-) {
+/// Counts the keys that any node holds in slots without an owner and in open ones; nodes
+/// without keys need not be asked.
+async fn count_keys_in_doubtful(wire: &impl Wire, questions: &Questions, observed: &mut Observed) {
     let assigned: SlotSet = Cluster::merge(observed)
         .islands
         .iter()
         .fold(SlotSet::new(), |all, island| all.union(&island.assigned()));
-    let unassigned = SlotSet::full().difference(&assigned);
-    if unassigned.is_empty() {
+    let open = observed.views.values().flat_map(|view| &view.open);
+    let open: SlotSet = open.map(|open| open.slot).collect();
+    let doubtful = SlotSet::full().difference(&assigned).union(&open);
+    if doubtful.is_empty() {
         return;
     }
     let questions = Questions {
-        count_keys_in: unassigned,
+        count_keys_in: doubtful,
         ..questions.clone()
     };
     let holders: Vec<Address> = observed
@@ -215,6 +213,38 @@ async fn count_keys_in_unassigned(
             // A node that won't say what it holds must not pass for one that holds nothing.
             Err(failure) => observed.lose(*address, failure),
         }
+    }
+}
+
+/// Counts the keys of slots at nodes, so that a plan can tell what it will carry. A node that
+/// doesn't answer is left with an estimate.
+pub async fn count_keys(
+    wire: &impl Wire,
+    observed: &mut Observed,
+    slots: BTreeMap<NodeId, SlotSet>,
+) {
+    let nodes: Vec<(NodeId, Address, SlotSet)> = slots
+        .into_iter()
+        .filter_map(|(node, slots)| Some((node, observed.views.get(&node)?.dialled, slots)))
+        .collect();
+    let answers = join_all(nodes.iter().map(|(_, address, slots)| {
+        let commands: Vec<_> = slots.iter().map(Command::count_keys).collect();
+        async move { wire.call(*address, &commands, ANSWER_WITHIN).await }
+    }))
+    .await;
+    for ((node, _, slots), answer) in nodes.iter().zip(answers) {
+        let (Ok(replies), Some(view)) = (answer, observed.views.get_mut(node)) else {
+            continue;
+        };
+        for (slot, reply) in slots.iter().zip(replies) {
+            let count = reply
+                .as_integer()
+                .and_then(|count| u64::try_from(count).ok());
+            if let Some(count) = count.filter(|count| *count > 0) {
+                view.keys_in_slot.insert(slot, count);
+            }
+        }
+        view.counted = view.counted.union(slots);
     }
 }
 
@@ -287,6 +317,7 @@ pub async fn ask_again(
             };
             (kind, error.to_string())
         })?;
+    let replies: Vec<Reply> = replies.into_iter().map(Reply::legible).collect();
     NodeView::parse(questions, address, &replies, earlier)
         .map_err(|error| (error.kind(), error.to_string()))
 }

@@ -1,9 +1,12 @@
 //! Carries out what the machine decides: looks at nodes, sends, tells, and waits in between.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -11,10 +14,11 @@ use crate::base::{Command, NodeId};
 use crate::net::Wire;
 use crate::observe::ask_again;
 use crate::observed::{NodeView, Observed, Questions};
-use crate::plan::{Plan, Send, StepId};
+use crate::plan::{Action, Plan, Send, StepId};
 
 use super::event::{Event, Outcome};
 use super::machine::{Machine, Views};
+use super::mover::{Moved, carry};
 
 /// How long one node may take to run the commands of a round: CONFIG REWRITE waits for a disk.
 const RUN_WITHIN: Duration = Duration::from_secs(10);
@@ -22,6 +26,9 @@ const RUN_WITHIN: Duration = Duration::from_secs(10);
 /// The shortest pause between two looks. The pause grows with what a look costs, so that
 /// looking takes a quarter of the time at most and leaves the servers to their gossip.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(15);
+
+/// The same while slots are on their way.
+const MOVING_PAUSE: Duration = Duration::from_millis(30);
 
 /// What a run is asked from outside while it goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,24 +57,48 @@ pub async fn run(
         machine: Machine::new(plan),
         views: observed.views.clone(),
         told: BTreeSet::new(),
+        begun: Vec::new(),
         stop: stop.clone(),
     };
+    // Moves go on beside the rounds. What they tell is passed on between these.
+    let told: RefCell<Vec<Event>> = RefCell::default();
+    let mut moving = FuturesUnordered::new();
+    let mut ended: Vec<Moved> = Vec::new();
     loop {
         let asked = *stop.borrow_and_update();
         if asked >= Stop::Finish && !run.machine.is_interrupted() {
             run.machine.interrupt(began.elapsed());
             tell(Event::Stopping);
         }
-        // In the midst of a round too: one that waits for a node that is gone may take seconds.
-        let finished = tokio::select! {
-            biased;
-            () = stop_now(&mut stop) => true,
-            finished = run.round(&mut tell) => finished,
+        let finished = {
+            let mut round = std::pin::pin!(run.round(&mut tell));
+            loop {
+                // In the midst of a round too: one that waits for a node that is gone may take seconds.
+                tokio::select! {
+                    biased;
+                    () = stop_now(&mut stop) => break true,
+                    Some(moved) = moving.next() => ended.push(moved),
+                    finished = &mut round => break finished,
+                }
+            }
         };
         if finished {
             break;
         }
+        told.borrow_mut().drain(..).for_each(&mut tell);
+        for Moved { step, result } in ended.drain(..) {
+            run.machine.moved(step, result, began.elapsed());
+        }
+        for step in run.begun.drain(..) {
+            let Some(step) = plan.step(step) else {
+                continue;
+            };
+            let tell = |event| told.borrow_mut().push(event);
+            moving.push(carry(wire, plan, step, run.stop.clone(), tell));
+        }
     }
+    told.borrow_mut().drain(..).for_each(&mut tell);
+    drop(moving);
     let asked_to_stop = run.machine.is_interrupted();
     let mut outcome = Outcome {
         ends: run.machine.into_ends(),
@@ -95,6 +126,8 @@ struct Run<'a, W> {
     machine: Machine<'a>,
     views: Views,
     told: BTreeSet<StepId>,
+    /// Moves that begin now.
+    begun: Vec<StepId>,
     stop: watch::Receiver<Stop>,
 }
 
@@ -108,6 +141,15 @@ impl<W: Wire> Run<'_, W> {
         // What has ended is why something begins, or why the run stops.
         tell_ends(self.plan, &self.machine, &mut self.told, tell);
         events.into_iter().for_each(&mut *tell);
+        let moves = |step: &StepId| {
+            let step = self.plan.step(*step);
+            step.is_some_and(|step| matches!(step.action, Action::Move { .. }))
+        };
+        let begun = sends.iter().map(|(step, _)| *step).filter(moves);
+        self.begun.extend(begun);
+        if !self.begun.is_empty() && sends.iter().all(|(_, sends)| sends.is_empty()) {
+            return false;
+        }
         if self.machine.is_finished() {
             return true;
         }
@@ -115,7 +157,12 @@ impl<W: Wire> Run<'_, W> {
             send(self.wire, self.plan, sends, &mut self.machine, tell).await;
             return false;
         }
-        let pause = SHORTEST_PAUSE.max(looked.elapsed() * 3);
+        // While slots move, nothing is looked for that could be missed.
+        let shortest = match self.machine.is_moving() {
+            true => MOVING_PAUSE,
+            false => SHORTEST_PAUSE,
+        };
+        let pause = shortest.max(looked.elapsed() * 3);
         tokio::select! {
             () = sleep(pause) => {}
             changed = self.stop.changed() => {

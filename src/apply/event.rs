@@ -27,6 +27,12 @@ pub enum Event {
         command: Command,
         words: String,
     },
+    /// How far a move has come.
+    Moved {
+        step: StepId,
+        slots: u16,
+        keys: u64,
+    },
     Ended {
         step: StepId,
         end: End,

@@ -31,7 +31,13 @@ enum State {
     Waiting {
         since: Duration,
     },
+    /// Its slots are on their way.
+    Moving {
+        since: Duration,
+    },
     Running {
+        began: Duration,
+        /// From when its effect is waited for.
         since: Duration,
         sent: Sent,
         held_since: Option<Duration>,
@@ -103,7 +109,7 @@ impl<'a> Machine<'a> {
             let conditions = match self.states.get(&step.id) {
                 Some(State::Waiting { .. }) => vec![&step.done_when, &step.ready_when, &step.guard],
                 Some(State::Running { .. }) => vec![&step.done_when],
-                Some(State::Pending | State::Ended(_)) | None => Vec::new(),
+                Some(State::Pending | State::Moving { .. } | State::Ended(_)) | None => Vec::new(),
             };
             for condition in conditions {
                 let agreed = self.agreed.get(&step.id);
@@ -133,17 +139,19 @@ impl<'a> Machine<'a> {
             let next = match self.states.remove(&step.id) {
                 Some(State::Waiting { since }) => {
                     let next = self.waiting(step, views, since, now);
-                    if let State::Running { .. } = &next {
+                    if let State::Running { .. } | State::Moving { .. } = &next {
                         events.push(Event::Started { step: step.id });
                         sends.push((step.id, step.sends.clone()));
                     }
                     next
                 }
                 Some(State::Running {
+                    began,
                     since,
                     sent,
                     held_since,
-                }) => self.running(step, views, now, (since, sent, held_since)),
+                }) => self.running(step, views, now, (began, since, sent, held_since)),
+                Some(State::Moving { since }) => State::Moving { since },
                 Some(State::Ended(end)) => State::Ended(end),
                 Some(State::Pending) | None => State::Pending,
             };
@@ -168,7 +176,9 @@ impl<'a> Machine<'a> {
                 sent.refused
                     .push((send.node, send.command.clone(), words.clone()))
             }
-            Ok(Reply::Nil | Reply::Integer(_) | Reply::Text(_) | Reply::List(_)) => {}
+            Ok(
+                Reply::Nil | Reply::Integer(_) | Reply::Text(_) | Reply::Bytes(_) | Reply::List(_),
+            ) => {}
             Err(words) => {
                 sent.unanswered = true;
                 sent.refused
@@ -182,8 +192,39 @@ impl<'a> Machine<'a> {
     pub fn was_refused(&self, step: StepId) -> bool {
         match self.states.get(&step) {
             Some(State::Running { sent, .. }) => !sent.refused.is_empty(),
-            Some(State::Pending | State::Waiting { .. } | State::Ended(_)) | None => false,
+            Some(
+                State::Pending | State::Waiting { .. } | State::Moving { .. } | State::Ended(_),
+            )
+            | None => false,
         }
+    }
+
+    /// Takes in how a move ended. Its effect is then looked for as that of any other step.
+    pub fn moved(&mut self, step: StepId, result: Result<(), Trouble>, now: Duration) {
+        let began = match self.states.get(&step) {
+            Some(State::Moving { since }) => *since,
+            Some(
+                State::Pending | State::Waiting { .. } | State::Running { .. } | State::Ended(_),
+            )
+            | None => now,
+        };
+        let state = match result {
+            Ok(()) => State::Running {
+                began,
+                since: now,
+                sent: Sent::default(),
+                held_since: None,
+            },
+            Err(trouble) => State::Ended(End::Failed(trouble)),
+        };
+        self.states.insert(step, state);
+    }
+
+    /// Whether a move is under way.
+    #[must_use]
+    pub fn is_moving(&self) -> bool {
+        let mut states = self.states.values();
+        states.any(|state| matches!(state, State::Moving { .. }))
     }
 
     /// Whether nothing is under way and nothing can begin any more.
@@ -208,7 +249,9 @@ impl<'a> Machine<'a> {
             .into_iter()
             .filter_map(|(step, state)| match state {
                 State::Ended(end) => Some((step, end)),
-                State::Running { .. } => Some((step, End::Failed(interrupted()))),
+                State::Running { .. } | State::Moving { .. } => {
+                    Some((step, End::Failed(interrupted())))
+                }
                 State::Pending | State::Waiting { .. } => None,
             })
             .collect()
@@ -280,7 +323,11 @@ impl<'a> Machine<'a> {
             };
             return State::Ended(end(step, kind, objections, Sent::default()));
         }
+        if let Action::Move { .. } = step.action {
+            return State::Moving { since: now };
+        }
         State::Running {
+            began: now,
             since: now,
             sent: Sent::default(),
             held_since: None,
@@ -307,17 +354,18 @@ impl<'a> Machine<'a> {
         step: &Step,
         views: &Views,
         now: Duration,
-        (since, sent, held_since): (Duration, Sent, Option<Duration>),
+        (began, since, sent, held_since): (Duration, Duration, Sent, Option<Duration>),
     ) -> State {
         let verdict = self.verdict(step, views);
         let objections = match verdict {
             Verdict::Holds if lasts(step, held_since, now) && !sent.lost_rewrite() => {
                 return State::Ended(End::Done {
-                    took: now.saturating_sub(since),
+                    took: now.saturating_sub(began),
                 });
             }
             Verdict::Holds if !sent.lost_rewrite() => {
                 return State::Running {
+                    began,
                     since,
                     sent,
                     held_since: held_since.or(Some(now)),
@@ -345,6 +393,7 @@ impl<'a> Machine<'a> {
         match kind {
             Some(kind) => State::Ended(end(step, kind, objections, sent)),
             None => State::Running {
+                began,
                 since,
                 sent,
                 held_since: None,
@@ -357,7 +406,13 @@ impl<'a> Machine<'a> {
     pub fn end_of(&self, step: StepId) -> Option<&End> {
         match self.states.get(&step) {
             Some(State::Ended(end)) => Some(end),
-            Some(State::Pending | State::Waiting { .. } | State::Running { .. }) | None => None,
+            Some(
+                State::Pending
+                | State::Waiting { .. }
+                | State::Moving { .. }
+                | State::Running { .. },
+            )
+            | None => None,
         }
     }
 }

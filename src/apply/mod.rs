@@ -1,8 +1,12 @@
-//! Runs a plan: `machine` decides without I/O, `driver` asks, sends and waits.
+//! Runs a plan: `machine` decides without I/O, `driver` asks, sends and waits. Moves are machines
+//! of their own, `classic` and `atomic`, that `mover` carries out beside the rest.
 
+mod atomic;
+mod classic;
 mod driver;
 mod event;
 mod machine;
+mod mover;
 
 pub use driver::{Stop, run};
 pub use event::{End, Event, Outcome, Trouble, TroubleKind};

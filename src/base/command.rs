@@ -5,13 +5,38 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{BusAddress, NodeId, Secret, SlotSet};
+use super::{Address, BusAddress, NodeId, Secret, Slot, SlotSet};
 
 /// One argument of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arg {
     Plain(String),
+    /// The name of a key: any bytes.
+    Key(Key),
     Secret(Secret),
+}
+
+/// The name of a key, with the text that people see of it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    bytes: Vec<u8>,
+    shown: String,
+}
+
+impl Key {
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.to_vec(),
+            shown: String::from_utf8_lossy(bytes).into_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.shown)
+    }
 }
 
 impl Arg {
@@ -20,16 +45,18 @@ impl Arg {
     pub fn shown(&self) -> &str {
         match self {
             Self::Plain(text) => text,
+            Self::Key(key) => &key.shown,
             Self::Secret(_) => Secret::MASK,
         }
     }
 
     /// The argument as it goes over the wire.
     #[must_use]
-    pub fn expose(&self) -> &str {
+    pub fn expose(&self) -> &[u8] {
         match self {
-            Self::Plain(text) => text,
-            Self::Secret(secret) => secret.expose(),
+            Self::Plain(text) => text.as_bytes(),
+            Self::Key(key) => &key.bytes,
+            Self::Secret(secret) => secret.expose().as_bytes(),
         }
     }
 }
@@ -61,6 +88,13 @@ impl Command {
     #[must_use]
     pub fn secret(mut self, secret: Secret) -> Self {
         self.args.push(Arg::Secret(secret));
+        self
+    }
+
+    /// Arguments that are names of keys.
+    #[must_use]
+    pub fn keys<'a>(mut self, keys: impl IntoIterator<Item = &'a Key>) -> Self {
+        self.args.extend(keys.into_iter().cloned().map(Arg::Key));
         self
     }
 
@@ -109,6 +143,99 @@ impl Command {
         Self::new("CLUSTER REPLICATE").arg(primary)
     }
 
+    /// `CLUSTER SETSLOT slot IMPORTING source`, to the node that takes the slot.
+    #[must_use]
+    pub fn importing(slot: Slot, source: NodeId) -> Self {
+        Self::new("CLUSTER SETSLOT")
+            .arg(slot)
+            .arg("IMPORTING")
+            .arg(source)
+    }
+
+    /// `CLUSTER SETSLOT slot MIGRATING target`, to the slot's owner.
+    #[must_use]
+    pub fn migrating(slot: Slot, target: NodeId) -> Self {
+        Self::new("CLUSTER SETSLOT")
+            .arg(slot)
+            .arg("MIGRATING")
+            .arg(target)
+    }
+
+    /// `CLUSTER SETSLOT slot NODE owner`.
+    #[must_use]
+    pub fn set_owner(slot: Slot, owner: NodeId) -> Self {
+        Self::new("CLUSTER SETSLOT")
+            .arg(slot)
+            .arg("NODE")
+            .arg(owner)
+    }
+
+    /// `CLUSTER SETSLOT slot STABLE`: takes an open slot's mark away.
+    #[must_use]
+    pub fn stable(slot: Slot) -> Self {
+        Self::new("CLUSTER SETSLOT").arg(slot).arg("STABLE")
+    }
+
+    #[must_use]
+    pub fn count_keys(slot: Slot) -> Self {
+        Self::new("CLUSTER COUNTKEYSINSLOT").arg(slot)
+    }
+
+    #[must_use]
+    pub fn list_keys(slot: Slot, most: u32) -> Self {
+        Self::new("CLUSTER GETKEYSINSLOT").arg(slot).arg(most)
+    }
+
+    /// `MIGRATE … KEYS …` of database 0, the only one that holds slots. `replace` overwrites what
+    /// an attempt that broke off has left at the target.
+    #[must_use]
+    pub fn migrate<'a>(
+        target: Address,
+        within: std::time::Duration,
+        replace: bool,
+        keys: impl IntoIterator<Item = &'a Key>,
+    ) -> Self {
+        let command = Self::new("MIGRATE")
+            .arg(target.ip)
+            .arg(target.port)
+            .arg("")
+            .arg(0)
+            .arg(within.as_millis());
+        let command = match replace {
+            true => command.arg("REPLACE"),
+            false => command,
+        };
+        command.arg("KEYS").keys(keys)
+    }
+
+    /// `CLUSTER MIGRATESLOTS SLOTSRANGE first last … NODE target`, Valkey 9.0 and later, to the owner.
+    #[must_use]
+    pub fn migrate_slots(slots: &SlotSet, target: NodeId) -> Self {
+        slots
+            .ranges()
+            .iter()
+            .fold(
+                Self::new("CLUSTER MIGRATESLOTS SLOTSRANGE"),
+                |command, range| command.arg(range.first).arg(range.last),
+            )
+            .arg("NODE")
+            .arg(target)
+    }
+
+    /// Whether it is one of the commands that move slots, and no question about them.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        let words: Vec<&str> = self.args.iter().take(2).map(Arg::shown).collect();
+        matches!(
+            words.as_slice(),
+            ["MIGRATE", ..]
+                | [
+                    "CLUSTER",
+                    "SETSLOT" | "MIGRATESLOTS" | "CANCELSLOTMIGRATIONS"
+                ]
+        )
+    }
+
     #[must_use]
     pub fn config_set(options: impl IntoIterator<Item = (String, Arg)>) -> Self {
         let mut command = Self::new("CONFIG SET");
@@ -133,16 +260,13 @@ impl fmt::Display for Command {
             if index > 0 {
                 f.write_str(" ")?;
             }
-            match arg {
-                Arg::Plain(text)
-                    if text.is_empty()
-                        || text.contains([' ', '"', '\\'])
-                        || text.contains(char::is_control) =>
-                {
-                    write!(f, "{text:?}")?;
-                }
-                Arg::Plain(text) => f.write_str(text)?,
-                Arg::Secret(_) => f.write_str(arg.shown())?,
+            let text = arg.shown();
+            let awkward = text.is_empty()
+                || text.contains([' ', '"', '\\'])
+                || text.contains(char::is_control);
+            match awkward {
+                true => write!(f, "{text:?}")?,
+                false => f.write_str(text)?,
             }
         }
         Ok(())

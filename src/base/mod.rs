@@ -10,7 +10,7 @@ mod server;
 mod slot;
 
 pub use address::{Address, BusAddress};
-pub use command::{Arg, Command};
+pub use command::{Arg, Command, Key};
 pub use count::{counted, named};
 pub use node::{NodeId, NodeName, ParseNodeIdError, Role, ShardName};
 pub use reply::Reply;

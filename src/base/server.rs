@@ -101,6 +101,30 @@ impl Server {
     pub fn supports_migrateslots(self) -> bool {
         self.flavor == Flavor::Valkey && self.at_least((0, 0), (9, 0))
     }
+
+    /// Whether it can restore what the other has dumped. The format only grows: a server reads
+    /// what is as old as itself or older.
+    #[must_use]
+    pub fn reads_payloads_of(self, other: Self) -> bool {
+        self.payload() >= other.payload()
+    }
+
+    /// The version of the dump format: Redis 6.2 has 9, 7.0 10, 8.2 12; Valkey 8.1 has 11 and
+    /// 9.1 has 80.
+    fn payload(self) -> u32 {
+        let Version { major, minor, .. } = self.version;
+        match (self.flavor, major, minor) {
+            (Flavor::Redis, 0..=6, _) => 9,
+            (Flavor::Redis, 7, 0..=1) => 10,
+            (Flavor::Redis, 7, 2..=3) | (Flavor::Valkey, 0..=8, _) => 11,
+            (Flavor::Redis, 7, _) => 12,
+            (Flavor::Redis, 8, 0..=2) => 12,
+            // Versions that nobody has tried yet: newer counts as newer.
+            (Flavor::Redis, _, _) => u32::from(major) + 5,
+            (Flavor::Valkey, 9, _) => 80,
+            (Flavor::Valkey, _, _) => u32::from(major) + 71,
+        }
+    }
 }
 
 impl fmt::Display for Server {
@@ -171,5 +195,24 @@ mod tests {
             })
         );
         assert_eq!("unstable".parse::<Version>(), Err(()));
+    }
+
+    #[test]
+    fn payloads_go_from_older_to_newer() {
+        let redis = |major, minor| Server::new(Flavor::Redis, major, minor, 0);
+        let valkey = |major, minor| Server::new(Flavor::Valkey, major, minor, 0);
+        for (from, to, works) in [
+            (redis(6, 2), redis(7, 0), true),
+            (redis(7, 0), redis(6, 2), false),
+            (redis(7, 0), valkey(8, 1), true),
+            (redis(8, 2), valkey(8, 1), false),
+            (valkey(8, 1), redis(8, 2), true),
+            (valkey(8, 1), redis(7, 0), false),
+            (redis(8, 2), valkey(9, 1), true),
+            (valkey(9, 1), redis(8, 2), false),
+            (valkey(9, 1), valkey(9, 1), true),
+        ] {
+            assert_eq!(to.reads_payloads_of(from), works, "{from} to {to}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::desired::Desired;
 use crate::diff::Allowed;
 use crate::net::{Connections, ReadOnly};
-use crate::observe::{SETTLE_WITHIN, look_until_settled};
+use crate::observe::{SETTLE_WITHIN, count_keys, look_until_settled};
 use crate::observed::Observed;
 use crate::plan::{Plan, check, plan};
 use crate::view::Output;
@@ -65,11 +65,16 @@ pub(super) async fn make(
     })?;
     let connections = Connections::new();
     let targets = targets(&loaded.desired).await;
-    let observed = look_until_settled(&ReadOnly(&connections), &targets, SETTLE_WITHIN, |_| {
+    let mut observed = look_until_settled(&ReadOnly(&connections), &targets, SETTLE_WITHIN, |_| {
         output.talk("Waiting for the nodes to agree …\n");
     })
     .await;
-    let plan = planned(&loaded.desired, &observed, &allowed, output)?;
+    let mut plan = planned(&loaded.desired, &observed, &allowed, output)?;
+    let moves = plan.slots_moved();
+    if !moves.is_empty() {
+        count_keys(&ReadOnly(&connections), &mut observed, moves).await;
+        plan = planned(&loaded.desired, &observed, &allowed, output)?;
+    }
     Ok(Made { observed, plan })
 }
 

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use super::address::{self, NodeAddress, is_name};
 use super::finding::{Findings, Place, Placed, quoted};
 use super::option;
-use super::read::{Field, Wanted, boolean, check_name, entries, fields, text};
+use super::policy;
+use super::read::{Field, Wanted, check_name, entries, fields, text};
 use super::shards::{ShardEntry, shards};
 use super::yaml::{Tree, Value};
-use super::{Announce, Apart, HostAddress, HostName, Policy, SecretSource, Setting};
+use super::{Announce, HostAddress, HostName, Policy, SecretSource, Setting};
 use crate::base::NodeId;
 
 /// A whole file. What could not be read is left out and reported.
@@ -62,10 +63,6 @@ const CONFIG: Wanted<'_> = Wanted {
     what: "`config`",
     example: "a line for each option, such as `maxmemory: 8gb`",
 };
-const POLICY: Wanted<'_> = Wanted {
-    what: "`policy`",
-    example: "policy: {replicas_apart: zone}",
-};
 
 pub(super) fn file(tree: &Tree, findings: &mut Findings) -> File {
     let mut file = File {
@@ -107,7 +104,7 @@ pub(super) fn file(tree: &Tree, findings: &mut Findings) -> File {
     }
     if let Some(field) = policy {
         file.policy_place = Some(field.key);
-        file.policy = read_policy(field.value, findings);
+        file.policy = policy::read(field.value, findings);
     }
     not_supported_yet(access, "access", findings);
     file
@@ -346,49 +343,4 @@ fn secret_source(option: &str, tree: &Tree, findings: &mut Findings) -> Option<S
         source,
         value: None,
     })
-}
-
-fn read_policy(tree: &Tree, findings: &mut Findings) -> Policy {
-    let known = ["replicas_apart", "failback", "prune", "move"];
-    let Some([apart, failback, prune, moving]) = fields(tree, POLICY, known, findings) else {
-        return Policy::default();
-    };
-    for (field, key) in [(failback, "failback"), (prune, "prune")] {
-        let wanted = Wanted {
-            what: &format!("`{key}`"),
-            example: &format!("`{key}: false`"),
-        };
-        // What `false` asks for is what rcl does anyway.
-        let asked = field.and_then(|field| boolean(field.value, wanted, findings));
-        if asked.is_some_and(|asked| asked.value) {
-            not_supported_yet(field, &format!("{key}: true"), findings);
-        }
-    }
-    not_supported_yet(moving, "move", findings);
-    Policy {
-        replicas_apart: apart
-            .and_then(|field| replicas_apart(field.value, findings))
-            .unwrap_or_default(),
-    }
-}
-
-fn replicas_apart(tree: &Tree, findings: &mut Findings) -> Option<Apart> {
-    let wanted = Wanted {
-        what: "`replicas_apart`",
-        example: "host, zone or off",
-    };
-    let text = text(tree, wanted, findings)?;
-    match text.value.as_str() {
-        "host" => Some(Apart::Host),
-        "zone" => Some(Apart::Zone),
-        "off" => Some(Apart::Off),
-        other => {
-            findings.add(
-                text.place,
-                format!("`replicas_apart` can't be {}", quoted(other)),
-                "write host, zone or off",
-            );
-            None
-        }
-    }
 }

@@ -11,6 +11,7 @@ mod finding;
 mod nodes;
 pub mod option;
 mod places;
+mod policy;
 mod read;
 mod resolve;
 mod secrets;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -189,6 +191,37 @@ pub enum SecretSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     pub replicas_apart: Apart,
+    pub moves: Moves,
+}
+
+/// How slots move with their keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moves {
+    pub engine: Engine,
+    /// The most keys in one MIGRATE.
+    pub batch: u32,
+    /// Waited after each MIGRATE.
+    pub pause: Duration,
+}
+
+impl Default for Moves {
+    fn default() -> Self {
+        Self {
+            engine: Engine::Auto,
+            batch: 100,
+            pause: Duration::ZERO,
+        }
+    }
+}
+
+/// Which way of moving slots the file asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// The atomic one where both servers have it.
+    #[default]
+    Auto,
+    Atomic,
+    Classic,
 }
 
 /// What a replica must not share with its primary.

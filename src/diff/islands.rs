@@ -60,6 +60,8 @@ fn incomplete_formation(diff: &Diff) -> Blocked {
             | Difference::Announced { .. }
             | Difference::Option { .. }
             | Difference::Unassigned { .. }
+            | Difference::Misplaced { .. }
+            | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }
             | Difference::LinkDown { .. } => None,
         });

@@ -1,15 +1,14 @@
-//! What else the views show: open slots, handshakes, ghosts, members that the file doesn't name.
+//! What else the views show: handshakes, ghosts, members that the file doesn't name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, Role, SlotSet, counted, named};
-use crate::observed::{Direction, FailureKind, LiveMember, NodeView, OpenSlot, groups};
+use crate::base::{NodeId, Role, counted};
+use crate::observed::{FailureKind, LiveMember, groups};
 
-use super::{Blocked, Diff, Look, Note, Scope, Severity};
+use super::{Diff, Look, Note};
 
-/// What else the views show: open slots, nodes that the file doesn't name, ghosts, handshakes.
+/// What else the views show: nodes that the file doesn't name, ghosts, handshakes.
 pub(super) fn find(look: &Look<'_>, diff: &mut Diff) {
-    open_slots(look, diff);
     let mut shaking: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
     for group in groups(look.observed.views.values()) {
         for member in group.table.values().filter(|member| member.flags.handshake) {
@@ -95,46 +94,4 @@ fn stranger(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember) -> Op
         subject: label,
         text,
     })
-}
-
-fn open_slots(look: &Look<'_>, diff: &mut Diff) {
-    let open: Vec<(&NodeView, &OpenSlot)> = look
-        .observed
-        .views
-        .values()
-        .flat_map(|view| view.open.iter().map(move |open| (view, open)))
-        .collect();
-    if open.is_empty() {
-        return;
-    }
-    let slots: SlotSet = open.iter().map(|(_, open)| open.slot).collect();
-    let mut marks: BTreeMap<String, SlotSet> = BTreeMap::new();
-    for (view, open) in &open {
-        let verb = match open.direction {
-            Direction::Migrating => "is giving to",
-            Direction::Importing => "is taking from",
-        };
-        let line = format!(
-            "{} {verb} {}",
-            diff.pairing.label(view.id),
-            diff.pairing.label(open.peer)
-        );
-        let entry = marks.entry(line).or_default();
-        *entry = entry.union(&[open.slot].into_iter().collect());
-    }
-    diff.blocked.push(Blocked {
-        code: "open-slots",
-        severity: Severity::Blocked,
-        subject: named(&slots),
-        why: format!(
-            "a move of {} was begun and not finished; finishing a move is not supported yet",
-            counted(slots.count(), "slot")
-        ),
-        evidence: marks
-            .into_iter()
-            .map(|(line, slots)| format!("{line}: {}", named(&slots)))
-            .collect(),
-        way_out: "Finish the move with the tool that began it. Closing it (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of the slots.".to_owned(),
-        scope: Scope::Alone,
-    });
 }

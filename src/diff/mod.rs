@@ -11,6 +11,7 @@ mod islands;
 mod leftovers;
 mod lost;
 mod members;
+mod moves;
 mod pairing;
 mod replicas;
 mod shards;
@@ -74,6 +75,19 @@ pub enum Difference {
         primary: NodeId,
         slots: SlotSet,
     },
+    /// Slots that another node serves than the file says, or that are on their way already.
+    Misplaced {
+        shard: ShardName,
+        source: NodeId,
+        target: NodeId,
+        slots: SlotSet,
+        /// Those whose move was begun and not finished.
+        begun: SlotSet,
+        /// Those of them that are open on one side only.
+        torn: SlotSet,
+    },
+    /// Marks of a move that is over, or that never began to matter.
+    LeftOpen { node: NodeId, slots: SlotSet },
     /// A node that is to replicate the shard's primary and doesn't.
     NotReplicating {
         node: NodeName,
@@ -250,6 +264,8 @@ impl Difference {
             | Self::Announced { .. }
             | Self::Option { .. }
             | Self::Unassigned { .. }
+            | Self::Misplaced { .. }
+            | Self::LeftOpen { .. }
             | Self::NotReplicating { .. } => false,
         }
     }

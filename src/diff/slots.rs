@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet, counted, named};
+use crate::base::{NodeId, SLOT_COUNT, ShardName, Slot, SlotSet, counted, named};
 use crate::desired::{Desired, SlotShare};
 use crate::observed::{Answer, Cluster, Failure, NodeView};
 
-use super::{Blocked, Diff, Difference, Look, Pairing, Scope, Severity};
+use super::{Blocked, Diff, Difference, Look, Pairing, Scope, Severity, moves};
 
 /// A shard's share: what it holds now and what it is to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,14 +136,15 @@ pub fn ownership(desired: &Desired, cluster: &Cluster, pairing: &Pairing) -> Own
     }
 }
 
-/// Finds unassigned slots, and slots that would have to move.
+/// Finds unassigned slots, and slots that have to move.
 pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
+    let ownership = ownership(look.desired, look.cluster, &diff.pairing);
+    moves::compare(look, diff, &ownership);
     let Ownership {
-        owners,
+        owners: _,
         unassigned,
         shares,
-    } = ownership(look.desired, look.cluster, &diff.pairing);
-    moves(diff, &shares, &owners, &unassigned);
+    } = ownership;
     if unassigned.is_empty() {
         return;
     }
@@ -181,39 +182,6 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
     }
 }
 
-/// Slots that another shard serves than the file says.
-fn moves(
-    diff: &mut Diff,
-    shares: &[Share],
-    owners: &BTreeMap<NodeId, SlotSet>,
-    unassigned: &SlotSet,
-) {
-    for share in shares {
-        let wanted = share.target.difference(&share.held).difference(unassigned);
-        if wanted.is_empty() {
-            continue;
-        }
-        let evidence = owners
-            .iter()
-            .map(|(owner, slots)| (owner, slots.intersection(&wanted)))
-            .filter(|(_, slots)| !slots.is_empty())
-            .map(|(owner, slots)| {
-                format!("{} serves {}", diff.pairing.label(*owner), named(&slots))
-            });
-        let mut evidence: Vec<String> = evidence.collect();
-        evidence.sort();
-        diff.blocked.push(Blocked {
-            code: "move-slots",
-            severity: Severity::Blocked,
-            subject: format!("shard {}", share.shard),
-            why: format!("shard {} is to serve {} that other shards serve; moving slots is not supported yet", share.shard, counted(wanted.count(), "slot")),
-            evidence,
-            way_out: "Move them with another tool, and their keys with them, or write the present owners into the file's `slots`; a new shard can join with `slots: none`.".to_owned(),
-            scope: Scope::Alone,
-        });
-    }
-}
-
 /// Giving a slot to a primary makes every other node delete what it holds of it, so nobody
 /// may hold a key there, and everyone must have said so.
 fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Option<Blocked> {
@@ -242,13 +210,13 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         .observed
         .views
         .values()
-        .filter(|view| !view.keys_in_slot.is_empty())
+        .filter(|view| keys_in(view, unassigned).next().is_some())
         .collect();
     let mut held: Vec<String> = holders
         .iter()
         .map(|view| {
-            let keys: u64 = view.keys_in_slot.values().sum();
-            let slots: SlotSet = view.keys_in_slot.keys().copied().collect();
+            let keys: u64 = keys_in(view, unassigned).map(|(_, keys)| keys).sum();
+            let slots: SlotSet = keys_in(view, unassigned).map(|(slot, _)| slot).collect();
             let label = diff.pairing.label(view.id);
             format!(
                 "{label} holds {} in {}",
@@ -276,6 +244,13 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         way_out: way_out.join(" "),
         scope: Scope::Alone,
     })
+}
+
+fn keys_in<'a>(view: &'a NodeView, slots: &'a SlotSet) -> impl Iterator<Item = (Slot, u64)> + 'a {
+    let counted = view.keys_in_slot.iter();
+    counted
+        .filter(|(slot, _)| slots.contains(**slot))
+        .map(|(slot, keys)| (*slot, *keys))
 }
 
 /// Where the keys are at one primary and its replicas, that one should have the slots back.

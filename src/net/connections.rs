@@ -128,9 +128,8 @@ fn to_reply(value: Value) -> Reply {
         Value::Nil => Reply::Nil,
         Value::Int(number) => Reply::Integer(number),
         Value::Boolean(yes) => Reply::Integer(i64::from(yes)),
-        Value::BulkString(bytes) | Value::BigNumber(bytes) => {
-            Reply::Text(String::from_utf8_lossy(&bytes).into_owned())
-        }
+        Value::BulkString(bytes) | Value::BigNumber(bytes) => String::from_utf8(bytes)
+            .map_or_else(|error| Reply::Bytes(error.into_bytes()), Reply::Text),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Reply::Text(text),
         Value::Okay => Reply::ok(),
         Value::Double(number) => Reply::Text(number.to_string()),

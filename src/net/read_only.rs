@@ -42,7 +42,7 @@ fn reads_only(command: &Command) -> bool {
             && words
                 .iter()
                 .zip(command.args())
-                .all(|(word, arg)| arg.expose().eq_ignore_ascii_case(word))
+                .all(|(word, arg)| arg.expose().eq_ignore_ascii_case(word.as_bytes()))
     })
 }
 

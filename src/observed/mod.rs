@@ -7,6 +7,7 @@ mod cluster;
 mod config;
 mod converged;
 mod info;
+mod jobs;
 mod nodes;
 mod tables;
 mod view;
@@ -20,6 +21,7 @@ use crate::base::{Address, NodeId, NodeName};
 
 pub use cluster::{Claim, Cluster, Disagreement, Island, LiveMember, Sighting, SlotOwners};
 pub use converged::{Unmet, unmet};
+pub use jobs::{Job, JobState, Side};
 pub use nodes::{Direction, Flags, Link, Member, NodeTable, OpenSlot, ParseNodesError};
 pub use tables::{Group, Table, groups};
 pub use view::{NodeView, Questions, Replication, ViewError};

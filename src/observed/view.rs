@@ -85,8 +85,13 @@ pub struct NodeView {
     pub keys: u64,
     /// Keys in the slots that were asked for, where there are any.
     pub keys_in_slot: BTreeMap<Slot, u64>,
+    /// Those slots.
+    #[serde(default)]
+    pub counted: SlotSet,
     /// Bytes.
     pub used_memory: u64,
+    /// Bytes of `used_memory` that keys and values take.
+    pub data_memory: u64,
     /// Bytes; 0 is without limit.
     pub max_memory: u64,
     /// Seconds.
@@ -217,7 +222,9 @@ impl NodeView {
             open: table.open,
             keys: info.keys(),
             keys_in_slot: keys_in_slots(questions, rest)?,
+            counted: questions.count_keys_in.clone(),
             used_memory: lasting("used_memory", |view| view.used_memory),
+            data_memory: lasting("used_memory_dataset", |view| view.data_memory),
             max_memory: lasting("maxmemory", |view| view.max_memory),
             uptime: lasting("uptime_in_seconds", |view| view.uptime),
             has_config_file: match info.text("config_file") {
@@ -323,9 +330,11 @@ fn reply_text<'a>(command: &str, reply: &'a Reply) -> Result<&'a str, ViewError>
             command: command.to_owned(),
             words: words.clone(),
         }),
-        Reply::Nil | Reply::Integer(_) | Reply::List(_) => Err(ViewError::Senseless {
-            command: command.to_owned(),
-        }),
+        Reply::Nil | Reply::Integer(_) | Reply::Bytes(_) | Reply::List(_) => {
+            Err(ViewError::Senseless {
+                command: command.to_owned(),
+            })
+        }
     }
 }
 
@@ -372,7 +381,7 @@ fn keys_in_slots(
                     words: words.clone(),
                 });
             }
-            Reply::Nil | Reply::Text(_) | Reply::List(_) => {
+            Reply::Nil | Reply::Text(_) | Reply::Bytes(_) | Reply::List(_) => {
                 return Err(ViewError::Senseless { command: command() });
             }
         }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::base::{Arg, Command, NodeId, Role, SLOT_COUNT, Slot};
+use crate::base::{Arg, Command, NodeId, Role, SLOT_COUNT, Slot, SlotSet};
 use crate::observed::{Observed, groups};
 
-use super::{Action, Plan, Send, Step, StepId};
+use super::{Action, Plan, Send, Step, StepId, Transfer};
 
 /// An invariant that a plan breaks: a mistake in rcl, never in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -46,17 +46,32 @@ pub enum Violation {
     EpochTwice { step: StepId, epoch: u64 },
     #[error("step {} lowers options of {} that no step restores", .step.0, .node.short())]
     NotRestored { step: StepId, node: NodeId },
+    #[error("step {} moves slot {slot}, which {} does not own by every view", .step.0, .giver.short())]
+    NotTheOwner {
+        step: StepId,
+        slot: Slot,
+        giver: NodeId,
+    },
+    #[error("step {} moves slots to {}, which is no primary", .step.0, .taker.short())]
+    ToReplica { step: StepId, taker: NodeId },
+    #[error("step {} takes away the mark of slot {slot}, whose keys {} holds and does not own", .step.0, .node.short())]
+    HidesKeys {
+        step: StepId,
+        slot: Slot,
+        node: NodeId,
+    },
     #[error("step {} acts although everything is blocked", .step.0)]
     ActsWhileBlocked { step: StepId },
 }
 
 /// What plans may send, by first words; everything else is forbidden.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 8] = [
     "CLUSTER MEET ",
     "CLUSTER ADDSLOTS ",
     "CLUSTER ADDSLOTSRANGE ",
     "CLUSTER SET-CONFIG-EPOCH ",
     "CLUSTER REPLICATE ",
+    "CLUSTER SETSLOT ",
     "CONFIG SET ",
     "CONFIG REWRITE",
 ];
@@ -94,6 +109,28 @@ pub fn check(plan: &Plan, observed: &Observed) -> Vec<Violation> {
                     epoch: epoch.parse().unwrap_or(0),
                 });
             }
+        }
+        match &step.action {
+            Action::Move { transfer, .. } => {
+                facts.slots_moved(id, transfer, &mut given, &mut found);
+            }
+            Action::Close { node, slots } => {
+                let hidden = facts.hidden(*node, slots);
+                found.extend(hidden.map(|slot| Violation::HidesKeys {
+                    step: id,
+                    slot,
+                    node: *node,
+                }));
+            }
+            Action::Configure { .. }
+            | Action::Announce { .. }
+            | Action::Hasten { .. }
+            | Action::SetEpoch { .. }
+            | Action::Assign { .. }
+            | Action::Join { .. }
+            | Action::Attach { .. }
+            | Action::Settle
+            | Action::Restore { .. } => {}
         }
         if let Action::Hasten { node, options, .. } = &step.action {
             let names = |options: &[(String, Arg)]| {
@@ -162,6 +199,8 @@ struct Facts<'a> {
     observed: &'a Observed,
     /// By slot.
     owners: Vec<Option<NodeId>>,
+    /// Slots that not everyone gives to the same owner.
+    disputed: SlotSet,
     holders: BTreeMap<Slot, NodeId>,
     /// For each node, all that it can bring along by gossip.
     reach: BTreeMap<NodeId, Arc<BTreeSet<NodeId>>>,
@@ -174,6 +213,7 @@ impl<'a> Facts<'a> {
         let mut facts = Self {
             observed,
             owners: vec![None; usize::from(SLOT_COUNT)],
+            disputed: SlotSet::new(),
             holders: views()
                 .flat_map(|view| view.keys_in_slot.keys().map(|slot| (*slot, view.id)))
                 .collect(),
@@ -184,7 +224,11 @@ impl<'a> Facts<'a> {
         for group in groups(views()) {
             for (owner, member) in group.table {
                 for slot in member.slots.iter() {
-                    facts.owners[usize::from(slot)] = Some(*owner);
+                    let known = facts.owners[usize::from(slot)].replace(*owner);
+                    if known.is_some_and(|known| known != *owner) {
+                        let disputed: SlotSet = [slot].into_iter().collect();
+                        facts.disputed = facts.disputed.union(&disputed);
+                    }
                 }
             }
             let Some(first) = group.viewers.first().copied() else {
@@ -238,6 +282,55 @@ impl<'a> Facts<'a> {
             || (self.most_slots > 0
                 && slots == self.most_slots
                 && self.slots(&strangers) * 2 < slots)
+    }
+
+    /// Keys of slots that the node doesn't own, and that nobody would look for once the mark is gone.
+    fn hidden(&self, node: NodeId, slots: &SlotSet) -> impl Iterator<Item = Slot> {
+        let view = self.observed.views.get(&node);
+        let hidden: Vec<Slot> = view
+            .into_iter()
+            .flat_map(|view| view.keys_in_slot.keys().copied())
+            .filter(|slot| slots.contains(*slot))
+            .filter(|slot| self.owners.get(usize::from(*slot)) != Some(&Some(node)))
+            .collect();
+        hidden.into_iter()
+    }
+
+    fn slots_moved(
+        &self,
+        step: StepId,
+        transfer: &Transfer,
+        given: &mut [bool],
+        found: &mut Vec<Violation>,
+    ) {
+        let Transfer {
+            source,
+            target,
+            slots,
+            ..
+        } = transfer;
+        let taker = self.observed.views.get(target);
+        if taker.is_none_or(|view| view.role() == Role::Replica) {
+            found.push(Violation::ToReplica {
+                step,
+                taker: *target,
+            });
+        }
+        for slot in slots.iter() {
+            let place = usize::from(slot);
+            let twice = given.get_mut(place);
+            if twice.is_some_and(|given| std::mem::replace(given, true)) {
+                found.push(Violation::SlotTwice { step, slot });
+            }
+            let owned = self.owners.get(place) == Some(&Some(*source));
+            if !owned || self.disputed.contains(slot) {
+                found.push(Violation::NotTheOwner {
+                    step,
+                    slot,
+                    giver: *source,
+                });
+            }
+        }
     }
 
     fn slots_given(

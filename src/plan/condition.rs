@@ -60,6 +60,17 @@ pub enum Condition {
         on: BTreeSet<NodeId>,
         but: NodeId,
     },
+    /// Both ends of a move know the new owner of all the slots, and have them open no more.
+    Moved {
+        from: NodeId,
+        to: NodeId,
+        slots: SlotSet,
+    },
+    /// The node has none of these slots open.
+    Closed {
+        node: NodeId,
+        slots: SlotSet,
+    },
     /// It owns no slot in its own view, and holds no more than these keys of its own:
     /// as a replica's copy any number.
     Replaceable {
@@ -133,9 +144,11 @@ impl Condition {
             | Self::Accounted { node, .. }
             | Self::KnowsPrimary { node, .. }
             | Self::Owns { node, .. }
+            | Self::Closed { node, .. }
             | Self::Replaceable { node, .. }
             | Self::Replicates { node, .. } => BTreeSet::from([*node]),
             Self::SeenAt { by, .. } => by.clone(),
+            Self::Moved { from, to, .. } => BTreeSet::from([*from, *to]),
             Self::Joined { node, peers } => peers.iter().copied().chain([*node]).collect(),
             Self::Free { on, .. } => on.clone(),
             Self::Converged { expected, .. } => expected.iter().copied().collect(),
@@ -169,6 +182,8 @@ impl Condition {
             | Self::KnowsPrimary { .. }
             | Self::Owns { .. }
             | Self::Free { .. }
+            | Self::Moved { .. }
+            | Self::Closed { .. }
             | Self::Replaceable { .. }
             | Self::Replicates { .. }
             | Self::Converged { .. } => {}
@@ -247,6 +262,8 @@ impl Condition {
                 (!missing.is_empty()).then(|| format!("does not own slots {missing}"))
             }
             Self::Free { slots, but, .. } => not_free(view, slots, *but),
+            Self::Moved { to, slots, .. } => not_moved(view, *to, slots),
+            Self::Closed { slots, .. } => still_open(view, slots),
             Self::Replaceable { keys, .. } => not_replaceable(view, *keys),
             Self::Replicates { primary, .. } => {
                 (!view.replicates(*primary)).then(|| match view.primary() == Some(*primary) {
@@ -260,10 +277,10 @@ impl Condition {
 
 fn option_differs(view: &NodeView, option: &str, want: &Arg) -> Option<String> {
     let same = match want {
-        Arg::Plain(want) => view
+        Arg::Plain(_) | Arg::Key(_) => view
             .config
             .get(option)
-            .is_some_and(|have| same_value(option, have, want)),
+            .is_some_and(|have| same_value(option, have, want.shown())),
         Arg::Secret(want) => view.secrets.get(option) == Some(want),
     };
     (!same).then(|| format!("has another value of {option}"))
@@ -329,6 +346,25 @@ fn not_free(view: &NodeView, slots: &SlotSet, but: NodeId) -> Option<String> {
         .map(|(_, keys)| keys)
         .sum();
     (keys > 0).then(|| format!("holds {} in them", counted(keys, "key")))
+}
+
+fn not_moved(view: &NodeView, to: NodeId, slots: &SlotSet) -> Option<String> {
+    static NONE: SlotSet = SlotSet::new();
+    let owned = view.table.get(&to).map_or(&NONE, |member| &member.slots);
+    let missing = slots.difference(owned);
+    if !missing.is_empty() {
+        let count = counted(missing.count(), "slot");
+        return Some(format!(
+            "does not know the new owner of {count} ({missing})"
+        ));
+    }
+    still_open(view, slots)
+}
+
+fn still_open(view: &NodeView, slots: &SlotSet) -> Option<String> {
+    let open = view.open.iter().map(|open| open.slot);
+    let open: SlotSet = open.filter(|slot| slots.contains(*slot)).collect();
+    (!open.is_empty()).then(|| format!("still has slots {open} open"))
 }
 
 fn not_replaceable(view: &NodeView, keys: u64) -> Option<String> {

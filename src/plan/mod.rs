@@ -8,22 +8,25 @@ mod condition;
 mod config;
 mod hasten;
 mod members;
+mod moves;
 mod order;
 mod replicas;
 mod settle;
 mod slots;
 mod step;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{Address, NodeId};
+use crate::base::{Address, NodeId, SlotSet};
 use crate::desired::Desired;
 use crate::diff::{Allowed, Diff, diff_of};
 use crate::observed::{Cluster, Observed};
 
 pub use check::{Violation, check};
 pub use condition::{Condition, Verdict};
-pub use step::{Action, Phase, Risk, Send, Step, StepId};
+pub use step::{Action, Load, Phase, Risk, Send, Step, StepId};
+pub use transfer::{Bounds, Engine, Transfer};
 
 /// What will be done, and what won't and why. Nothing that shaped it is read again later.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,7 +95,13 @@ impl Plan {
     /// how long a wait may take, changes with every write of a client.
     #[must_use]
     pub fn does_the_same(&self, other: &Self) -> bool {
-        let step = |step: &Step| (step.action.clone(), step.sends.clone(), step.after.clone());
+        let step = |step: &Step| {
+            (
+                step.action.without_load(),
+                step.sends.clone(),
+                step.after.clone(),
+            )
+        };
         let blocked = |plan: &Self| -> Vec<(&'static str, String)> {
             plan.diff
                 .blocked
@@ -109,6 +118,19 @@ impl Plan {
         self.steps.iter().find(|step| step.id == id)
     }
 
+    /// The slots that each node is to give away.
+    #[must_use]
+    pub fn slots_moved(&self) -> BTreeMap<NodeId, SlotSet> {
+        let mut moved: BTreeMap<NodeId, SlotSet> = BTreeMap::new();
+        for step in &self.steps {
+            if let Action::Move { transfer, .. } = &step.action {
+                let slots = moved.entry(transfer.source).or_default();
+                *slots = slots.union(&transfer.slots);
+            }
+        }
+        moved
+    }
+
     /// What the steps that `counts` come to.
     pub fn totals(&self, counts: impl Fn(&Step) -> bool) -> Totals {
         let mut totals = Totals::default();
@@ -117,11 +139,15 @@ impl Plan {
                 Action::Join { .. } => totals.joins += 1,
                 Action::Assign { slots, .. } => totals.slots += usize::from(slots.count()),
                 Action::Attach { .. } => totals.attached += 1,
+                Action::Move { transfer, .. } => {
+                    totals.moves += usize::from(transfer.slots.count());
+                }
                 Action::Announce { .. } => totals.announced += 1,
                 Action::Configure { .. } => totals.configured += 1,
                 Action::Hasten { .. }
                 | Action::Restore { .. }
                 | Action::SetEpoch { .. }
+                | Action::Close { .. }
                 | Action::Settle => {}
             }
         }

@@ -9,7 +9,8 @@ use crate::diff::{Diff, Difference};
 use crate::observed::{Cluster, NodeView, Observed};
 
 use super::{
-    Action, Condition, Phase, Risk, Step, StepId, config, hasten, members, replicas, settle, slots,
+    Action, Condition, Phase, Risk, Step, StepId, config, hasten, members, moves, replicas, settle,
+    slots,
 };
 
 /// Gossip is given at least this long.
@@ -60,6 +61,8 @@ impl Terms<'_> {
                 | Difference::NotJoined { .. }
                 | Difference::Announced { .. }
                 | Difference::Option { .. }
+                | Difference::Misplaced { .. }
+                | Difference::LeftOpen { .. }
                 | Difference::NotReplicating { .. }
                 | Difference::LinkDown { .. } => all,
             })
@@ -125,7 +128,9 @@ pub(super) fn steps(
         steps.extend(join);
         steps.extend(assign);
     }
+    steps.extend(moves::close(&terms));
     steps.extend(replicas::attach(&terms));
+    steps.extend(moves::moves(&terms));
     if !steps.is_empty() {
         steps.extend(settle);
     }
@@ -170,6 +175,8 @@ struct Index {
     by_shard: BTreeMap<ShardName, StepId>,
     first_copies: BTreeMap<ShardName, StepId>,
     copies_of: BTreeMap<NodeId, Vec<StepId>>,
+    attached_to: BTreeMap<ShardName, Vec<StepId>>,
+    closed: Vec<StepId>,
     settle: Option<StepId>,
 }
 
@@ -185,7 +192,12 @@ fn link(steps: &mut [Step]) {
         if let Action::Assign { shard, .. } = &step.action {
             index.by_shard.insert(shard.clone(), step.id);
         }
+        if let Action::Close { .. } = &step.action {
+            index.closed.push(step.id);
+        }
         if let Action::Attach { shard, primary, .. } = &step.action {
+            let attached = index.attached_to.entry(shard.clone()).or_default();
+            attached.push(step.id);
             index.first_copies.entry(shard.clone()).or_insert(step.id);
             index.copies_of.entry(*primary).or_default().push(step.id);
         }
@@ -238,7 +250,20 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             );
             after
         }
-        Action::Settle => Vec::new(),
+        Action::Close { .. } | Action::Settle => Vec::new(),
+        // A primary that gets its first slot before its replica can pull another shard's (Redis
+        // 8.2), and what it takes has to be safe from the start.
+        Action::Move {
+            shard, transfer, ..
+        } => {
+            let ends = [transfer.source, transfer.target];
+            let joins = ends.iter().filter_map(|node| of(Phase::Join, *node));
+            let copies = index.attached_to.get(shard).into_iter().flatten().copied();
+            joins
+                .chain(copies)
+                .chain(index.closed.iter().copied())
+                .collect()
+        }
         Action::Restore { node, .. } => of(Phase::Hasten, *node)
             .into_iter()
             .chain(index.settle)

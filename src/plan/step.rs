@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::base::{Arg, BusAddress, Command, NodeId, NodeName, ShardName, SlotSet};
 use crate::diff::OptionChange;
 
-use super::Condition;
+use super::{Condition, Transfer};
 
 /// A step's number in its plan, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -98,6 +98,14 @@ pub enum Action {
         primary: NodeId,
         from: Option<NodeId>,
     },
+    /// Takes away the marks of moves that are over.
+    Close { node: NodeId, slots: SlotSet },
+    /// Moves slots with their keys to another primary.
+    Move {
+        shard: ShardName,
+        transfer: Transfer,
+        load: Load,
+    },
     /// Waits until all nodes agree on everything.
     Settle,
     /// Gives the lowered options their declared values back.
@@ -106,6 +114,14 @@ pub enum Action {
         name: NodeName,
         options: Vec<(String, Arg)>,
     },
+}
+
+/// What a move carries: counted, and then estimated, when the plan was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Load {
+    pub keys: u64,
+    /// Bytes in the source's memory, roughly.
+    pub bytes: u64,
 }
 
 /// The order in which plans list and run their steps.
@@ -117,7 +133,9 @@ pub enum Phase {
     Epochs,
     Assign,
     Join,
+    Close,
     Attach,
+    Move,
     Settle,
     Restore,
 }
@@ -133,6 +151,27 @@ pub enum Risk {
     },
 }
 
+impl Step {
+    /// The nodes that get commands.
+    pub fn recipients(&self) -> impl Iterator<Item = NodeId> {
+        let ends = match &self.action {
+            Action::Move { transfer, .. } => Some([transfer.source, transfer.target]),
+            Action::Configure { .. }
+            | Action::Announce { .. }
+            | Action::Hasten { .. }
+            | Action::SetEpoch { .. }
+            | Action::Assign { .. }
+            | Action::Join { .. }
+            | Action::Attach { .. }
+            | Action::Close { .. }
+            | Action::Settle
+            | Action::Restore { .. } => None,
+        };
+        let sends = self.sends.iter().map(|send| send.node);
+        ends.into_iter().flatten().chain(sends)
+    }
+}
+
 impl Action {
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -144,6 +183,8 @@ impl Action {
             Self::Assign { .. } => Phase::Assign,
             Self::Join { .. } => Phase::Join,
             Self::Attach { .. } => Phase::Attach,
+            Self::Close { .. } => Phase::Close,
+            Self::Move { .. } => Phase::Move,
             Self::Settle => Phase::Settle,
             Self::Restore { .. } => Phase::Restore,
         }
@@ -160,8 +201,20 @@ impl Action {
             | Self::Assign { node, .. }
             | Self::Join { node, .. }
             | Self::Attach { node, .. }
+            | Self::Close { node, .. }
             | Self::Restore { node, .. } => Some(*node),
+            Self::Move { transfer, .. } => Some(transfer.target),
             Self::Settle => None,
         }
+    }
+
+    /// The action without the amounts that change with every write of a client.
+    #[must_use]
+    pub fn without_load(&self) -> Self {
+        let mut action = self.clone();
+        if let Self::Move { load, .. } = &mut action {
+            *load = Load::default();
+        }
+        action
     }
 }

@@ -65,6 +65,8 @@ fn is_evidence(difference: &Difference, blocked: &[Blocked]) -> bool {
         | Difference::Announced { .. }
         | Difference::Option { .. }
         | Difference::Unassigned { .. }
+        | Difference::Misplaced { .. }
+        | Difference::LeftOpen { .. }
         | Difference::NotReplicating { .. }
         | Difference::LinkDown { .. } => false,
     }

@@ -52,6 +52,26 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
             primary: _,
             slots,
         } => format!("{} (shard {shard})", unassigned(slots)),
+        Difference::Misplaced {
+            shard,
+            source,
+            target: _,
+            slots,
+            begun,
+            torn: _,
+        } => {
+            let source = pairing.label(*source);
+            match begun == slots {
+                true => format!("{} half-way from {source} to shard {shard}", are(slots)),
+                false => format!(
+                    "{} served by {source}, the file gives them to shard {shard}",
+                    are(slots)
+                ),
+            }
+        }
+        Difference::LeftOpen { node, slots } => {
+            format!("{} still open on {}", are(slots), pairing.label(*node))
+        }
         Difference::NotReplicating {
             node,
             id: _,
@@ -93,6 +113,11 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
         Difference::Unassigned { slots, .. } => {
             format!("{} that nobody owns", wording::slot_count(slots))
         }
+        Difference::Misplaced { slots, begun, .. } => match begun.is_empty() {
+            true => format!("the file gives it {}", wording::slot_count(slots)),
+            false => format!("a move of {} was begun", wording::slot_count(begun)),
+        },
+        Difference::LeftOpen { .. } => "left by a move that is over, and hiding no key".to_owned(),
         Difference::NotReplicating { now, .. } => format!("it {}", present(now, pairing)),
         Difference::LinkDown { .. } => "its link is down".to_owned(),
     }
@@ -110,6 +135,8 @@ pub(super) fn way_out(difference: &Difference, pairing: &Pairing) -> String {
         | Difference::Announced { .. }
         | Difference::Option { .. }
         | Difference::Unassigned { .. }
+        | Difference::Misplaced { .. }
+        | Difference::LeftOpen { .. }
         | Difference::NotReplicating { .. } => {
             "Plan again once what is blocked has been mended.".to_owned()
         }
@@ -122,6 +149,15 @@ pub(super) fn unassigned(slots: &SlotSet) -> String {
     match slots.count() {
         1 => format!("slot {ranges} has no owner"),
         _ => format!("slots {ranges} have no owner"),
+    }
+}
+
+/// `slots 5462-10922 are`.
+fn are(slots: &SlotSet) -> String {
+    let ranges = wording::ranges(slots);
+    match slots.count() {
+        1 => format!("slot {ranges} is"),
+        _ => format!("slots {ranges} are"),
     }
 }
 
@@ -157,7 +193,7 @@ fn option(change: &OptionChange) -> String {
             format!("is {}, the file says {}", value(have), value(want))
         }
         (None, Arg::Plain(want)) => format!("is unknown, the file says {}", value(want)),
-        (Some(Arg::Secret(_)) | None, _) | (Some(Arg::Plain(_)), Arg::Secret(_)) => {
+        (Some(Arg::Plain(_) | Arg::Key(_) | Arg::Secret(_)) | None, _) => {
             "is another secret than the file's".to_owned()
         }
     }

@@ -89,6 +89,8 @@ fn why(blocked: &Blocked, differences: &[Difference]) -> String {
             | Difference::Announced { .. }
             | Difference::Option { .. }
             | Difference::Unassigned { .. }
+            | Difference::Misplaced { .. }
+            | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }
             | Difference::LinkDown { .. } => false,
         })

@@ -2,7 +2,7 @@
 
 use crate::base::{Arg, counted};
 use crate::diff::{Diff, OptionChange, Pairing};
-use crate::plan::{Action, Risk, Step};
+use crate::plan::{Action, Engine, Risk, Step};
 
 use super::difference;
 use super::styles::Meaning;
@@ -24,6 +24,8 @@ impl Sign {
             | Action::Announce { .. }
             | Action::Hasten { .. }
             | Action::Attach { .. }
+            | Action::Close { .. }
+            | Action::Move { .. }
             | Action::Restore { .. } => Self::Change,
             Action::Settle => Self::Wait,
         }
@@ -117,6 +119,24 @@ fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
             verb("attach", "attached"),
             pairing.label(*primary)
         ),
+        Action::Close { node, slots } => format!(
+            "{} {} on {}",
+            verb("close", "closed"),
+            ranges(slots),
+            pairing.label(*node)
+        ),
+        Action::Move {
+            shard,
+            transfer,
+            load: _,
+        } => format!(
+            "{} {} ({}) from {} to shard {shard} ({})",
+            verb("move", "moved"),
+            counted(transfer.slots.count(), "slot"),
+            ranges(&transfer.slots),
+            pairing.label(transfer.source),
+            pairing.label(transfer.target)
+        ),
         Action::Settle => verb("wait until all nodes agree", "all nodes agree").to_owned(),
         Action::Restore {
             node: _,
@@ -160,11 +180,18 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
         } if !changes.is_empty() => {
             reasons.push("it has no config file, a restart loses this".to_owned());
         }
+        Action::Move { load, transfer, .. } => reasons.push(format!(
+            "{}, about {}, by the {} engine",
+            counted(load.keys, "key"),
+            indicatif::HumanBytes(load.bytes),
+            engine(&transfer.engine)
+        )),
         Action::Settle => reasons.push("on members, roles, links, slots and epochs".to_owned()),
         Action::Configure { .. }
         | Action::Announce { .. }
         | Action::Assign { .. }
         | Action::Join { .. }
+        | Action::Close { .. }
         | Action::Attach { .. } => {}
     }
     match step.risk {
@@ -203,7 +230,15 @@ pub(super) fn shape(step: &Step) -> Option<String> {
         | Action::Assign { .. }
         | Action::Join { .. }
         | Action::Attach { .. } => Some(String::new()),
-        Action::Settle => None,
+        Action::Close { .. } | Action::Move { .. } | Action::Settle => None,
+    }
+}
+
+/// The word for an engine, as the file has it.
+pub(super) fn engine(engine: &Engine) -> &'static str {
+    match engine {
+        Engine::Atomic => "atomic",
+        Engine::Classic(_) => "classic",
     }
 }
 

@@ -72,6 +72,12 @@ pub fn wire_value(option: &str, text: &str) -> String {
 }
 
 /// Whether a value can be the option's at all.
+/// The value as a server takes it, where it is one of that kind.
+pub(super) fn checked_value(key: &str, kind: Kind, text: &str) -> Result<String, Mistake> {
+    value::check(key, kind, text)?;
+    Ok(value::wire(kind, text))
+}
+
 pub(super) fn check_value(option: &str, text: &str) -> Result<(), Mistake> {
     value::check(option, kind(option), text)
 }

@@ -131,7 +131,27 @@ enum DetailsJson<'a> {
         primary: NodeJson<'a>,
         from: Option<NodeJson<'a>>,
     },
+    Close {
+        slots: &'a SlotSet,
+    },
+    Move {
+        shard: &'a ShardName,
+        source: NodeJson<'a>,
+        slots: &'a SlotSet,
+        begun: SlotSet,
+        engine: &'static str,
+        keys: u64,
+        bytes: u64,
+        /// What will be sent: a word in angle brackets is only known while it runs.
+        templates: Vec<TemplateJson<'a>>,
+    },
     Settle {},
+}
+
+#[derive(Debug, Serialize)]
+struct TemplateJson<'a> {
+    node: NodeJson<'a>,
+    command: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -252,6 +272,8 @@ fn action_word(action: &Action) -> &'static str {
         Action::Assign { .. } => "assign",
         Action::Join { .. } => "join",
         Action::Attach { .. } => "attach",
+        Action::Close { .. } => "close",
+        Action::Move { .. } => "move",
         Action::Settle => "settle",
         Action::Restore { .. } => "restore",
     }
@@ -318,6 +340,28 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
             shard,
             primary: node(*primary, plan),
             from: from.map(|id| node(id, plan)),
+        },
+        Action::Close { node: _, slots } => DetailsJson::Close { slots },
+        Action::Move {
+            shard,
+            transfer,
+            load,
+        } => DetailsJson::Move {
+            shard,
+            source: node(transfer.source, plan),
+            slots: &transfer.slots,
+            begun: transfer.begun(),
+            engine: step::engine(&transfer.engine),
+            keys: load.keys,
+            bytes: load.bytes,
+            templates: transfer
+                .templates()
+                .into_iter()
+                .map(|(id, command)| TemplateJson {
+                    node: node(id, plan),
+                    command,
+                })
+                .collect(),
         },
         Action::Settle => DetailsJson::Settle {},
     }

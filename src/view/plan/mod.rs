@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use crate::base::counted;
 use crate::desired::Desired;
 use crate::observed::{Cluster, Observed};
-use crate::plan::{Phase, Plan, Step};
+use crate::plan::{Action, Phase, Plan, Step};
 
 use super::page::Page;
 use super::styles::{Meaning, Styles};
@@ -71,11 +71,7 @@ pub fn human(view: &PlanView<'_>, styles: Styles) -> String {
 /// What is asked before anything is sent.
 #[must_use]
 pub fn question(plan: &Plan) -> String {
-    let nodes: BTreeSet<_> = plan
-        .steps
-        .iter()
-        .flat_map(|step| step.sends.iter().map(|send| send.node))
-        .collect();
+    let nodes: BTreeSet<_> = plan.steps.iter().flat_map(Step::recipients).collect();
     format!(
         "Apply these changes to cluster \"{}\" ({})? Only 'yes' will be accepted: ",
         super::page::clean(&plan.cluster),
@@ -164,7 +160,15 @@ fn folded(page: &mut Page, plan: &Plan, steps: &[Step]) {
 fn shown(run: &[Step], commands: Commands) -> usize {
     let (most, few) = match run.first().map(|step| step.action.phase()) {
         Some(Phase::Configure | Phase::Hasten | Phase::Epochs | Phase::Restore) => (2, 1),
-        Some(Phase::Announce | Phase::Assign | Phase::Join | Phase::Attach | Phase::Settle)
+        Some(
+            Phase::Announce
+            | Phase::Assign
+            | Phase::Join
+            | Phase::Close
+            | Phase::Attach
+            | Phase::Move
+            | Phase::Settle,
+        )
         | None => (12, 3),
     };
     match commands {
@@ -188,6 +192,14 @@ fn print_step(page: &mut Page, step: &Step, plan: &Plan, width: usize) {
             .put(Meaning::Dim, format_args!("# {reason}"));
     }
     page.end();
+    if let Action::Move { transfer, .. } = &step.action {
+        for (node, command) in transfer.templates() {
+            let node = plan.diff.pairing.label(node);
+            page.put(Meaning::Dim, format_args!("    {node}> "))
+                .put(Meaning::Command, command)
+                .end();
+        }
+    }
     for send in &step.sends {
         let node = plan.diff.pairing.label(send.node);
         page.put(Meaning::Dim, format_args!("    {node}> "))

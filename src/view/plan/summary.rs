@@ -53,6 +53,8 @@ fn in_the_way(diff: &Diff) -> String {
             | Difference::Announced { .. }
             | Difference::Option { .. }
             | Difference::Unassigned { .. }
+            | Difference::Misplaced { .. }
+            | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. } => others += 1,
         }
     }

@@ -1,7 +1,7 @@
 //! A run on a terminal: one bar with what is being waited for, and above it only what went
 //! wrong, or every command when asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -24,6 +24,8 @@ pub struct Bar<'o, 'w> {
     target: Option<ProgressDrawTarget>,
     bar: ProgressBar,
     waiting: BTreeSet<StepId>,
+    /// How far each move has come.
+    moved: BTreeMap<StepId, u16>,
 }
 
 impl<'o, 'w> Bar<'o, 'w> {
@@ -42,6 +44,7 @@ impl<'o, 'w> Bar<'o, 'w> {
             target: Some(target),
             bar: ProgressBar::hidden(),
             waiting: BTreeSet::new(),
+            moved: BTreeMap::new(),
         }
     }
 
@@ -55,12 +58,16 @@ impl<'o, 'w> Bar<'o, 'w> {
     fn show_waits(&self, plan: &Plan) {
         let message = match self.waiting.first() {
             None => String::new(),
-            Some(step) if self.waiting.len() == 1 => intent(plan, *step),
-            Some(step) => format!(
-                "{} and {} more",
-                intent(plan, *step),
-                self.waiting.len() - 1
-            ),
+            Some(step) => {
+                let mut message = intent(plan, *step);
+                if let Some(moved) = self.moved.get(step) {
+                    message.push_str(&format!(", {moved} done"));
+                }
+                if self.waiting.len() > 1 {
+                    message.push_str(&format!(" and {} more", self.waiting.len() - 1));
+                }
+                message
+            }
         };
         self.bar.set_message(clean(&message).into_owned());
     }
@@ -96,6 +103,10 @@ impl Progress for Bar<'_, '_> {
                     End::Done { took: _ } | End::AlreadySo => true,
                     End::Failed(_) | End::Skipped(_) => false,
                 }
+            }
+            Event::Moved { step, slots, .. } => {
+                self.moved.insert(*step, *slots);
+                true
             }
             Event::Answered { reply, .. } => reply.as_error().is_none(),
             Event::Unanswered { .. } | Event::Stopping => false,

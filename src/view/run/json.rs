@@ -62,6 +62,11 @@ enum LineJson<'a> {
         #[serde(flatten)]
         end: EndJson<'a>,
     },
+    StepProgress {
+        step: StepId,
+        slots_moved: u16,
+        keys_moved: u64,
+    },
     ApplyStopping,
     ApplyComplete {
         complete: bool,
@@ -161,6 +166,11 @@ impl Progress for JsonLines<'_, '_> {
                 node: node(*from, plan),
                 command,
                 answer: AnswerJson::NoAnswer(masked(words, command)),
+            },
+            Event::Moved { step, slots, keys } => LineJson::StepProgress {
+                step: *step,
+                slots_moved: *slots,
+                keys_moved: *keys,
             },
             Event::Ended { step, end } => LineJson::StepEnded {
                 step: *step,

@@ -86,6 +86,7 @@ pub(super) fn told(plan: &Plan, event: &Event, commands: bool, styles: Styles) -
                 ended(&mut page, plan, *step, end);
             }
         }
+        Event::Moved { .. } => {}
         Event::Stopping => {
             page.put(
                 Meaning::Note,
@@ -152,6 +153,7 @@ pub(super) fn reply(reply: &Reply) -> String {
         Reply::Nil => "nil".to_owned(),
         Reply::Integer(number) => number.to_string(),
         Reply::Text(text) | Reply::Error(text) => text.clone(),
+        Reply::Bytes(bytes) => counted(bytes.len(), "byte"),
         Reply::List(parts) => counted(parts.len(), "value"),
     }
 }
@@ -194,7 +196,9 @@ fn went_by_itself(plan: &Plan, step: StepId, end: &End) -> bool {
             | Phase::Announce
             | Phase::Assign
             | Phase::Join
+            | Phase::Close
             | Phase::Attach
+            | Phase::Move
             | Phase::Settle,
         )
         | None => false,
@@ -204,13 +208,14 @@ fn went_by_itself(plan: &Plan, step: StepId, end: &End) -> bool {
 /// Steps that wait for more than a little gossip: data to be copied, everybody to agree.
 fn takes_long(action: &Action) -> bool {
     match action {
-        Action::Attach { .. } | Action::Settle => true,
+        Action::Attach { .. } | Action::Move { .. } | Action::Settle => true,
         Action::Configure { .. }
         | Action::Announce { .. }
         | Action::Hasten { .. }
         | Action::SetEpoch { .. }
         | Action::Assign { .. }
         | Action::Join { .. }
+        | Action::Close { .. }
         | Action::Restore { .. } => false,
     }
 }

@@ -1,0 +1,227 @@
+//! An atomic move (Valkey 9.0 and later) as a state machine without I/O: the source is told once,
+//! and watched until its job has ended.
+//!
+//! A job outlives whoever began it, and no CLUSTER NODES shows it. So running jobs of the same
+//! source are always waited for first, and what is left is told by who owns the slots.
+
+use std::time::Duration;
+
+use crate::base::{Command, NodeId, Reply, SlotSet};
+use crate::observed::{Job, JobState, NodeTable, Side};
+use crate::plan::Transfer;
+
+use super::mover::{Failure, Todo};
+
+/// Between two looks at a job.
+const PAUSE: Duration = Duration::from_millis(30);
+
+/// A server that fails a job has cleaned up after it, so trying again is safe.
+const TRIES: u32 = 3;
+
+/// Looks without any change, after which a job counts as stuck: two minutes.
+const PATIENCE: u32 = 4000;
+
+#[derive(Debug)]
+enum Stage {
+    Watch,
+    Begin,
+    Cancel,
+}
+
+/// The move of one pair.
+#[derive(Debug)]
+pub(super) struct Atomic<'a> {
+    transfer: &'a Transfer,
+    stage: Option<Stage>,
+    /// What was asked for last.
+    asked: Option<(Command, SlotSet)>,
+    tries: u32,
+    /// The jobs as last seen, and how often they looked the same.
+    seen: Vec<Job>,
+    still: u32,
+    failed: Option<String>,
+    unanswered: u32,
+    stopping: bool,
+    cancelled: bool,
+    pub(super) moved: SlotSet,
+}
+
+impl<'a> Atomic<'a> {
+    pub(super) fn new(transfer: &'a Transfer) -> Self {
+        Self {
+            transfer,
+            stage: None,
+            asked: None,
+            tries: 0,
+            seen: Vec::new(),
+            still: 0,
+            failed: None,
+            unanswered: 0,
+            stopping: false,
+            cancelled: false,
+            moved: SlotSet::new(),
+        }
+    }
+
+    /// Our own job is cancelled; the servers then clean up.
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    pub(super) fn next(&mut self, replies: &[Reply]) -> Result<Todo, Failure> {
+        let source = self.transfer.source;
+        match self.stage.take() {
+            None => Ok(self.watch()),
+            Some(Stage::Watch) => self.watched(replies),
+            Some(Stage::Begin | Stage::Cancel) => {
+                self.unanswered = 0;
+                let refused = replies.first().and_then(Reply::as_error);
+                match (refused, &self.asked) {
+                    (Some(words), Some((command, _))) if !self.cancelled => {
+                        Err(Failure::refused(source, command.clone(), words))
+                    }
+                    _ => Ok(Todo::Wait(PAUSE)),
+                }
+            }
+        }
+    }
+
+    /// What was asked may have begun: the next look tells.
+    pub(super) fn unanswered(
+        &mut self,
+        words: &str,
+        node: NodeId,
+        commands: &[Command],
+    ) -> Result<Todo, Failure> {
+        self.unanswered += 1;
+        if self.unanswered > TRIES {
+            let command = commands
+                .first()
+                .cloned()
+                .unwrap_or_else(|| Command::new("PING"));
+            return Err(Failure::unanswered(node, command, words));
+        }
+        self.stage = None;
+        Ok(Todo::Wait(PAUSE * 10))
+    }
+
+    fn watch(&mut self) -> Todo {
+        self.stage = Some(Stage::Watch);
+        Todo::Call {
+            node: self.transfer.source,
+            commands: vec![
+                Command::new("CLUSTER GETSLOTMIGRATIONS"),
+                Command::new("CLUSTER NODES"),
+            ],
+        }
+    }
+
+    fn watched(&mut self, replies: &[Reply]) -> Result<Todo, Failure> {
+        let source = self.transfer.source;
+        self.unanswered = 0;
+        let [jobs, nodes] = replies else {
+            return Err(Failure::state(source, "answers with too little".to_owned()));
+        };
+        if let Some(words) = jobs.as_error() {
+            let command = Command::new("CLUSTER GETSLOTMIGRATIONS");
+            return Err(Failure::refused(source, command, words));
+        }
+        let jobs = Job::parse_all(jobs).ok_or_else(|| {
+            Failure::state(source, "tells of its jobs in unknown words".to_owned())
+        })?;
+        let running: Vec<Job> = jobs
+            .iter()
+            .filter(|job| job.is_running() && job.side == Side::Export)
+            .cloned()
+            .collect();
+        if !running.is_empty() {
+            return self.wait(running);
+        }
+        let table = nodes
+            .as_text()
+            .and_then(|text| NodeTable::parse(text).ok())
+            .filter(|table| table.myself == Some(source))
+            .ok_or_else(|| Failure::state(source, "is another node by now".to_owned()))?;
+        let own = table.members.get(&source);
+        let left = own.map_or_else(SlotSet::new, |own| {
+            own.slots.intersection(&self.transfer.slots)
+        });
+        self.moved = self.transfer.slots.difference(&left);
+        if left.is_empty() || self.stopping {
+            return Ok(Todo::Done);
+        }
+        if let Some(words) = self.own_failure(&jobs) {
+            self.failed = Some(words);
+        }
+        self.begin(left)
+    }
+
+    fn begin(&mut self, left: SlotSet) -> Result<Todo, Failure> {
+        let source = self.transfer.source;
+        let command = Command::migrate_slots(&left, self.transfer.target);
+        if self.tries >= TRIES {
+            let words = self.failed.clone();
+            let words = words
+                .unwrap_or_else(|| "the job ended and the slots are where they were".to_owned());
+            return Err(Failure::refused(source, command, &words));
+        }
+        self.tries += 1;
+        self.asked = Some((command.clone(), left));
+        self.stage = Some(Stage::Begin);
+        Ok(Todo::Call {
+            node: source,
+            commands: vec![command],
+        })
+    }
+
+    /// The server's words about the last job that we asked for.
+    fn own_failure(&self, jobs: &[Job]) -> Option<String> {
+        let (_, slots) = self.asked.as_ref()?;
+        let job = jobs.iter().find(|job| self.is_ours(job, slots))?;
+        match &job.state {
+            JobState::Failed => Some(job.message.clone()),
+            JobState::Cancelled => Some("the job was cancelled".to_owned()),
+            JobState::Done | JobState::Running(_) => None,
+        }
+    }
+
+    fn is_ours(&self, job: &Job, slots: &SlotSet) -> bool {
+        job.side == Side::Export && job.target == Some(self.transfer.target) && job.slots == *slots
+    }
+
+    fn wait(&mut self, running: Vec<Job>) -> Result<Todo, Failure> {
+        if self.stopping && !self.cancelled {
+            // The command has no argument: it ends all exports of the source, so it is sent only
+            // where they are ours.
+            let ours = self
+                .asked
+                .as_ref()
+                .is_some_and(|(_, slots)| running.iter().all(|job| self.is_ours(job, slots)));
+            self.cancelled = true;
+            if ours {
+                self.stage = Some(Stage::Cancel);
+                return Ok(Todo::Call {
+                    node: self.transfer.source,
+                    commands: vec![Command::new("CLUSTER CANCELSLOTMIGRATIONS")],
+                });
+            }
+        }
+        self.still = match self.seen == running {
+            true => self.still + 1,
+            false => 0,
+        };
+        if self.still > PATIENCE {
+            let words = running
+                .first()
+                .map_or(String::new(), |job| format!("{:?}", job.state));
+            return Err(Failure::state(
+                self.transfer.source,
+                format!(
+                    "has a job that makes no progress ({words}): it goes on by itself, plan again later"
+                ),
+            ));
+        }
+        self.seen = running;
+        Ok(Todo::Wait(PAUSE))
+    }
+}

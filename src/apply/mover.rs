@@ -1,0 +1,315 @@
+//! Carries out a move: asks its state machine what comes next, and sends that.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::base::{Address, Command, NodeId, Reply, SlotSet};
+use crate::net::Wire;
+use crate::plan::{Action, Engine, Plan, Step, StepId};
+
+use super::atomic::Atomic;
+use super::classic::Classic;
+use super::driver::Stop;
+use super::event::{Event, Trouble, TroubleKind};
+
+/// How long one call of a move may take beside what its MIGRATE commands may.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// After a stop, open slots get this long to come to their end.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often people hear how far a move has come.
+const TOLD_EVERY: Duration = Duration::from_millis(500);
+
+/// What a move wants done next.
+#[derive(Debug)]
+pub(super) enum Todo {
+    Call {
+        node: NodeId,
+        commands: Vec<Command>,
+    },
+    /// Wait, then go on.
+    Wait(Duration),
+    /// Wait, then send the same as before.
+    Again(Duration),
+    /// Wait, then send this.
+    Repeat {
+        after: Duration,
+        node: NodeId,
+        commands: Vec<Command>,
+    },
+    Done,
+}
+
+/// Why a move can't go on.
+#[derive(Debug)]
+pub(super) struct Failure {
+    kind: TroubleKind,
+    node: NodeId,
+    command: Option<Command>,
+    words: String,
+}
+
+impl Failure {
+    pub(super) fn refused(node: NodeId, command: Command, words: &str) -> Self {
+        Self {
+            kind: TroubleKind::Refused,
+            node,
+            command: Some(command),
+            words: words.to_owned(),
+        }
+    }
+
+    pub(super) fn unanswered(node: NodeId, command: Command, words: &str) -> Self {
+        Self {
+            kind: TroubleKind::NoAnswer,
+            node,
+            command: Some(command),
+            words: words.to_owned(),
+        }
+    }
+
+    /// A node is not as the move needs it to be: one sentence that begins after the node's name.
+    pub(super) fn state(node: NodeId, words: String) -> Self {
+        Self {
+            kind: TroubleKind::GuardBroken,
+            node,
+            command: None,
+            words,
+        }
+    }
+
+    fn trouble(self) -> Trouble {
+        let Self {
+            kind,
+            node,
+            command,
+            words,
+        } = self;
+        let mut trouble = Trouble {
+            kind,
+            objections: BTreeMap::new(),
+            answers: Vec::new(),
+        };
+        match command {
+            Some(command) => trouble.answers.push((node, command, words)),
+            None => {
+                trouble.objections.insert(node, words);
+            }
+        }
+        trouble
+    }
+}
+
+/// The server's words against a command. MIGRATE says NOKEY when nothing was left to move.
+pub(super) fn refusal(reply: &Reply) -> Option<&str> {
+    reply.as_error()
+}
+
+/// How a move ended.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub(super) step: StepId,
+    pub(super) result: Result<(), Trouble>,
+}
+
+enum Mover<'a> {
+    Classic(Classic<'a>),
+    Atomic(Atomic<'a>),
+}
+
+impl Mover<'_> {
+    fn next(&mut self, replies: &[Reply]) -> Result<Todo, Failure> {
+        match self {
+            Self::Classic(classic) => classic.next(replies),
+            Self::Atomic(atomic) => atomic.next(replies),
+        }
+    }
+
+    fn unanswered(
+        &mut self,
+        words: &str,
+        node: NodeId,
+        commands: &[Command],
+    ) -> Result<Todo, Failure> {
+        match self {
+            Self::Classic(classic) => classic.unanswered(words, node, commands),
+            Self::Atomic(atomic) => atomic.unanswered(words, node, commands),
+        }
+    }
+
+    fn stop(&mut self) {
+        match self {
+            Self::Classic(classic) => classic.stop(),
+            Self::Atomic(atomic) => atomic.stop(),
+        }
+    }
+
+    fn moved(&self) -> (&SlotSet, u64) {
+        match self {
+            Self::Classic(classic) => (&classic.moved, classic.keys),
+            Self::Atomic(atomic) => (&atomic.moved, 0),
+        }
+    }
+
+    /// What a stop leaves half-way, in a sentence that begins after a node's name.
+    fn left_open(&self) -> Option<String> {
+        match self {
+            Self::Classic(classic) => {
+                let open = classic.open();
+                (!open.is_empty()).then(|| format!("has slots {open} open"))
+            }
+            Self::Atomic(_) => None,
+        }
+    }
+}
+
+/// Moves the slots of a step; ends when they have gone, when it can't go on, or some time after
+/// it was asked to stop.
+pub(super) async fn carry(
+    wire: &impl Wire,
+    plan: &Plan,
+    step: &Step,
+    mut stop: watch::Receiver<Stop>,
+    tell: impl Fn(Event),
+) -> Moved {
+    let failed = |trouble| Moved {
+        step: step.id,
+        result: Err(trouble),
+    };
+    let Action::Move { transfer, .. } = &step.action else {
+        return Moved {
+            step: step.id,
+            result: Ok(()),
+        };
+    };
+    let mut mover = match transfer.engine {
+        Engine::Atomic => Mover::Atomic(Atomic::new(transfer)),
+        Engine::Classic(bounds) => Mover::Classic(Classic::new(transfer, bounds)),
+    };
+    let mut stopped_at: Option<Instant> = None;
+    let mut told_at = Instant::now();
+    let mut todo = mover.next(&[]);
+    let mut last: Option<(NodeId, Vec<Command>)> = None;
+    loop {
+        if stopped_at.is_none() && *stop.borrow_and_update() >= Stop::Finish {
+            stopped_at = Some(Instant::now());
+            mover.stop();
+        }
+        if stopped_at.is_some_and(|at| at.elapsed() > FINISH_WITHIN) {
+            return failed(interrupted(transfer.source, &mover));
+        }
+        let (node, commands) = match todo {
+            Err(failure) => {
+                let mut trouble = failure.trouble();
+                if let Some(words) = mover.left_open() {
+                    trouble.objections.entry(transfer.source).or_insert(words);
+                }
+                return failed(trouble);
+            }
+            Ok(Todo::Done) if stopped_at.is_some() && *mover.moved().0 != transfer.slots => {
+                return failed(interrupted(transfer.source, &mover));
+            }
+            Ok(Todo::Done) => {
+                return Moved {
+                    step: step.id,
+                    result: Ok(()),
+                };
+            }
+            Ok(Todo::Wait(pause)) => {
+                sleep(pause).await;
+                todo = mover.next(&[]);
+                continue;
+            }
+            Ok(Todo::Again(pause)) => {
+                sleep(pause).await;
+                match last.take() {
+                    Some(last) => last,
+                    None => {
+                        todo = mover.next(&[]);
+                        continue;
+                    }
+                }
+            }
+            Ok(Todo::Repeat {
+                after,
+                node,
+                commands,
+            }) => {
+                sleep(after).await;
+                (node, commands)
+            }
+            Ok(Todo::Call { node, commands }) => (node, commands),
+        };
+        let answer = call(wire, plan.places.get(&node), transfer.limit(), &commands).await;
+        told(step.id, node, &commands, &answer, &tell);
+        todo = match &answer {
+            Ok(replies) => mover.next(replies),
+            Err(words) => mover.unanswered(words, node, &commands),
+        };
+        if told_at.elapsed() > TOLD_EVERY {
+            told_at = Instant::now();
+            let (slots, keys) = mover.moved();
+            tell(Event::Moved {
+                step: step.id,
+                slots: slots.count(),
+                keys,
+            });
+        }
+        last = Some((node, commands));
+    }
+}
+
+async fn call(
+    wire: &impl Wire,
+    address: Option<&Address>,
+    limit: Duration,
+    commands: &[Command],
+) -> Result<Vec<Reply>, String> {
+    let Some(address) = address else {
+        return Err("no address is known for it".to_owned());
+    };
+    let within = ANSWER_WITHIN + limit * u32::try_from(commands.len().min(8)).unwrap_or(8);
+    wire.call(*address, commands, within)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+fn interrupted(source: NodeId, mover: &Mover<'_>) -> Trouble {
+    let words = mover.left_open();
+    Trouble {
+        kind: TroubleKind::Interrupted,
+        objections: words.into_iter().map(|words| (source, words)).collect(),
+        answers: Vec::new(),
+    }
+}
+
+/// Tells of the commands that change something; questions are nobody's news.
+fn told(
+    step: StepId,
+    node: NodeId,
+    commands: &[Command],
+    answer: &Result<Vec<Reply>, String>,
+    tell: &impl Fn(Event),
+) {
+    for (place, command) in commands.iter().enumerate().filter(|(_, one)| one.moves()) {
+        let command = command.clone();
+        tell(match answer {
+            Ok(replies) => Event::Answered {
+                step,
+                node,
+                command,
+                reply: replies.get(place).cloned().unwrap_or(Reply::Nil),
+            },
+            Err(words) => Event::Unanswered {
+                step,
+                node,
+                command,
+                words: words.clone(),
+            },
+        });
+    }
+}

@@ -1,0 +1,339 @@
+//! Slots that another shard serves than the file says, and moves that were begun and not finished.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{NodeId, Role, ShardName, Slot, SlotSet, counted, named};
+use crate::desired::Engine;
+use crate::observed::{Direction, NodeView, OpenSlot};
+
+use super::{Blocked, Diff, Difference, Look, Ownership, Scope, Severity};
+
+/// Who gives slots to whom.
+type Pair = (NodeId, NodeId);
+
+/// Finds the slots that have to change hands, and those that are half-way.
+pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) {
+    let mut open = half_way(look, diff, ownership);
+    let mut wanted: BTreeMap<Pair, SlotSet> = BTreeMap::new();
+    for share in &ownership.shares {
+        let missing = share
+            .target
+            .difference(&share.held)
+            .difference(&ownership.unassigned);
+        if missing.is_empty() || diff.is_shard_blocked(&share.shard) {
+            continue;
+        }
+        let primary = diff.pairing.primaries.get(&share.shard).copied();
+        let Some(target) = primary.filter(|id| look.observed.views.contains_key(id)) else {
+            diff.blocked.push(blocked(
+                &share.shard,
+                format!("shard {} is to serve {} that other shards serve, and has no primary that could take them", share.shard, counted(missing.count(), "slot")),
+                Vec::new(),
+                format!("Start the declared primary of shard {}.", share.shard),
+            ));
+            continue;
+        };
+        for (source, slots) in &ownership.owners {
+            let slots = slots.intersection(&missing);
+            if !slots.is_empty() {
+                wanted.insert((*source, target), slots);
+            }
+        }
+    }
+    // A slot that is on its way is brought to its end first.
+    for slots in wanted.values_mut() {
+        *slots = slots.difference(&open.taken);
+    }
+    for pair in open.finish.keys() {
+        wanted.entry(*pair).or_default();
+    }
+    let refused: Vec<Pair> = wanted
+        .iter()
+        .filter_map(|(pair, slots)| {
+            let all = slots.union(open.finish.get(pair).unwrap_or(&SlotSet::new()));
+            let why = unfit(look, diff, ownership, *pair, &all, &wanted)?;
+            (!all.is_empty()).then(|| {
+                diff.blocked.push(why);
+                *pair
+            })
+        })
+        .collect();
+    wanted.retain(|pair, _| !refused.contains(pair));
+    for ((source, target), slots) in wanted {
+        let begun = open.finish.remove(&(source, target)).unwrap_or_default();
+        let slots = slots.union(&begun);
+        if !slots.is_empty() {
+            diff.differences.push(Difference::Misplaced {
+                shard: shard_of(diff, target),
+                source,
+                target,
+                slots,
+                torn: begun.intersection(&open.torn),
+                begun,
+            });
+        }
+    }
+    for (node, slots) in open.close {
+        diff.differences.push(Difference::LeftOpen { node, slots });
+    }
+    if !open.unclear.is_empty() {
+        diff.blocked.push(unclear(&open.unclear));
+    }
+}
+
+/// Half-finished moves, sorted by what becomes of them.
+#[derive(Default)]
+struct HalfWay {
+    /// To be finished.
+    finish: BTreeMap<Pair, SlotSet>,
+    /// Those of them that are open on one side only.
+    torn: SlotSet,
+    /// Marks that lead nowhere, and hide no key.
+    close: BTreeMap<NodeId, SlotSet>,
+    /// Marks that add up to no move.
+    unclear: BTreeMap<String, SlotSet>,
+    /// All of these slots.
+    taken: SlotSet,
+}
+
+fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
+    let mut by_slot: BTreeMap<Slot, Vec<(&NodeView, &OpenSlot)>> = BTreeMap::new();
+    for view in look.observed.views.values() {
+        // A replica repeats its primary's marks, or keeps what it had as a primary.
+        for open in view.open.iter().filter(|_| view.role() == Role::Primary) {
+            by_slot.entry(open.slot).or_default().push((view, open));
+        }
+    }
+    let mut found = HalfWay::default();
+    for (slot, marks) in by_slot {
+        let one: SlotSet = [slot].into_iter().collect();
+        found.taken = found.taken.union(&one);
+        match judge(look, diff, ownership, slot, &marks) {
+            Some(Judgement::Finish(pair)) => {
+                add(&mut found.finish, pair, &one);
+                let ends: BTreeSet<NodeId> = marks.iter().map(|(view, _)| view.id).collect();
+                if ends != BTreeSet::from([pair.0, pair.1]) {
+                    found.torn = found.torn.union(&one);
+                }
+            }
+            Some(Judgement::Close) => {
+                for (view, _) in marks {
+                    add(&mut found.close, view.id, &one);
+                }
+            }
+            None => {
+                for (view, open) in marks {
+                    let verb = match open.direction {
+                        Direction::Migrating => "is giving to",
+                        Direction::Importing => "is taking from",
+                    };
+                    let (who, whom) = (diff.pairing.label(view.id), diff.pairing.label(open.peer));
+                    add(&mut found.unclear, format!("{who} {verb} {whom}"), &one);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn add<K: Ord>(sets: &mut BTreeMap<K, SlotSet>, key: K, more: &SlotSet) {
+    let entry = sets.entry(key).or_default();
+    *entry = entry.union(more);
+}
+
+enum Judgement {
+    Finish(Pair),
+    Close,
+}
+
+/// What becomes of an open slot: nothing, where its marks contradict each other.
+fn judge(
+    look: &Look<'_>,
+    diff: &Diff,
+    ownership: &Ownership,
+    slot: Slot,
+    marks: &[(&NodeView, &OpenSlot)],
+) -> Option<Judgement> {
+    let owner = ownership
+        .owners
+        .iter()
+        .find(|(_, slots)| slots.contains(slot))
+        .map(|(owner, _)| *owner)?;
+    let mut takers: BTreeSet<NodeId> = BTreeSet::new();
+    for (view, open) in marks {
+        match open.direction {
+            // The owner gives, to a node or to what has taken its place since.
+            Direction::Migrating if view.id == owner => {
+                takers.insert(serving(look, open.peer)?);
+            }
+            // The owner has it already, from whom doesn't matter.
+            Direction::Importing if view.id == owner => {}
+            Direction::Importing if serving(look, open.peer)? == owner => {
+                takers.insert(view.id);
+            }
+            // It gave the slot to the present owner, and was not told that this is done.
+            Direction::Migrating if serving(look, open.peer)? == owner => {}
+            Direction::Importing | Direction::Migrating => return None,
+        }
+    }
+    takers.remove(&owner);
+    let keys = |node: NodeId| {
+        let view = look.observed.views.get(&node)?;
+        Some(view.keys_in_slot.get(&slot).copied().unwrap_or(0))
+    };
+    let is_declared_there = |node: NodeId| {
+        ownership.shares.iter().any(|share| {
+            share.target.contains(slot) && diff.pairing.primaries.get(&share.shard) == Some(&node)
+        })
+    };
+    match takers.into_iter().collect::<Vec<_>>().as_slice() {
+        [] => marks
+            .iter()
+            .all(|(view, _)| view.id == owner || keys(view.id) == Some(0))
+            .then_some(Judgement::Close),
+        [taker] if is_declared_there(*taker) || keys(*taker)? > 0 => {
+            Some(Judgement::Finish((owner, *taker)))
+        }
+        [_] => Some(Judgement::Close),
+        [_, _, ..] => None,
+    }
+}
+
+/// The primary of the shard that a node belongs to.
+fn serving(look: &Look<'_>, node: NodeId) -> Option<NodeId> {
+    let view = look.observed.views.get(&node)?;
+    match view.role() {
+        Role::Primary => Some(node),
+        Role::Replica => view.primary(),
+    }
+}
+
+fn shard_of(diff: &Diff, primary: NodeId) -> ShardName {
+    let mut shards = diff.pairing.primaries.iter();
+    shards.find(|(_, id)| **id == primary).map_or_else(
+        || ShardName::new(primary.short()),
+        |(shard, _)| shard.clone(),
+    )
+}
+
+/// Why slots can't go from one node to another.
+fn unfit(
+    look: &Look<'_>,
+    diff: &Diff,
+    ownership: &Ownership,
+    (source, target): Pair,
+    slots: &SlotSet,
+    wanted: &BTreeMap<Pair, SlotSet>,
+) -> Option<Blocked> {
+    let shard = shard_of(diff, target);
+    let (from, to) = (diff.pairing.label(source), diff.pairing.label(target));
+    let serves = vec![format!("{from} serves {}", named(slots))];
+    let refuse = |why: String, evidence: Vec<String>, way_out: String| {
+        Some(blocked(&shard, why, evidence, way_out))
+    };
+    let count = counted(slots.count(), "slot");
+    let (Some(giving), Some(taking)) = (
+        look.observed.views.get(&source),
+        look.observed.views.get(&target),
+    ) else {
+        return refuse(
+            format!("{count} of {from} can't move while it does not answer"),
+            serves,
+            format!("Start {from}."),
+        );
+    };
+    if !diff.pairing.primaries.values().any(|id| *id == source) {
+        return refuse(
+            format!(
+                "shard {shard} is to serve {count} of {from}, which the file doesn't name as a shard's node; taking slots from such a member is not supported yet"
+            ),
+            serves,
+            format!("Declare {from} in the file, with the slots that it is to keep."),
+        );
+    }
+    let given: SlotSet = wanted
+        .iter()
+        .filter(|((giver, _), _)| *giver == source)
+        .map(|(_, slots)| slots)
+        .collect();
+    let owned = ownership.owners.get(&source).cloned().unwrap_or_default();
+    if owned.difference(&given).difference(slots).is_empty() {
+        return refuse(
+            format!("{from} would give away its last slot; emptying a shard is not supported yet"),
+            serves,
+            format!("Leave {from} at least one slot."),
+        );
+    }
+    if !taking.server.reads_payloads_of(giving.server) {
+        return refuse(
+            format!(
+                "keys of {from} ({}) can't be read by {to} ({}): payloads only go from an older server to a newer one",
+                giving.server, taking.server
+            ),
+            serves,
+            format!("Upgrade {to} first."),
+        );
+    }
+    let atomic = giving.server.supports_migrateslots() && taking.server.supports_migrateslots();
+    if look.desired.policy.moves.engine == Engine::Atomic && !atomic {
+        return refuse(
+            format!(
+                "the file asks for atomic moves, and {from} ({}) or {to} ({}) knows none",
+                giving.server, taking.server
+            ),
+            serves,
+            "Write `engine: auto` under `policy.move`.".to_owned(),
+        );
+    }
+    no_room(giving, taking, slots).and_then(|evidence| {
+        refuse(
+            format!("{to} has no room for {count} of {from}"),
+            vec![evidence],
+            format!("Raise maxmemory of {to}, or give it fewer slots."),
+        )
+    })
+}
+
+/// A rough sum: what the source uses, by its share of slots, against what the target may use.
+fn no_room(giving: &NodeView, taking: &NodeView, slots: &SlotSet) -> Option<String> {
+    let owned = u64::from(giving.own_slots().count()).max(1);
+    let more = giving.used_memory / owned * u64::from(slots.count());
+    let free = taking.max_memory.saturating_sub(taking.used_memory);
+    (taking.max_memory > 0 && giving.keys > 0 && more > free).then(|| {
+        format!(
+            "about {more} bytes are to come, and {free} of its maxmemory {} are free",
+            taking.max_memory
+        )
+    })
+}
+
+fn blocked(shard: &ShardName, why: String, evidence: Vec<String>, way_out: String) -> Blocked {
+    Blocked {
+        code: "move-slots",
+        severity: Severity::Blocked,
+        subject: format!("shard {shard}"),
+        why,
+        evidence,
+        way_out,
+        scope: Scope::Alone,
+    }
+}
+
+fn unclear(marks: &BTreeMap<String, SlotSet>) -> Blocked {
+    let slots: SlotSet = marks.values().collect();
+    Blocked {
+        code: "open-slots",
+        severity: Severity::Blocked,
+        subject: named(&slots),
+        why: format!(
+            "a move of {} was begun, and the marks that it left contradict each other",
+            counted(slots.count(), "slot")
+        ),
+        evidence: marks
+            .iter()
+            .map(|(line, slots)| format!("{line}: {}", named(slots)))
+            .collect(),
+        way_out: "Count the keys on both sides (CLUSTER COUNTKEYSINSLOT). Closing a slot (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of it.".to_owned(),
+        scope: Scope::Alone,
+    }
+}

@@ -1,0 +1,148 @@
+//! Steps that move slots with their keys, and those that take left-over marks away.
+
+use std::time::Duration;
+
+use crate::base::{Address, Command, NodeId, SlotSet};
+use crate::desired::Engine as Choice;
+use crate::diff::Difference;
+use crate::observed::NodeView;
+
+use super::order::Terms;
+use super::transfer::{Bounds, Engine, Transfer};
+use super::{Action, Condition, Load, Send, Step};
+
+/// A megabyte in one MIGRATE keeps both servers busy for milliseconds, not longer.
+const BATCH_BYTES: u64 = 1 << 20;
+
+/// A MIGRATE that takes longer has met a dead target, or a key that is too big.
+const LONGEST: Duration = Duration::from_secs(5);
+
+pub(super) fn close(terms: &Terms<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (index, difference) in terms.diff.differences.iter().enumerate() {
+        let Difference::LeftOpen { node, slots } = difference else {
+            continue;
+        };
+        let sends = slots.iter().map(|slot| Send {
+            node: *node,
+            command: Command::stable(slot),
+        });
+        steps.push(Step {
+            because: vec![index],
+            sends: sends.collect(),
+            done_when: Condition::Closed {
+                node: *node,
+                slots: slots.clone(),
+            },
+            ..terms.step(Action::Close {
+                node: *node,
+                slots: slots.clone(),
+            })
+        });
+    }
+    steps
+}
+
+/// One step a pair of nodes.
+pub(super) fn moves(terms: &Terms<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (index, difference) in terms.diff.differences.iter().enumerate() {
+        let Difference::Misplaced {
+            shard,
+            source,
+            target,
+            slots,
+            begun,
+            torn,
+        } = difference
+        else {
+            continue;
+        };
+        let (Some(giving), Some(taking)) = (terms.views.get(source), terms.views.get(target))
+        else {
+            continue;
+        };
+        let transfer = Transfer {
+            source: *source,
+            target: *target,
+            address: reached_at(giving, taking),
+            slots: slots.clone(),
+            open: begun.difference(torn),
+            torn: torn.clone(),
+            engine: engine(terms, giving, taking, begun),
+        };
+        let knows = |node: NodeId, primary: NodeId| Condition::KnowsPrimary { node, primary };
+        steps.push(Step {
+            because: vec![index],
+            ready_when: Condition::All(vec![knows(*source, *target), knows(*target, *source)]),
+            guard: Condition::Owns {
+                node: *source,
+                slots: slots.clone(),
+            },
+            done_when: Condition::Moved {
+                from: *source,
+                to: *target,
+                slots: slots.clone(),
+            },
+            ..terms.step(Action::Move {
+                shard: shard.clone(),
+                load: load(giving, slots),
+                transfer,
+            })
+        });
+    }
+    steps
+}
+
+/// The address that the source's own messages to the target go to.
+fn reached_at(giving: &NodeView, taking: &NodeView) -> Address {
+    let link = giving
+        .table
+        .get(&taking.id)
+        .map(|member| &member.link_address);
+    link.and_then(|link| Some(Address::new(link.ip?, link.port)))
+        .unwrap_or(taking.dialled)
+}
+
+/// The atomic one where both have it. It refuses slots that are open by hand.
+fn engine(terms: &Terms<'_>, giving: &NodeView, taking: &NodeView, begun: &SlotSet) -> Engine {
+    let policy = terms.desired.policy.moves;
+    let both = giving.server.supports_migrateslots() && taking.server.supports_migrateslots();
+    let open = !giving.open.is_empty() || !taking.open.is_empty() || !begun.is_empty();
+    let atomic = match policy.engine {
+        Choice::Auto => both && !open,
+        Choice::Atomic => true,
+        Choice::Classic => false,
+    };
+    if atomic {
+        return Engine::Atomic;
+    }
+    let node_timeout = giving
+        .config
+        .get("cluster-node-timeout")
+        .and_then(|text| text.parse().ok())
+        .map_or(LONGEST, Duration::from_millis);
+    Engine::Classic(Bounds {
+        batch: policy.batch,
+        bytes: BATCH_BYTES,
+        pause: policy.pause,
+        // A source that stands still for a node timeout is voted down.
+        limit: LONGEST.min(node_timeout / 2),
+    })
+}
+
+/// Counted where the look has counted; else by the slots' part of what the node holds.
+fn load(giving: &NodeView, slots: &SlotSet) -> Load {
+    let owned = u64::from(giving.own_slots().count()).max(1);
+    let counted = slots
+        .iter()
+        .filter_map(|slot| giving.keys_in_slot.get(&slot));
+    let keys = match slots.difference(&giving.counted).is_empty() {
+        true => counted.copied().sum(),
+        false => giving.keys * u64::from(slots.count()) / owned,
+    };
+    Load {
+        keys,
+        bytes: giving.data_memory.saturating_mul(keys) / giving.keys.max(1),
+    }
+}

@@ -1,0 +1,96 @@
+//! A move of slots with their keys, as it is agreed on before it begins: from where to where,
+//! by which engine, within which bounds.
+
+use std::time::Duration;
+
+use crate::base::{Address, Command, NodeId, SlotSet};
+
+/// Slots that go from one primary to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    pub source: NodeId,
+    pub target: NodeId,
+    /// Where the source reaches the target.
+    pub address: Address,
+    pub slots: SlotSet,
+    /// Those that were opened before on both sides: a move that was begun and not finished. Their
+    /// owner has been sending clients on to the target, so that its keys are the newer ones.
+    pub open: SlotSet,
+    /// Those of which one side has lost its mark: of a key on both sides neither is known to be
+    /// the newer one.
+    pub torn: SlotSet,
+    pub engine: Engine,
+}
+
+/// How slots move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// One command to the source; the servers do the rest and hand over at once.
+    Atomic,
+    /// Slot by slot: open on both sides, keys in batches, new owner.
+    Classic(Bounds),
+}
+
+/// What keeps a classic move from getting in the way of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The most keys in one MIGRATE.
+    pub batch: u32,
+    /// The most bytes in one MIGRATE, unless a single key has more.
+    pub bytes: u64,
+    /// Waited after each MIGRATE.
+    pub pause: Duration,
+    /// The source stands still while a MIGRATE runs: no longer than this.
+    pub limit: Duration,
+}
+
+impl Transfer {
+    /// Those whose move was begun before.
+    #[must_use]
+    pub fn begun(&self) -> SlotSet {
+        self.open.union(&self.torn)
+    }
+
+    /// How long the source may stand still for one command.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        match self.engine {
+            Engine::Atomic => Duration::ZERO,
+            Engine::Classic(bounds) => bounds.limit,
+        }
+    }
+
+    /// What will be sent, each with its node. A word in angle brackets stands for what is only
+    /// known while it runs.
+    #[must_use]
+    pub fn templates(&self) -> Vec<(NodeId, String)> {
+        let Self {
+            source,
+            target,
+            address,
+            slots,
+            open: _,
+            torn: _,
+            engine,
+        } = self;
+        let bounds = match engine {
+            Engine::Atomic => {
+                let command = Command::migrate_slots(slots, *target);
+                return vec![(*source, command.to_string())];
+            }
+            Engine::Classic(bounds) => bounds,
+        };
+        let set = |word: &str, id: &NodeId| format!("CLUSTER SETSLOT <slot> {word} {id}");
+        let migrate = Command::migrate(*address, bounds.limit, false, []);
+        vec![
+            (*target, set("IMPORTING", source)),
+            (*source, set("MIGRATING", target)),
+            (
+                *source,
+                format!("{migrate} <{} keys at most>", bounds.batch),
+            ),
+            (*target, set("NODE", target)),
+            (*source, set("NODE", target)),
+        ]
+    }
+}
