@@ -59,6 +59,12 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) {
         })
         .collect();
     wanted.retain(|pair, _| !refused.contains(pair));
+    let mut wanted: Vec<(Pair, SlotSet)> = wanted.into_iter().collect();
+    wanted.sort_by_key(|(pair, slots)| {
+        let begun = open.finish.get(pair);
+        let first = |slots: &SlotSet| slots.ranges().first().map(|range| range.first);
+        first(slots).into_iter().chain(begun.and_then(first)).min()
+    });
     for ((source, target), slots) in wanted {
         let begun = open.finish.remove(&(source, target)).unwrap_or_default();
         let slots = slots.union(&begun);

@@ -49,6 +49,10 @@ pub enum Condition {
         node: NodeId,
         primary: NodeId,
     },
+    /// The node calls the cluster ok: it would serve what it gets.
+    Serves {
+        node: NodeId,
+    },
     /// The node's own view gives it these slots.
     Owns {
         node: NodeId,
@@ -143,6 +147,7 @@ impl Condition {
             | Self::HasEpoch { node }
             | Self::Accounted { node, .. }
             | Self::KnowsPrimary { node, .. }
+            | Self::Serves { node }
             | Self::Owns { node, .. }
             | Self::Closed { node, .. }
             | Self::Replaceable { node, .. }
@@ -180,6 +185,7 @@ impl Condition {
             | Self::Accounted { .. }
             | Self::Joined { .. }
             | Self::KnowsPrimary { .. }
+            | Self::Serves { .. }
             | Self::Owns { .. }
             | Self::Free { .. }
             | Self::Moved { .. }
@@ -257,6 +263,7 @@ impl Condition {
                 Some(_) => None,
                 None => Some("has not heard of it".to_owned()),
             },
+            Self::Serves { .. } => (!view.state_ok).then(|| "says cluster_state:fail".to_owned()),
             Self::Owns { slots, .. } => {
                 let missing = slots.difference(view.own_slots());
                 (!missing.is_empty()).then(|| format!("does not own slots {missing}"))

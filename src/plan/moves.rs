@@ -72,9 +72,14 @@ pub(super) fn moves(terms: &Terms<'_>) -> Vec<Step> {
             engine: engine(terms, giving, taking, begun),
         };
         let knows = |node: NodeId, primary: NodeId| Condition::KnowsPrimary { node, primary };
+        let mut ready = vec![knows(*source, *target), knows(*target, *source)];
+        if giving.state_ok {
+            // A newcomer takes seconds to call the cluster ok, and refuses clients until then.
+            ready.push(Condition::Serves { node: *target });
+        }
         steps.push(Step {
             because: vec![index],
-            ready_when: Condition::All(vec![knows(*source, *target), knows(*target, *source)]),
+            ready_when: Condition::All(ready),
             guard: Condition::Owns {
                 node: *source,
                 slots: slots.clone(),

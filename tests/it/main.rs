@@ -19,6 +19,7 @@ mod killed;
 mod lab;
 mod layers;
 mod mistakes;
+mod moves;
 mod native;
 mod partial;
 mod plan_json;

@@ -19,6 +19,7 @@ pub(crate) mod shards;
 pub(crate) mod sim;
 pub(crate) mod stage;
 pub(crate) mod terminal;
+pub(crate) mod traffic;
 pub(crate) mod views;
 pub(crate) mod wait;
 pub(crate) mod yaml;

@@ -7,8 +7,8 @@ use rcl::base::{
     Address, Flavor, NodeName, SLOT_COUNT, Secret, Server, ShardName, SlotRange, SlotSet,
 };
 use rcl::desired::{
-    Announce, Apart, Desired, Host, HostAddress, HostName, Node, Policy, SecretSource, Setting,
-    Shard, SlotShare,
+    Announce, Apart, Desired, Host, HostAddress, HostName, Moves, Node, Policy, SecretSource,
+    Setting, Shard, SlotShare,
 };
 use rcl::diff::questions;
 use rcl::observe::Targets;
@@ -102,6 +102,7 @@ impl Scene {
                 shards: Vec::new(),
                 nodes: BTreeMap::new(),
                 policy: Policy {
+                    moves: Moves::default(),
                     replicas_apart: Apart::Host,
                 },
             },

@@ -269,7 +269,7 @@ impl Scene {
                             .command
                             .args()
                             .iter()
-                            .any(|arg| arg.expose() == *option)
+                            .any(|arg| arg.shown() == *option)
                 });
                 if touched && !kept {
                     wrong.push(format!(

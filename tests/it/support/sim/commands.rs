@@ -16,7 +16,7 @@ pub(super) fn writes(command: &Command) -> bool {
         command
             .args()
             .get(place)
-            .map_or("", |arg| arg.expose())
+            .map_or("", |arg| arg.shown())
             .to_ascii_uppercase()
     };
     match (word(0).as_str(), word(1).as_str()) {
@@ -33,7 +33,11 @@ fn error(words: impl std::fmt::Display) -> Reply {
 
 impl World {
     pub(super) fn run(&mut self, me: usize, command: &Command) -> Reply {
-        let args: Vec<&str> = command.args().iter().map(|arg| arg.expose()).collect();
+        let args: Vec<&str> = command
+            .args()
+            .iter()
+            .map(|arg| std::str::from_utf8(arg.expose()).unwrap())
+            .collect();
         let words: Vec<String> = args
             .iter()
             .take(2)

@@ -1,0 +1,290 @@
+//! Slots move with their keys: under traffic, in every version, killed at any line, stopped, half-way.
+
+use crate::support::traffic::{Data, Traffic, keys_at_primaries};
+use crate::support::yaml::Yaml;
+use crate::support::{ServerKind, Servers, Shard, Stage, judge};
+
+const KEYS: usize = 3000;
+
+/// Each of the three gives a quarter of what it has to a newcomer, and the first one more slot to the second.
+fn quarters() -> Vec<Shard> {
+    vec![
+        Shard::new("host1:7000", &["host2:7000"], "1-4095"),
+        Shard::new("host1:7001", &["host2:7001"], "0,5462-9557"),
+        Shard::new("host1:7002", &["host2:7002"], "10923-15018"),
+        Shard::new(
+            "host1:7003",
+            &["host2:7003"],
+            "4096-5461,9558-10922,15019-16383",
+        ),
+    ]
+}
+
+fn grows_under_traffic(kind: ServerKind) {
+    let mut stage = Stage::seed(Servers::prepare(kind));
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    stage.servers.add("host1:7003");
+    stage.servers.add("host2:7003");
+    let traffic = Traffic::start(&stage.servers);
+    stage.declare(&quarters());
+    let applied = stage.run(&["apply", "--yes"], 0);
+    assert!(applied.contains("4097 slots moved"), "{applied}");
+    let counters = traffic.end();
+    stage.repairs(&quarters());
+    data.assert_kept(&stage.servers, &values);
+    let keys = i64::try_from(KEYS + counters).expect("few keys");
+    assert_eq!(keys_at_primaries(&stage.servers), keys);
+}
+
+#[test]
+fn grows_on_redis_6_2() {
+    grows_under_traffic(ServerKind::Redis62);
+}
+
+#[test]
+fn grows_on_redis_7_0() {
+    grows_under_traffic(ServerKind::Redis70);
+}
+
+#[test]
+fn grows_on_redis_8_2() {
+    grows_under_traffic(ServerKind::Redis82);
+}
+
+#[test]
+fn grows_on_valkey_8_1() {
+    grows_under_traffic(ServerKind::Valkey81);
+}
+
+#[test]
+fn grows_on_valkey_9_1() {
+    grows_under_traffic(ServerKind::Valkey91);
+}
+
+/// Two slots of a to b, slowly.
+fn slowly(stage: &Stage, batch: u32, slots: u16) {
+    let mut shards = Shard::seed();
+    shards[0].slots = vec![(0, 5461 - slots)];
+    shards[1].slots = vec![(5462 - slots, 10922)];
+    let yaml = Yaml::new(&stage.servers, &shards);
+    stage.file(&format!(
+        "{yaml}policy: {{move: {{engine: classic, batch: {batch}, pause: 2ms}}}}\n"
+    ));
+}
+
+fn shifted(slots: u16) -> Vec<Shard> {
+    let mut shards = Shard::seed();
+    shards[0].slots = vec![(0, 5461 - slots)];
+    shards[1].slots = vec![(5462 - slots, 10922)];
+    shards
+}
+
+/// Killed again and again, each time some lines later.
+fn dies_on_the_way(kind: ServerKind) {
+    let stage = Stage::seed(Servers::prepare(kind));
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    let traffic = Traffic::start(&stage.servers);
+    let slots = 300;
+    slowly(&stage, 5, slots);
+    let mut lines = 5;
+    loop {
+        let mut apply = stage.rcl.start(&["apply", "--yes", "-v"]);
+        apply.expect("move");
+        let mut ended = false;
+        for _ in 0..lines {
+            ended |= apply.next().is_none();
+        }
+        if ended {
+            apply.end().code(0);
+            break;
+        }
+        apply.kill();
+        // Between two applies the cluster serves, and drift tells what is half-way.
+        assert!(!stage.rcl.run(&["drift"]).code(2).stdout().is_empty());
+        lines += 250;
+    }
+    assert!(lines > 500, "killed {lines} lines late only");
+    judge::assert_matches(&stage.servers, &shifted(slots));
+    judge::redis_cli_check(stage.servers.address("host1:7000"));
+    stage.rcl.run(&["plan", "--detailed-exitcode"]).success();
+    traffic.end();
+    data.assert_kept(&stage.servers, &values);
+}
+
+#[test]
+fn dies_on_the_way_on_redis() {
+    dies_on_the_way(ServerKind::Redis70);
+}
+
+#[test]
+fn dies_on_the_way_on_valkey() {
+    dies_on_the_way(ServerKind::Valkey81);
+}
+
+/// An atomic move goes on without rcl: the next apply waits for it.
+#[test]
+fn dies_beside_an_atomic_move() {
+    let stage = Stage::seed(Servers::prepare(ServerKind::Valkey91));
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    let traffic = Traffic::start(&stage.servers);
+    stage.declare(&shifted(2000));
+    let mut apply = stage.rcl.start(&["apply", "--yes", "-v"]);
+    apply.expect("CLUSTER MIGRATESLOTS");
+    apply.kill();
+    stage.rcl.run(&["apply", "--yes"]).code(0);
+    judge::assert_matches(&stage.servers, &shifted(2000));
+    stage.rcl.run(&["plan", "--detailed-exitcode"]).success();
+    traffic.end();
+    data.assert_kept(&stage.servers, &values);
+}
+
+/// Ctrl-C once: what is open is finished, nothing else begins.
+#[test]
+fn stops_between_slots() {
+    let stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    slowly(&stage, 5, 2000);
+    let mut apply = stage.rcl.start(&["apply", "--yes", "-v"]);
+    apply.expect("MIGRATE");
+    apply.interrupt();
+    let ended = apply.end().code(1);
+    assert!(
+        ended.stderr().contains("Apply interrupted"),
+        "{}",
+        ended.stderr()
+    );
+    for name in stage.servers.running() {
+        let lines = judge::cluster_nodes(stage.servers.address(&name));
+        let open = lines.iter().any(|line| !line.open.is_empty());
+        assert!(!open, "{name} has open slots: {lines:?}");
+    }
+    stage.rcl.run(&["apply", "--yes"]).code(0);
+    judge::assert_matches(&stage.servers, &shifted(2000));
+    data.assert_kept(&stage.servers, &values);
+}
+
+/// A slot of a, and a key of it.
+const SLOT: u16 = 5474 - 5462 + 1;
+
+fn ids(stage: &Stage) -> (String, String) {
+    (
+        stage.servers.id("host1:7000"),
+        stage.servers.id("host1:7001"),
+    )
+}
+
+fn open_both(stage: &Stage, slot: u16) {
+    let (source, target) = ids(stage);
+    stage.tell(
+        "host1:7001",
+        &format!("CLUSTER SETSLOT {slot} IMPORTING {source}"),
+    );
+    stage.tell(
+        "host1:7000",
+        &format!("CLUSTER SETSLOT {slot} MIGRATING {target}"),
+    );
+}
+
+/// A key of a slot below 5462 - count, and its slot.
+fn key_of(stage: &Stage, node: &str) -> (String, u16) {
+    stage.write_keys(node, 1);
+    let keys = stage.servers.call(node, &["KEYS", "*"]).array();
+    let key = keys[0].clone().text();
+    let slot = stage.servers.call(node, &["CLUSTER", "KEYSLOT", &key]);
+    (key, u16::try_from(slot.integer()).expect("a slot"))
+}
+
+/// Opened by somebody, and no key has gone: the file wants it where it is, so it is closed.
+fn opened_for_nothing(kind: ServerKind) {
+    let mut stage = Stage::seed(Servers::prepare(kind));
+    open_both(&stage, SLOT);
+    let plan = stage.run(&["plan"], 0);
+    assert!(plan.contains("~ close 13 on host1:7000"), "{plan}");
+    stage.repairs(&Shard::seed());
+}
+
+#[test]
+fn opened_for_nothing_on_redis() {
+    opened_for_nothing(ServerKind::Redis70);
+}
+
+#[test]
+fn opened_for_nothing_on_valkey() {
+    opened_for_nothing(ServerKind::Valkey91);
+}
+
+/// A key has gone already: the move is finished, and the file then wants the slot back.
+fn half_of_the_keys_gone(kind: ServerKind) {
+    let mut stage = Stage::seed(Servers::prepare(kind));
+    let (key, slot) = key_of(&stage, "host1:7000");
+    open_both(&stage, slot);
+    let to = stage.servers.address("host1:7001");
+    let (ip, port) = (to.ip().to_string(), to.port().to_string());
+    let argv = ["MIGRATE", &ip, &port, &key, "0", "1000"];
+    stage.servers.ok("host1:7000", &argv);
+    let told = stage.run(&["apply", "--yes"], 1);
+    assert!(told.contains("1 slot moved"), "{told}");
+    stage.repairs(&Shard::seed());
+    let value = stage.servers.call("host1:7000", &["GET", &key]).text();
+    assert_eq!(value, "value");
+}
+
+#[test]
+fn half_of_the_keys_gone_on_redis() {
+    half_of_the_keys_gone(ServerKind::Redis70);
+}
+
+#[test]
+fn half_of_the_keys_gone_on_valkey() {
+    half_of_the_keys_gone(ServerKind::Valkey91);
+}
+
+/// One side has forgotten that a move goes on, as Redis does when that side fails over.
+fn one_mark_lost(kind: ServerKind, forgetful: &str) {
+    let mut stage = Stage::seed(Servers::prepare(kind));
+    let (key, slot) = key_of(&stage, "host1:7000");
+    open_both(&stage, slot);
+    stage.tell(forgetful, &format!("CLUSTER SETSLOT {slot} STABLE"));
+    let mut shards = Shard::seed();
+    let rest = [(0, slot - 1), (slot + 1, 5461)];
+    shards[0].slots = rest
+        .into_iter()
+        .filter(|(first, last)| first <= last)
+        .collect();
+    shards[1].slots.insert(0, (slot, slot));
+    stage.declare(&shards);
+    stage.repairs(&shards);
+    let value = stage.servers.call("host1:7001", &["GET", &key]).text();
+    assert_eq!(value, "value");
+}
+
+#[test]
+fn the_giver_has_forgotten() {
+    one_mark_lost(ServerKind::Redis70, "host1:7000");
+}
+
+#[test]
+fn the_taker_has_forgotten() {
+    one_mark_lost(ServerKind::Redis70, "host1:7001");
+}
+
+/// Keys at a node that doesn't own their slot, and takes no part in a move, are nobody's.
+#[test]
+fn stray_keys_stand_in_the_way() {
+    let stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let (key, slot) = key_of(&stage, "host1:7000");
+    open_both(&stage, slot);
+    // A client that was sent on leaves a key at the taker; then the move is given up.
+    let mut client = judge::connect(stage.servers.address("host1:7001"));
+    let stray = ["SET", &format!("{{{key}}}stray"), "other"];
+    let replies = client.pipeline(&[&["ASKING"], &stray]).expect("replies");
+    assert_eq!(replies[1].clone().text(), "OK");
+    for node in ["host1:7000", "host1:7001"] {
+        stage.tell(node, &format!("CLUSTER SETSLOT {slot} STABLE"));
+    }
+    stage.declare(&shifted(5462 - slot));
+    let failed = stage.rcl.run(&["apply", "--yes"]).code(3);
+    let words = format!("holds 1 key of slot {slot}, which it does not own");
+    assert!(failed.stderr().contains(&words), "{}", failed.stderr());
+    assert_eq!(stage.keys("host1:7000"), 1);
+}
