@@ -49,7 +49,6 @@ const CRATES: [(&str, &[&str]); 15] = [
     ("console", &["view"]),
     ("similar", &["view"]),
     ("indicatif", &["view"]),
-    ("comfy_table", &["view"]),
     ("annotate_snippets", &["view"]),
     ("rustix", &["lab"]),
     ("clap", &["cli"]),
