@@ -4,7 +4,6 @@
 //! wrong type or unknown key, and would have taken `no` for a boolean on the way.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::budget::BudgetBreach;
@@ -12,6 +11,7 @@ use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Error, Location, Options, Spanned};
 
 use super::finding::{Finding, Place, quoted};
+use super::syntax;
 
 /// The format nests six levels deep; the rest is room for one's own mistakes.
 const MAX_DEPTH: usize = 16;
@@ -230,12 +230,9 @@ fn explain(text: &str, error: &Error) -> Finding {
         // The parser's own limit, which is the first to be reached in a pile of brackets.
         other if parser_words(other) == "recursion limit exceeded" => too_deep(),
         other => {
-            let (better_place, help) = syntax_help(text, place);
-            place = better_place;
-            (
-                format!("this is not valid YAML: {}", parser_words(other)),
-                help,
-            )
+            let slip = syntax::explain(text, place, &parser_words(other));
+            place = slip.place;
+            (slip.message, slip.help)
         }
     };
     Finding {
@@ -271,47 +268,6 @@ fn parser_words(error: &Error) -> String {
         .rsplit_once(" at line ")
         .map_or(words.as_str(), |(sentence, _)| sentence)
         .to_owned()
-}
-
-/// What is most likely meant by a line that isn't YAML, and where exactly that stands.
-fn syntax_help(text: &str, place: Place) -> (Place, String) {
-    let before = &text[..place.start];
-    let line_start = before.rfind('\n').map_or(0, |index| index + 1);
-    let line = text[line_start..].lines().next().unwrap_or_default();
-    if let Some((column, address)) = bracketed_address(line) {
-        let start = line_start + column;
-        let address_place = Place {
-            line: place.line,
-            column: line[..column].chars().count() + 1,
-            start,
-            end: start + address.len(),
-        };
-        let help = format!("quote an address that starts with a bracket: \"{address}\"");
-        return (address_place, help);
-    }
-    let help = if line.trim_start_matches(' ').starts_with('\t') {
-        "indent with spaces, YAML takes no tabs there"
-    } else {
-        "check indentation, brackets and quotes here and on the line before; \
-         quote a text that YAML would take for something else"
-    };
-    (place, help.to_owned())
-}
-
-/// The first unquoted `[::1]:7000` in a line, and the byte at which it starts.
-fn bracketed_address(line: &str) -> Option<(usize, &str)> {
-    line.match_indices('[').find_map(|(start, _)| {
-        let close = start + line[start..].find("]:")?;
-        line[start + 1..close].parse::<Ipv6Addr>().ok()?;
-        if line[..start].ends_with(['"', '\'']) {
-            return None;
-        }
-        let port = line[close + 2..]
-            .bytes()
-            .take_while(u8::is_ascii_digit)
-            .count();
-        Some((start, &line[start..close + 2 + port]))
-    })
 }
 
 #[cfg(test)]
@@ -395,6 +351,16 @@ mod tests {
             "a: 'x",
             "a: [1, 2\nb: 3",
             "a: @x",
+            "a b\nc: d",
+            "a:b\nc: d",
+            "a 1\nb 2\nc: d",
+            "a:\n  - b c\n    d: e",
+            "- é b\n  masterauth hunter2\n  b: c",
+            "a\nb: c",
+            "a: 1\n  b: 2",
+            "a: {b: c, d: [1, 2]\ne: 3",
+            "a: {b: c d: 3}",
+            "a: 1\nb: x\n  \tc: 3",
             "a: *x",
             "a: &x [*x]",
             "a: 1\n---\nb: 2",

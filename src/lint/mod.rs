@@ -6,6 +6,7 @@
 mod empty_shard;
 mod few_primaries;
 mod loopback;
+mod masterauth_alone;
 mod missing_zone;
 mod no_replica;
 mod quorum;
@@ -38,6 +39,7 @@ pub const RULES: &[Rule] = &[
     uneven_shares::RULE,
     empty_shard::RULE,
     loopback::RULE,
+    masterauth_alone::RULE,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

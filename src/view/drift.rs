@@ -5,40 +5,22 @@ use serde::Serialize;
 use crate::diff::{Blocked, Diff, Difference, Severity};
 
 use super::attention::note_text;
-use super::difference::sentence;
 use super::json::{DiffJson, FORMAT_VERSION, line};
 use super::page::Page;
 use super::styles::{Meaning, Styles};
+use super::alike;
+use super::wording::MOST_ALIKE;
 
 /// Lines of evidence that one line of drift takes in.
 const MOST_EVIDENCE: usize = 4;
 
 /// The differences and what is blocked; nothing when there is nothing to tell. Notes are no
-/// drift and only told when asked for.
+/// drift and only told when everything is asked for; else many lines alike are one.
 #[must_use]
-pub fn human(file: &str, diff: &Diff, with_notes: bool, styles: Styles) -> String {
-    let Diff {
-        pairing,
-        differences,
-        blocked,
-        notes,
-    } = diff;
-    let mut page = Page::new(styles);
-    for blocked in blocked {
-        page.plain(file)
-            .plain(": ")
-            .put(Meaning::Blocked, heading(blocked.severity))
-            .plain(": ")
-            .plain(why(blocked, differences))
-            .end();
-    }
-    for difference in differences {
-        page.plain(file)
-            .plain(": ")
-            .plain(sentence(difference, pairing))
-            .end();
-    }
-    for note in notes.iter().filter(|_| with_notes) {
+pub fn human(file: &str, diff: &Diff, everything: bool, styles: Styles) -> String {
+    let most = if everything { usize::MAX } else { MOST_ALIKE };
+    let mut page = lines(file, diff, most, styles);
+    for note in diff.notes.iter().filter(|_| everything) {
         page.plain(file)
             .plain(": ")
             .put(Meaning::Note, "note")
@@ -47,6 +29,37 @@ pub fn human(file: &str, diff: &Diff, with_notes: bool, styles: Styles) -> Strin
             .end();
     }
     page.into_text()
+}
+
+/// What is left after an apply, which has told of each node what went wrong there: one line a
+/// kind.
+#[must_use]
+pub fn left(file: &str, diff: &Diff, styles: Styles) -> String {
+    lines(file, diff, 1, styles).into_text()
+}
+
+fn lines(file: &str, diff: &Diff, most: usize, styles: Styles) -> Page {
+    let Diff {
+        pairing,
+        differences,
+        blocked,
+        notes: _,
+    } = diff;
+    let mut page = Page::new(styles);
+    for group in alike::blocked(blocked, most) {
+        let Some(first) = group.first() else { continue };
+        page.plain(file)
+            .plain(": ")
+            .put(Meaning::Blocked, heading(first.severity))
+            .plain(": ")
+            .plain(why(first, differences))
+            .plain(alike::others(&group))
+            .end();
+    }
+    for line in alike::lines(differences, pairing, most) {
+        page.plain(file).plain(": ").plain(line).end();
+    }
+    page
 }
 
 #[derive(Debug, Serialize)]
@@ -116,8 +129,10 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::base::SLOT_COUNT;
+    use crate::desired::Desired;
     use crate::view::json::outline;
-    use crate::view::sample::{World, id, planned, seed, with_option};
+    use crate::view::sample::{World, desired, id, planned, seed, with_option};
 
     /// Some of everything.
     fn drifted() -> Diff {
@@ -154,6 +169,29 @@ mod tests {
         world.add("host9:7009");
         world.set("host9:7009", |server| server.group = 1);
         planned(&desired, &world).plan.diff
+    }
+
+    /// So many shards of two nodes.
+    fn many(shards: u16) -> Desired {
+        let share = SLOT_COUNT / shards;
+        let names: Vec<(String, [String; 2], String)> = (0..shards)
+            .map(|shard| {
+                let (port, first) = (7000 + shard, shard * share);
+                let nodes = [format!("host1:{port}"), format!("host2:{port}")];
+                let slots = format!("{first}-{}", first + share - 1);
+                (format!("s{shard}"), nodes, slots)
+            })
+            .collect();
+        let nodes: Vec<[&str; 2]> = names
+            .iter()
+            .map(|(_, [one, two], _)| [one.as_str(), two.as_str()])
+            .collect();
+        let shards: Vec<(&str, &[&str], &str)> = names
+            .iter()
+            .zip(&nodes)
+            .map(|((name, _, slots), nodes)| (name.as_str(), nodes.as_slice(), slots.as_str()))
+            .collect();
+        desired(&shards)
     }
 
     #[test]
@@ -196,6 +234,44 @@ mod tests {
         notes:
           {"code":"undeclared","subject":"10.0.0.9:7009 (00097009)","text":"10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet."}
         "#);
+    }
+
+    /// One line a kind of difference, however many nodes have it; in full where that is asked for.
+    #[test]
+    fn many_alike_are_one_line() {
+        let desired = with_option(many(16), "maxmemory", "120mb");
+        let mut world = World::formed(&desired);
+        world.set_all(|server| {
+            let options = &mut server.options;
+            options.insert("maxmemory".to_owned(), "1073741824".to_owned());
+        });
+        world.set("host1:7000", |server| {
+            server.options.insert("maxmemory".to_owned(), "0".to_owned());
+        });
+        for port in 7000..7008 {
+            world.set(&format!("host2:{port}"), |server| server.link_up = false);
+        }
+        for port in 7008..7015 {
+            world.set(&format!("host2:{port}"), |server| server.up = false);
+        }
+        let diff = planned(&desired, &world).plan.diff;
+        assert_snapshot!(human("rcl.yaml", &diff, false, Styles::plain()), @"");
+        let all = human("rcl.yaml", &diff, true, Styles::plain());
+        assert_eq!(all.lines().count(), diff.differences.len() + diff.notes.len());
+        let json = json("rcl.yaml", "orders", &diff);
+        assert_eq!(json.matches("\"text\":").count(), all.lines().count());
+    }
+
+    /// What is blocked everywhere for one reason is told once.
+    #[test]
+    fn what_is_blocked_alike_is_one_line() {
+        let desired = with_option(many(4), "databases", "32");
+        let mut world = World::formed(&desired);
+        world.set_all(|server| {
+            server.options.insert("databases".to_owned(), "16".to_owned());
+        });
+        let diff = planned(&desired, &world).plan.diff;
+        assert_snapshot!(human("rcl.yaml", &diff, false, Styles::plain()), @"");
     }
 
     #[test]

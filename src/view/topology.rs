@@ -201,6 +201,13 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
         shards.find(|shard| shard.name.as_ref() == Some(name))
     };
     let undeclared = |id: &&NodeId| !pairing.names.contains_key(id);
+    // A member that is down and serves nothing, such as a primary that failed, comes back as its
+    // shard's replica by itself. Nothing moves it, so it stands on neither side.
+    let is_away = |id: &NodeId| {
+        let down = cluster.members.get(id).is_some_and(|member| !member.answered);
+        down && topology.loose.contains(id)
+    };
+    let mut away: BTreeSet<NodeId> = BTreeSet::new();
     let shares = ownership(desired, cluster, pairing).shares;
     let targets = shares
         .iter()
@@ -216,9 +223,14 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
             .and_then(|id| pairing.names.get(id))
             .filter(|name| shard.nodes().any(|node| node == *name));
         let primary: &NodeName = serving.unwrap_or(&shard.primary);
-        want.push(Line::node(format!("primary {primary}")));
+        want.push(declared_node("primary", primary, pairing));
         let replicas = shard.nodes().filter(|node| *node != primary);
-        want.extend(replicas.map(|name| Line::node(format!("replica {name}"))));
+        for name in replicas {
+            match pairing.ids.get(name).filter(|id| is_away(id)) {
+                Some(id) => away.extend([*id]),
+                None => want.push(declared_node("replica", name, pairing)),
+            }
+        }
         let strangers = live.into_iter().flat_map(|live| &live.replicas);
         want.extend(
             strangers
@@ -238,9 +250,20 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
                 .map(|(role, id)| Line::node(format!("{role} {}", label(id)))),
         );
     }
-    outside(&mut have, topology.loose.iter(), pairing);
-    outside(&mut want, topology.loose.iter().filter(undeclared), pairing);
+    let loose = topology.loose.iter().filter(|id| !away.contains(id));
+    outside(&mut have, loose.clone(), pairing);
+    outside(&mut want, loose.filter(undeclared), pairing);
     (have, want)
+}
+
+/// A node where the file wants it. One that no answer told of is not there for a plan to place.
+fn declared_node(role: &str, name: &NodeName, pairing: &Pairing) -> Line {
+    let away = if pairing.ids.contains_key(name) {
+        ""
+    } else {
+        ", which does not answer"
+    };
+    Line::node(format!("{role} {name}{away}"))
 }
 
 fn outside<'a>(lines: &mut Vec<Line>, nodes: impl Iterator<Item = &'a NodeId>, pairing: &Pairing) {

@@ -142,7 +142,7 @@ fn assert_lines(apply: &Apply, recorder: &Recorder, servers: &Servers) {
                 ended += 1;
             }
             Line::ApplyStopping { .. } => panic!("nothing stopped it"),
-            Line::ApplyComplete {
+            Line::ApplyEnded {
                 complete,
                 totals,
                 done,
@@ -208,7 +208,7 @@ fn of_a_run_that_fails() {
         .iter()
         .filter(|line| matches!(line, Line::StepEnded { end, .. } if end == "failed"));
     assert!(failed.count() > 0, "{apply:#?}");
-    let Some(Line::ApplyComplete {
+    let Some(Line::ApplyEnded {
         complete,
         interrupted,
         failed,

@@ -298,6 +298,9 @@ fn the_summary_counts_and_inflects() {
     broken.set("host2:7001", |server| server.up = false);
     broken.set("host2:7002", |server| server.link_up = false);
     assert_snapshot!(summary(&planned(&desired, &broken).plan, "rcl.yaml"), @r#"Nothing to do, but host2:7001 does not answer; host2:7002 has no link to its primary. Cluster "orders" does not match rcl.yaml."#);
+    broken.set("host2:7000", |server| server.link_up = false);
+    broken.set("host2:7001", |server| server.up = true);
+    assert_snapshot!(summary(&planned(&desired, &broken).plan, "rcl.yaml"), @"");
 }
 
 #[test]
@@ -345,6 +348,38 @@ fn what_the_file_does_not_name_stays() {
 
     No changes. Cluster "orders" matches rcl.yaml.
     "#);
+}
+
+/// Nothing moves the old primary: it comes back by itself as a replica, so the shards show no change.
+#[test]
+fn a_failed_over_shard_whose_old_primary_is_down() {
+    let desired = seed();
+    let mut world = World::formed(&desired);
+    world.set("host1:7000", |server| {
+        server.slots = "none".to_owned();
+        server.up = false;
+        server.failed = true;
+    });
+    world.set("host2:7000", |server| {
+        server.slots = "0-5461".to_owned();
+        server.replica_of = None;
+        server.epoch = 4;
+    });
+    assert_snapshot!(shown(&planned(&desired, &world)), @"");
+}
+
+/// A node that never answered is no part of what a plan does.
+#[test]
+fn a_new_shard_whose_replica_is_down() {
+    let grown = desired(&[
+        ("a", &["host1:7000", "host2:7000"], "0-5461"),
+        ("b", &["host1:7001", "host2:7001"], "5462-10922"),
+        ("c", &["host1:7002", "host2:7002"], "10923-16383"),
+        ("d", &["host1:7003", "host2:7003"], "none"),
+    ]);
+    let mut world = World::formed(&seed());
+    world.add("host1:7003");
+    assert_snapshot!(shown(&planned(&grown, &world)), @"");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::plan::{Plan, StepId};
 use crate::view::output::Output;
 use crate::view::page::clean;
 
-use super::lines::{intent, told};
+use super::lines::{Told, intent, told};
 use super::{Progress, outcome};
 
 /// How often the bar moves while nothing happens, so that people see it lives.
@@ -24,6 +24,7 @@ pub struct Bar<'o, 'w> {
     target: Option<ProgressDrawTarget>,
     bar: ProgressBar,
     waiting: BTreeSet<StepId>,
+    told: Told,
 }
 
 impl<'o, 'w> Bar<'o, 'w> {
@@ -42,6 +43,7 @@ impl<'o, 'w> Bar<'o, 'w> {
             target: Some(target),
             bar: ProgressBar::hidden(),
             waiting: BTreeSet::new(),
+            told: Told::default(),
         }
     }
 
@@ -100,7 +102,8 @@ impl Progress for Bar<'_, '_> {
             Event::Answered { reply, .. } => reply.as_error().is_none(),
             Event::Unanswered { .. } | Event::Stopping => false,
         };
-        if !well || self.commands {
+        let again = self.told.before(event);
+        if !(well || again) || self.commands {
             let text = told(plan, event, self.commands, self.output.err.styles);
             self.say(&text);
         }

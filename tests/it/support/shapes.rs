@@ -330,7 +330,7 @@ pub(crate) enum Action {
 
 /// One line of a run.
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Line {
     ApplyStart {
         format_version: String,
@@ -363,7 +363,7 @@ pub(crate) enum Line {
     ApplyStopping {
         format_version: String,
     },
-    ApplyComplete {
+    ApplyEnded {
         format_version: String,
         complete: bool,
         interrupted: bool,
@@ -394,7 +394,7 @@ impl Apply {
         for line in documents {
             assert!(left.is_none(), "what is left comes last, not {line}");
             match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(line) {
-                Ok(fields) if fields.contains_key("kind") => left = Some(parse(line)),
+                Ok(fields) if fields["kind"] == "drift" => left = Some(parse(line)),
                 Ok(_) => lines.push(parse(line)),
                 Err(error) => panic!("{error}: {line}"),
             }
