@@ -191,6 +191,18 @@ mod tests {
     }
 
     #[test]
+    fn a_password_that_no_server_asks_for() {
+        let with = |config: &str| {
+            let shards = "  a: {primary: h1:1, replicas: [h2:1]}\n  b: {primary: h2:2, replicas: [h3:2]}\n  c: {primary: h3:3, replicas: [h1:3]}\n";
+            said(&format!(
+                "cluster: orders\nhosts: {{h1: 10.0.0.1, h2: 10.0.0.2, h3: 10.0.0.3}}\nconfig: {{{config}}}\nshards:\n{shards}"
+            ))
+        };
+        assert_eq!(with("masterauth: {env: A}, masteruser: copier"), "");
+        insta::assert_snapshot!(with("primaryauth: {env: A}"), @"");
+    }
+
+    #[test]
     fn few_primaries() {
         insta::assert_snapshot!(three_hosts("host", "  a: {primary: h1:1, replicas: [h3:1]}\n"), @"warning[few-primaries] Cluster: only one primary serves slots; when it fails, nobody is left to let its replica take over; share the slots among three primaries or more");
         insta::assert_snapshot!(three_hosts("host", "  a: {primary: h1:1, replicas: [h3:1]}\n  b: {primary: h3:2, replicas: [h1:2]}\n"), @"warning[few-primaries] Cluster: only two primaries serve slots; when one fails, the other is no majority, so no replica can take over; share the slots among three primaries or more");

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::shapes::{
-    Action, Apply, Difference, DriftDocument, FORMAT_VERSION, Line, PlanDocument, Totals, parse,
+    Action, Apply, Difference, DriftDocument, ErrorDocument, FORMAT_VERSION, Line, PlanDocument, Totals, parse,
 };
 use crate::support::yaml::Yaml;
 use crate::support::{Rcl, Recorder, ServerKind, Servers, Shard, judge};
@@ -180,6 +180,43 @@ fn assert_lines(apply: &Apply, recorder: &Recorder, servers: &Servers) {
     }
     assert_eq!(told, planned);
     assert_eq!(sent, planned);
+}
+
+/// Whoever reads the output finds a document in it, whatever is wrong with the file.
+#[test]
+fn of_files_that_cannot_be_used() {
+    let rcl = Rcl::new();
+    rcl.file("bad.yaml", &"cluster: orders\nshards:\n  a:\n    primary host1:7000\n    slots: 5\n");
+    for command in [
+        ["plan", "--json"].as_slice(),
+        &["apply", "--yes", "--json"],
+        &["status", "--json"],
+        &["drift", "--json"],
+    ] {
+        for (file, error, findings) in [
+            ("bad.yaml", "bad.yaml has mistakes", 1),
+            (
+                "none.yaml",
+                "none.yaml can't be read: No such file or directory (os error 2)",
+                0,
+            ),
+        ] {
+            let mut arguments = command.to_vec();
+            arguments.push(file);
+            let ran = rcl.run(&arguments).code(1);
+            let told: ErrorDocument = parse(ran.stdout());
+            assert_eq!(
+                (
+                    told.format_version.as_str(),
+                    told.kind.as_str(),
+                    told.file.as_str()
+                ),
+                (FORMAT_VERSION, "error", file)
+            );
+            assert_eq!((told.error.as_str(), told.findings.len()), (error, findings));
+            assert!(ran.stderr().contains("error: "), "{}", ran.stderr());
+        }
+    }
 }
 
 /// A run that fails: its troubles, and what is left.

@@ -89,6 +89,92 @@ shards:
 }
 
 #[test]
+fn tabs_further_in() {
+    let text = "cluster: orders\nshards:\n  a:\n    primary: host1:7000\n    \treplicas: []\n";
+    insta::assert_snapshot!(said(text), @"");
+}
+
+#[test]
+fn a_forgotten_colon() {
+    let text = r#"cluster: orders
+hosts: {host1: 10.0.0.1, host2: 10.0.0.2}
+shards:
+  a:
+    primary host1:7000
+    replicas: [host2:7000]
+"#;
+    insta::assert_snapshot!(said(text), @"");
+    let text = r#"cluster: orders
+hosts
+  host1: 10.0.0.1
+"#;
+    insta::assert_snapshot!(said(text), @"");
+    let text = r#"cluster:orders
+hosts: {host1: 10.0.0.1}
+"#;
+    insta::assert_snapshot!(said(text), @"");
+    let text = r#"cluster: orders
+hosts: {host1: 10.0.0.1, host2 10.0.0.2}
+config:
+  maxmemory 8gb
+shards:
+  a: {primary host1:7000, replicas:[host2:7000]}
+"#;
+    insta::assert_snapshot!(said(text), @"");
+}
+
+/// What stands there may be a secret: only its key is repeated.
+#[test]
+fn a_forgotten_colon_before_a_secret() {
+    for text in [
+        "cluster: orders\nconfig:\n  masterauth hunter2\n  maxmemory: 8gb\n",
+        "cluster: orders\nconfig:\n  masterauth hunter2\n",
+        "cluster: orders\nconfig:\n  hz 5\n  masterauth:hunter2\n",
+        "cluster: orders\nconfig: {masterauth hunter2}\n",
+    ] {
+        let said = said(text);
+        assert!(said.contains("masterauth") && !said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn an_address_in_brackets() {
+    let text = r#"cluster: orders
+hosts:
+  vm1: [::1]
+  vm2: {address: [fd00::2], zone: a}
+shards:
+  a: {primary: vm1:7000}
+"#;
+    insta::assert_snapshot!(said(text), @"");
+}
+
+#[test]
+fn wrong_indentation() {
+    let text = r#"cluster: orders
+config:
+  cluster-node-timeout: 15s
+   maxmemory: 8gb
+"#;
+    insta::assert_snapshot!(said(text), @"");
+}
+
+#[test]
+fn a_bracket_that_is_not_closed() {
+    let text = r#"cluster: orders
+shards:
+  a: {primary: host1:7000, replicas: [host2:7000]
+  b: {primary: host1:7001}
+"#;
+    insta::assert_snapshot!(said(text), @"");
+    let text = r#"cluster: orders
+shards:
+  a: {primary: host1:7000 replicas: [host2:7000]}
+"#;
+    insta::assert_snapshot!(said(text), @"");
+}
+
+#[test]
 fn a_forgotten_bracket() {
     let text = r#"cluster: orders
 shards:

@@ -36,6 +36,17 @@ pub(crate) struct DriftDocument {
     pub(crate) notes: Vec<Note>,
 }
 
+/// Why there is no other document.
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErrorDocument {
+    pub(crate) format_version: String,
+    pub(crate) kind: String,
+    pub(crate) file: String,
+    pub(crate) error: String,
+    pub(crate) findings: Vec<serde_json::Value>,
+}
+
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StatusDocument {
