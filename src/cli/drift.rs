@@ -44,10 +44,15 @@ pub struct DriftArgs {
 
 /// What a file's cluster was found to be.
 enum Found {
-    Diff { cluster: String, diff: Diff },
+    Diff {
+        cluster: String,
+        diff: Diff,
+    },
     NotLoaded(LoadError),
     /// With the nodes that had not answered.
-    OutOfTime { silent: Vec<String> },
+    OutOfTime {
+        silent: Vec<String>,
+    },
 }
 
 /// Compares every file with its cluster, all at once, and returns the exit code.

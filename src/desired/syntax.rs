@@ -76,7 +76,9 @@ impl<'t> Lines<'t> {
 
     /// The last line before this one that says something.
     fn before(&self, line: usize) -> Option<usize> {
-        (0..line).rev().find(|line| !said(self.text(*line)).is_empty())
+        (0..line)
+            .rev()
+            .find(|line| !said(self.text(*line)).is_empty())
     }
 }
 
@@ -167,7 +169,9 @@ fn bracket(text: &str, place: Place, words: &str) -> Option<Slip> {
         return Some(Slip {
             place,
             message: format!("a comma or the closing `{close}` is missing before this"),
-            help: "write a comma between the parts, and quote a text that holds `:`, `,` or brackets".to_owned(),
+            help:
+                "write a comma between the parts, and quote a text that holds `:`, `,` or brackets"
+                    .to_owned(),
         });
     }
     let before = &text[..at];
@@ -242,7 +246,7 @@ fn written(key: &str, value: &str) -> String {
     if value.is_empty() {
         format!("write `{key}:`")
     } else if is_secret(key) {
-        format!("write `{key}: `, then where the secret is")
+        format!("write {key}: {{env: NAME}} or {key}: {{file: PATH}}")
     } else {
         format!("write {}", quoted(&format!("{key}: {value}")))
     }
@@ -311,7 +315,10 @@ fn first_character(text: &str, place: Place, words: &str) -> Option<Slip> {
     let letter = text[place.start..].chars().next()?;
     Some(Slip {
         place,
-        message: format!("a text can't start with {} in YAML", quoted(&letter.to_string())),
+        message: format!(
+            "a text can't start with {} in YAML",
+            quoted(&letter.to_string())
+        ),
         help: "put the text in quotes".to_owned(),
     })
 }
@@ -367,7 +374,10 @@ pub(super) fn misread(tree: &Tree) -> Option<String> {
     match &tree.value {
         Value::Text(text) => {
             let (key, _) = without_colon(text).filter(|(_, value)| !value.is_empty())?;
-            Some(format!("{} needs a colon and a space after it", quoted(key)))
+            Some(format!(
+                "{} needs a colon and a space after it",
+                quoted(key)
+            ))
         }
         Value::List(items) => match items.as_slice() {
             [

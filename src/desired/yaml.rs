@@ -376,12 +376,22 @@ mod tests {
             ));
         }
         insta::assert_snapshot!(lines.join("\n"), @r#"
-        1:10 this is not valid YAML: while parsing a block mapping, did not find expected key => quote an address that starts with a bracket: "[::1]:7000"
-        1:5 this is not valid YAML: mapping values are not allowed in this context => check indentation, brackets and quotes here and on the line before; quote a text that YAML would take for something else
-        2:2 this is not valid YAML: tabs disallowed within this context (block indentation) => indent with spaces, YAML takes no tabs there
-        1:4 this is not valid YAML: unclosed quote => check indentation, brackets and quotes here and on the line before; quote a text that YAML would take for something else
-        2:2 this is not valid YAML: illegal placement of ':' indicator => check indentation, brackets and quotes here and on the line before; quote a text that YAML would take for something else
-        1:4 this is not valid YAML: unexpected character: `@' => check indentation, brackets and quotes here and on the line before; quote a text that YAML would take for something else
+        1:10 YAML takes what starts with a bracket for a list => quote an address that starts with a bracket: "[::1]:7000"
+        1:5 this line has a second colon => quote the text if the colon belongs to it, else write the second key on a line of its own
+        2:1 this line is indented with a tab => indent with spaces, YAML takes no tabs there
+        1:4 a quote is opened here and never closed => write the same quote at the end of the text
+        1:4 the bracket `[` is not closed => write `]` where it ends
+        1:4 a text can't start with `@` in YAML => put the text in quotes
+        1:1 a colon and a space are missing after `a` => write `a: b`
+        1:1 a colon and a space are missing after `a` => write `a: b`
+        1:1 a colon and a space are missing after `a` => write `a: 1`
+        2:5 a colon and a space are missing after `b` => write `b: c`
+        2:3 a colon and a space are missing after `masterauth` => write masterauth: {env: NAME} or masterauth: {file: PATH}
+        1:1 a colon and a space are missing after `a` => write `a:`
+        2:3 this line is indented deeper than `a` above it, which has its value already => begin it in the same column as `a`
+        1:4 the bracket `{` is not closed => write `}` where it ends
+        1:11 a comma or the closing `}` is missing before this => write a comma between the parts, and quote a text that holds `:`, `,` or brackets
+        3:3 this line is indented with a tab => indent with spaces, YAML takes no tabs there
         1:4 the alias has no anchor before it => write the value itself, or quote the text if its `*` is meant
         1:8 an alias stands inside the value that it repeats => write the value out
         3:1 the file holds a second YAML document => leave out the line `---` and what follows, one file describes one cluster

@@ -34,7 +34,11 @@ pub(super) fn blocked(blocked: &[Blocked], most: usize) -> Vec<Vec<&Blocked>> {
 
 /// How the others of a line are named behind the first: `; the same of …`.
 pub(super) fn others(group: &[&Blocked]) -> String {
-    let subjects: Vec<String> = group.iter().skip(1).map(|one| one.subject.clone()).collect();
+    let subjects: Vec<String> = group
+        .iter()
+        .skip(1)
+        .map(|one| one.subject.clone())
+        .collect();
     match subjects.len() {
         0 => String::new(),
         _ => format!("; the same of {}", list(&subjects, NAMED)),
@@ -55,11 +59,11 @@ fn grouped<'a, T, K: Ord>(
     let mut told = BTreeSet::new();
     let mut groups = Vec::new();
     for (key, one) in &all {
-        let alike = by_key.get(key).map_or(1, Vec::len);
-        if alike <= most {
+        let alike = by_key.get(key).cloned().unwrap_or_default();
+        if alike.len() <= most {
             groups.push(vec![*one]);
         } else if told.insert(key) {
-            groups.extend(by_key.remove(key));
+            groups.push(alike);
         }
     }
     groups

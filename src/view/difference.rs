@@ -151,11 +151,7 @@ fn addresses(seen: &BTreeSet<Address>) -> String {
 
 /// `is 1000, the file says 15000`; of a secret neither value is told.
 pub(super) fn option(change: &OptionChange) -> String {
-    let OptionChange {
-        option,
-        have,
-        want,
-    } = change;
+    let OptionChange { option, have, want } = change;
     match (have, want) {
         (Some(Arg::Plain(have)), Arg::Plain(want)) => {
             let (have, want) = (value(option, have), value(option, want));

@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use crate::diff::{Blocked, Diff, Difference, Severity};
 
+use super::alike;
 use super::attention::note_text;
 use super::json::{DiffJson, FORMAT_VERSION, line};
 use super::page::Page;
 use super::styles::{Meaning, Styles};
-use super::alike;
 use super::wording::MOST_ALIKE;
 
 /// Lines of evidence that one line of drift takes in.
@@ -201,7 +201,7 @@ mod tests {
         rcl.yaml: blocked: a move of 1 slot was begun and not finished; finishing a move is not supported yet (host1:7002 is giving to host1:7000: slot 11000)
         rcl.yaml: host2:7000 is not a member
         rcl.yaml: host2:7001 is announced as 127.0.0.1:7001, not 10.0.0.2:7001
-        rcl.yaml: cluster-node-timeout of host1:7001 is 1000, the file says 5000
+        rcl.yaml: cluster-node-timeout of host1:7001 is 1s, the file says 5s
         rcl.yaml: slots 5462-10922 have no owner (shard b)
         rcl.yaml: host2:7000 is a primary without slots, the file makes it a replica of shard a
         rcl.yaml: host2:7001 replicates host1:7000, the file makes it a replica of shard b
@@ -222,7 +222,7 @@ mod tests {
         differences:
           {"id":"0002700000000000000000000000000000000000","kind":"not_joined","node":"host2:7000","text":"host2:7000 is not a member","unknown_to":["0001700000000000000000000000000000000000","0001700100000000000000000000000000000000","0001700200000000000000000000000000000000","0002700100000000000000000000000000000000","0002700200000000000000000000000000000000","0009700900000000000000000000000000000000"]}
           {"id":"0002700100000000000000000000000000000000","kind":"announced","node":"host2:7001","seen":["127.0.0.1:7001"],"seen_by":["0001700000000000000000000000000000000000","0001700100000000000000000000000000000000","0001700200000000000000000000000000000000","0002700200000000000000000000000000000000","0009700900000000000000000000000000000000"],"set":[{"have":"","option":"cluster-announce-ip","want":"10.0.0.2"}],"text":"host2:7001 is announced as 127.0.0.1:7001, not 10.0.0.2:7001","want":{"bus_port":17001,"client":"10.0.0.2:7001"}}
-          {"have":"1000","id":"0001700100000000000000000000000000000000","kind":"option","node":"host1:7001","option":"cluster-node-timeout","text":"cluster-node-timeout of host1:7001 is 1000, the file says 5000","want":"5000"}
+          {"have":"1000","id":"0001700100000000000000000000000000000000","kind":"option","node":"host1:7001","option":"cluster-node-timeout","text":"cluster-node-timeout of host1:7001 is 1s, the file says 5s","want":"5000"}
           {"kind":"unassigned","primary":"host1:7001","primary_id":"0001700100000000000000000000000000000000","shard":"b","slots":"5462-10922","text":"slots 5462-10922 have no owner (shard b)"}
           {"id":"0002700000000000000000000000000000000000","kind":"not_replicating","node":"host2:7000","now":{"keys":0,"primary_id":null,"role":"primary"},"primary":"host1:7000","primary_id":"0001700000000000000000000000000000000000","shard":"a","text":"host2:7000 is a primary without slots, the file makes it a replica of shard a"}
           {"id":"0002700100000000000000000000000000000000","kind":"not_replicating","node":"host2:7001","now":{"keys":0,"primary_id":"0001700000000000000000000000000000000000","role":"replica"},"primary":"host1:7001","primary_id":"0001700100000000000000000000000000000000","shard":"b","text":"host2:7001 replicates host1:7000, the file makes it a replica of shard b"}
@@ -246,7 +246,9 @@ mod tests {
             options.insert("maxmemory".to_owned(), "1073741824".to_owned());
         });
         world.set("host1:7000", |server| {
-            server.options.insert("maxmemory".to_owned(), "0".to_owned());
+            server
+                .options
+                .insert("maxmemory".to_owned(), "0".to_owned());
         });
         for port in 7000..7008 {
             world.set(&format!("host2:{port}"), |server| server.link_up = false);
@@ -255,11 +257,30 @@ mod tests {
             world.set(&format!("host2:{port}"), |server| server.up = false);
         }
         let diff = planned(&desired, &world).plan.diff;
-        assert_snapshot!(human("rcl.yaml", &diff, false, Styles::plain()), @"");
+        assert_snapshot!(human("rcl.yaml", &diff, false, Styles::plain()), @"
+        rcl.yaml: 7 nodes do not answer (connection refused): host2:7008, host2:7009, host2:7010, host2:7011, host2:7012, host2:7013 and 1 more
+        rcl.yaml: maxmemory of host1:7000 is 0, the file says 120mb
+        rcl.yaml: maxmemory of 24 nodes is 1gb, the file says 120mb: host1:7001, host1:7002, host1:7003, host1:7004, host1:7005, host1:7006 and 18 more
+        rcl.yaml: 8 nodes have no link to their primaries: host2:7000, host2:7001, host2:7002, host2:7003, host2:7004, host2:7005 and 2 more
+        ");
         let all = human("rcl.yaml", &diff, true, Styles::plain());
-        assert_eq!(all.lines().count(), diff.differences.len() + diff.notes.len());
+        assert_eq!(
+            all.lines().count(),
+            diff.differences.len() + diff.notes.len()
+        );
         let json = json("rcl.yaml", "orders", &diff);
         assert_eq!(json.matches("\"text\":").count(), all.lines().count());
+    }
+
+    #[test]
+    fn a_cluster_that_is_not_there_yet_is_few_lines() {
+        let desired = many(16);
+        let diff = planned(&desired, &World::blank(&desired)).plan.diff;
+        assert_snapshot!(human("rcl.yaml", &diff, false, Styles::plain()), @"
+        rcl.yaml: 32 nodes are not members: host1:7000, host1:7001, host1:7002, host1:7003, host1:7004, host1:7005 and 26 more
+        rcl.yaml: 16384 slots of 16 shards have no owner: shard s0, shard s1, shard s2, shard s3, shard s4, shard s5 and 10 more
+        rcl.yaml: 16 nodes are primaries without slots, the file makes them replicas: host2:7000, host2:7001, host2:7002, host2:7003, host2:7004, host2:7005 and 10 more
+        ");
     }
 
     /// What is blocked everywhere for one reason is told once.
@@ -268,10 +289,14 @@ mod tests {
         let desired = with_option(many(4), "databases", "32");
         let mut world = World::formed(&desired);
         world.set_all(|server| {
-            server.options.insert("databases".to_owned(), "16".to_owned());
+            server
+                .options
+                .insert("databases".to_owned(), "16".to_owned());
         });
         let diff = planned(&desired, &world).plan.diff;
-        assert_snapshot!(human("rcl.yaml", &diff, false, Styles::plain()), @"");
+        assert_snapshot!(human("rcl.yaml", &diff, false, Styles::plain()), @r#"
+        rcl.yaml: blocked: databases of host1:7000 can't be changed while it runs (it is "16", the file says "32"); the same of host1:7001, host1:7002, host1:7003, host2:7000, host2:7001, host2:7002 and 1 more
+        "#);
     }
 
     #[test]

@@ -204,7 +204,10 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
     // A member that is down and serves nothing, such as a primary that failed, comes back as its
     // shard's replica by itself. Nothing moves it, so it stands on neither side.
     let is_away = |id: &NodeId| {
-        let down = cluster.members.get(id).is_some_and(|member| !member.answered);
+        let down = cluster
+            .members
+            .get(id)
+            .is_some_and(|member| !member.answered);
         down && topology.loose.contains(id)
     };
     let mut away: BTreeSet<NodeId> = BTreeSet::new();

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::support::shapes::{
-    Action, Apply, Difference, DriftDocument, ErrorDocument, FORMAT_VERSION, Line, PlanDocument, Totals, parse,
+    Action, Apply, Difference, DriftDocument, ErrorDocument, FORMAT_VERSION, Line, PlanDocument,
+    Totals, parse,
 };
 use crate::support::yaml::Yaml;
 use crate::support::{Rcl, Recorder, ServerKind, Servers, Shard, judge};
@@ -186,7 +187,10 @@ fn assert_lines(apply: &Apply, recorder: &Recorder, servers: &Servers) {
 #[test]
 fn of_files_that_cannot_be_used() {
     let rcl = Rcl::new();
-    rcl.file("bad.yaml", &"cluster: orders\nshards:\n  a:\n    primary host1:7000\n    slots: 5\n");
+    rcl.file(
+        "bad.yaml",
+        &"cluster: orders\nshards:\n  a:\n    primary host1:7000\n    slots: 5\n",
+    );
     for command in [
         ["plan", "--json"].as_slice(),
         &["apply", "--yes", "--json"],
@@ -213,7 +217,10 @@ fn of_files_that_cannot_be_used() {
                 ),
                 (FORMAT_VERSION, "error", file)
             );
-            assert_eq!((told.error.as_str(), told.findings.len()), (error, findings));
+            assert_eq!(
+                (told.error.as_str(), told.findings.len()),
+                (error, findings)
+            );
             assert!(ran.stderr().contains("error: "), "{}", ran.stderr());
         }
     }

@@ -116,7 +116,11 @@ fn a_value_that_servers_refuse() {
     );
     let ran = rcl.run(&["apply", "--yes"]).code(1);
     let said = ran.stderr();
-    assert_eq!(said.matches("CONFIG SET maxmemory-policy").count(), 2, "{said}");
+    assert_eq!(
+        said.matches("CONFIG SET maxmemory-policy").count(),
+        2,
+        "{said}"
+    );
     assert_eq!(said.matches("failed: configure").count(), 1, "{said}");
     let told = said.lines().find(|line| line.contains("the same on"));
     let told = told.expect("the other nodes");
@@ -128,7 +132,12 @@ fn a_value_that_servers_refuse() {
              host1:7000, host1:7001, host1:7002, host2:7000, host2:7001, host2:7002"
         )
     );
-    assert_eq!(ran.stdout().matches("the file says").count(), 2, "{}", ran.stdout());
+    assert_eq!(
+        ran.stdout().matches("the file says").count(),
+        2,
+        "{}",
+        ran.stdout()
+    );
 }
 
 /// The secret is on the servers, in their files, and nowhere in what rcl says.

@@ -103,7 +103,11 @@ fn readable_time(number: i128, unit: Unit) -> String {
     let micros = number.saturating_mul(unit.micros());
     // People say 60s and 1500ms, but not 1d for 24h.
     let fits = |(size, name): &(i128, &str)| {
-        let least = if matches!(*name, "d" | "h" | "m") { 2 } else { 1 };
+        let least = if matches!(*name, "d" | "h" | "m") {
+            2
+        } else {
+            1
+        };
         micros >= size * least && micros % size == 0
     };
     match units.into_iter().find(fits) {

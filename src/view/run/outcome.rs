@@ -91,7 +91,13 @@ fn same_but_for_nodes(left: &Trouble, right: &Trouble) -> bool {
             .map(|(_, command, words)| (command.to_string(), words.clone()))
             .collect()
     };
-    let says = |trouble: &Trouble| trouble.objections.values().cloned().collect::<BTreeSet<_>>();
+    let says = |trouble: &Trouble| {
+        trouble
+            .objections
+            .values()
+            .cloned()
+            .collect::<BTreeSet<_>>()
+    };
     left.kind == right.kind
         && !left.answers.is_empty()
         && answers(left) == answers(right)

@@ -133,7 +133,10 @@ fn a_forgotten_colon_before_a_secret() {
         "cluster: orders\nconfig: {masterauth hunter2}\n",
     ] {
         let said = said(text);
-        assert!(said.contains("masterauth") && !said.contains("hunter2"), "{said}");
+        assert!(
+            said.contains("masterauth") && !said.contains("hunter2"),
+            "{said}"
+        );
     }
 }
 
