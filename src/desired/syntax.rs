@@ -21,6 +21,7 @@ pub(super) fn explain(text: &str, place: Place, words: &str) -> Slip {
     let slip = address(&lines)
         .or_else(|| tab(&lines, words))
         .or_else(|| quote(place, words))
+        .or_else(|| space(place, words))
         .or_else(|| bracket(text, place, words))
         .or_else(|| colon(&lines, words))
         .or_else(|| deeper(&lines, words))
@@ -142,6 +143,14 @@ fn quote(place: Place, words: &str) -> Option<Slip> {
     })
 }
 
+fn space(place: Place, words: &str) -> Option<Slip> {
+    words.contains("':' may not precede").then(|| Slip {
+        place,
+        message: "a space is missing after this colon".to_owned(),
+        help: "write a space between the colon and the bracket".to_owned(),
+    })
+}
+
 fn bracket(text: &str, place: Place, words: &str) -> Option<Slip> {
     let signs = [
         "expected ','",
@@ -232,13 +241,17 @@ fn colon(lines: &Lines<'_>, words: &str) -> Option<Slip> {
     let from = text.find(key).unwrap_or_default();
     Some(Slip {
         place: lines.place(line, from, key.len()),
-        message: missing(key),
+        message: missing(&text[from..], key),
         help: written(key, value),
     })
 }
 
-fn missing(key: &str) -> String {
-    format!("a colon and a space are missing after {}", quoted(key))
+fn missing(text: &str, key: &str) -> String {
+    if text[key.len()..].starts_with(':') {
+        format!("a space is missing after {}", quoted(&format!("{key}:")))
+    } else {
+        format!("a colon and a space are missing after {}", quoted(key))
+    }
 }
 
 /// What to write instead; of a secret only the key.
@@ -359,7 +372,7 @@ fn mend_entry(text: &str, key: &mut Tree, value: &mut Tree, findings: &mut Findi
         start: key.place.start + skipped,
         ..key.place
     };
-    findings.add(key.place, missing(name), written(name, rest));
+    findings.add(key.place, missing(written_key, name), written(name, rest));
     *value = Tree {
         place,
         value: Value::Text(rest.to_owned()),

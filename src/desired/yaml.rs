@@ -383,7 +383,7 @@ mod tests {
         1:4 the bracket `[` is not closed => write `]` where it ends
         1:4 a text can't start with `@` in YAML => put the text in quotes
         1:1 a colon and a space are missing after `a` => write `a: b`
-        1:1 a colon and a space are missing after `a` => write `a: b`
+        1:1 a space is missing after `a:` => write `a: b`
         1:1 a colon and a space are missing after `a` => write `a: 1`
         2:5 a colon and a space are missing after `b` => write `b: c`
         2:3 a colon and a space are missing after `masterauth` => write masterauth: {env: NAME} or masterauth: {file: PATH}

@@ -6,9 +6,9 @@
 mod empty_shard;
 mod few_primaries;
 mod loopback;
-mod masterauth_alone;
 mod missing_zone;
 mod no_replica;
+mod password_alone;
 mod quorum;
 mod replicas_apart;
 mod replicas_together;
@@ -39,7 +39,7 @@ pub const RULES: &[Rule] = &[
     uneven_shares::RULE,
     empty_shard::RULE,
     loopback::RULE,
-    masterauth_alone::RULE,
+    password_alone::RULE,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -199,7 +199,7 @@ mod tests {
             ))
         };
         assert_eq!(with("masterauth: {env: A}, masteruser: copier"), "");
-        insta::assert_snapshot!(with("primaryauth: {env: A}"), @"warning[masterauth-alone] Cluster: replicas such as h1:1 are to send the password `masterauth`, but the file declares no user for it; a primary whose default user has no password refuses it, and the replica gets no data; declare `masteruser` too, a user that the servers' own configuration or ACL file creates with this password, or leave `masterauth` out; `requirepass` is not supported yet");
+        insta::assert_snapshot!(with("primaryauth: {env: A}"), @"warning[password-alone] Cluster: replicas such as h1:1 are to send the password `masterauth`, but the file declares no user for it; a primary whose default user has no password refuses it, and the replica gets no data; declare `masteruser` too, a user that the servers' own configuration or ACL file creates with this password, or leave `masterauth` out; `requirepass` is not supported yet");
     }
 
     #[test]

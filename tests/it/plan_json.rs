@@ -46,6 +46,7 @@ fn of_the_first_cluster() {
     let recorder = Recorder::start(&servers);
     let ran = rcl.run(&["apply", "--yes", "--json"]).success();
     judge::assert_matches(&servers, &Shard::seed());
+    assert_documented(ran.stdout());
     let apply = Apply::parse(ran.stdout());
     assert_eq!(apply.plan, plan);
     assert_lines(&apply, &recorder, &servers);
@@ -183,6 +184,19 @@ fn assert_lines(apply: &Apply, recorder: &Recorder, servers: &Servers) {
     assert_eq!(sent, planned);
 }
 
+/// Every member of the documents, and what kind they are, is on the page.
+#[track_caller]
+fn assert_documented(lines: &str) {
+    let page = std::fs::read_to_string("docs/json.md").expect("the page");
+    for line in lines.lines() {
+        let document: BTreeMap<String, serde_json::Value> = parse(line);
+        let kind = document["kind"].as_str().expect("a kind");
+        for word in document.keys().map(String::as_str).chain([kind]) {
+            assert!(page.contains(&format!("`{word}`")), "{word} of {line}");
+        }
+    }
+}
+
 /// Whoever reads the output finds a document in it, whatever is wrong with the file.
 #[test]
 fn of_files_that_cannot_be_used() {
@@ -209,6 +223,8 @@ fn of_files_that_cannot_be_used() {
             arguments.push(file);
             let ran = rcl.run(&arguments).code(1);
             let told: ErrorDocument = parse(ran.stdout());
+            let line: serde_json::Value = parse(ran.stdout());
+            assert_documented(&line.to_string());
             assert_eq!(
                 (
                     told.format_version.as_str(),
@@ -246,6 +262,7 @@ fn of_a_run_that_fails() {
     });
     servers.kill("host2:7000");
     let ran = apply.end().code(1);
+    assert_documented(ran.stdout());
     let apply = Apply::parse(ran.stdout());
     let failed = apply
         .lines

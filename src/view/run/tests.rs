@@ -267,9 +267,11 @@ fn runs_that_stopped_waiting_say_for_what() {
     Run `rcl plan rcl.yaml` to see what remains.
     ");
 
+    let short = id("host1:7001");
+    let nameless = format!("does not list {}", short.short());
     let interrupted = Trouble {
         kind: TroubleKind::Interrupted,
-        objections: objections(&[("host1:7000", "does not list it")]),
+        objections: objections(&[("host1:7000", &nameless)]),
         answers: Vec::new(),
     };
     outcome.ends.insert(join, End::Failed(interrupted));
@@ -277,7 +279,7 @@ fn runs_that_stopped_waiting_say_for_what() {
     assert_snapshot!(text(&outcome), @"
     Apply interrupted after 3.2s.
     ! join host2:7000: stopped while waiting for its effect
-        host1:7000 does not list it
+        host1:7000 does not list host1:7001
     5 steps done, 1 not finished, 7 not started.
     Run `rcl plan rcl.yaml` to see what remains.
     ");

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::base::{Role, SlotSet, counted};
+use crate::base::{Role, ShardName, SlotSet, counted};
 use crate::desired::Desired;
 use crate::diff::{Diff, Difference};
 use crate::observed::{Failure, Observed};
@@ -213,7 +213,10 @@ fn outside(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
 fn what_outside(view: &StatusView<'_>, facts: &NodeFacts<'_>, member: bool) -> String {
     let own = view.observed.views.get(&facts.id);
     match (member, facts.role, own) {
-        (true, Role::Primary, _) => "member without slots".to_owned(),
+        (true, Role::Primary, _) => match shard_in_file(view, facts) {
+            Some(shard) => format!("of shard {shard}, without slots"),
+            None => "member without slots".to_owned(),
+        },
         (true, Role::Replica, _) => "replica of nobody known".to_owned(),
         (false, _, Some(own)) if own.is_blank() => "blank, not a member".to_owned(),
         (false, _, Some(own)) => {
@@ -227,6 +230,14 @@ fn what_outside(view: &StatusView<'_>, facts: &NodeFacts<'_>, member: bool) -> S
         }
         (false, _, None) => "member of another cluster".to_owned(),
     }
+}
+
+/// The shard that the file has the node in.
+fn shard_in_file<'a>(view: &StatusView<'a>, facts: &NodeFacts<'_>) -> Option<&'a ShardName> {
+    let (file, name) = view.file.zip(facts.name)?;
+    let mut shards = file.desired.shards.iter();
+    let shard = shards.find(|shard| shard.nodes().any(|node| node == name))?;
+    Some(&shard.name)
 }
 
 fn no_answer(page: &mut Page, seen: &Seen<'_>) {

@@ -77,12 +77,12 @@ fn a_tab() {
 shards:
 	a: {primary: host1:7000}
 "#;
-    insta::assert_snapshot!(said(text), @r"
-    error: this is not valid YAML: tabs disallowed within this context (block indentation)
-     --> rcl.yaml:3:2
+    insta::assert_snapshot!(said(text), @"
+    error: this line is indented with a tab
+     --> rcl.yaml:3:1
       |
     3 |     a: {primary: host1:7000}
-      |     ^
+      | ^^^^
       |
       = help: indent with spaces, YAML takes no tabs there
     ");
@@ -91,7 +91,15 @@ shards:
 #[test]
 fn tabs_further_in() {
     let text = "cluster: orders\nshards:\n  a:\n    primary: host1:7000\n    \treplicas: []\n";
-    insta::assert_snapshot!(said(text), @"");
+    insta::assert_snapshot!(said(text), @"
+    error: this line is indented with a tab
+     --> rcl.yaml:5:5
+      |
+    5 |         replicas: []
+      |     ^^^^
+      |
+      = help: indent with spaces, YAML takes no tabs there
+    ");
 }
 
 #[test]
@@ -103,16 +111,40 @@ shards:
     primary host1:7000
     replicas: [host2:7000]
 "#;
-    insta::assert_snapshot!(said(text), @"");
+    insta::assert_snapshot!(said(text), @"
+    error: a colon and a space are missing after `primary`
+     --> rcl.yaml:5:5
+      |
+    5 |     primary host1:7000
+      |     ^^^^^^^
+      |
+      = help: write `primary: host1:7000`
+    ");
     let text = r#"cluster: orders
 hosts
   host1: 10.0.0.1
 "#;
-    insta::assert_snapshot!(said(text), @"");
+    insta::assert_snapshot!(said(text), @"
+    error: a colon and a space are missing after `hosts`
+     --> rcl.yaml:2:1
+      |
+    2 | hosts
+      | ^^^^^
+      |
+      = help: write `hosts:`
+    ");
     let text = r#"cluster:orders
 hosts: {host1: 10.0.0.1}
 "#;
-    insta::assert_snapshot!(said(text), @"");
+    insta::assert_snapshot!(said(text), @"
+    error: a space is missing after `cluster:`
+     --> rcl.yaml:1:1
+      |
+    1 | cluster:orders
+      | ^^^^^^^
+      |
+      = help: write `cluster: orders`
+    ");
     let text = r#"cluster: orders
 hosts: {host1: 10.0.0.1, host2 10.0.0.2}
 config:
@@ -120,7 +152,47 @@ config:
 shards:
   a: {primary host1:7000, replicas:[host2:7000]}
 "#;
-    insta::assert_snapshot!(said(text), @"");
+    insta::assert_snapshot!(said(text), @"
+    error: a space is missing after this colon
+     --> rcl.yaml:6:35
+      |
+    6 |   a: {primary host1:7000, replicas:[host2:7000]}
+      |                                   ^
+      |
+      = help: write a space between the colon and the bracket
+    ");
+    let text = r#"cluster: orders
+hosts: {host1: 10.0.0.1, host2 10.0.0.2}
+config:
+  maxmemory 8gb
+shards:
+  a: {primary host1:7000, replicas: [host2:7000]}
+"#;
+    insta::assert_snapshot!(said(text), @"
+    error: a colon and a space are missing after `host2`
+     --> rcl.yaml:2:26
+      |
+    2 | hosts: {host1: 10.0.0.1, host2 10.0.0.2}
+      |                          ^^^^^^^^^^^^^^
+      |
+      = help: write `host2: 10.0.0.2`
+
+    error: `config` can't be a single value
+     --> rcl.yaml:4:3
+      |
+    4 |   maxmemory 8gb
+      |   ^^^^^^^^^^^^^
+      |
+      = help: write a line for each option, such as `maxmemory: 8gb`; `maxmemory` needs a colon and a space after it
+
+    error: a colon and a space are missing after `primary`
+     --> rcl.yaml:6:7
+      |
+    6 |   a: {primary host1:7000, replicas: [host2:7000]}
+      |       ^^^^^^^^^^^^^^^^^^
+      |
+      = help: write `primary: host1:7000`
+    ");
 }
 
 /// What stands there may be a secret: only its key is repeated.
@@ -149,7 +221,23 @@ hosts:
 shards:
   a: {primary: vm1:7000}
 "#;
-    insta::assert_snapshot!(said(text), @"");
+    insta::assert_snapshot!(said(text), @r#"
+    error: a host can't be a list
+     --> rcl.yaml:3:8
+      |
+    3 |   vm1: [::1]
+      |        ^^^^^
+      |
+      = help: YAML takes brackets for a list: an IPv6 address alone is written in quotes, "::1"
+
+    error: `address` can't be a list
+     --> rcl.yaml:4:18
+      |
+    4 |   vm2: {address: [fd00::2], zone: a}
+      |                  ^^^^^^^^^
+      |
+      = help: YAML takes brackets for a list: an IPv6 address alone is written in quotes, "fd00::2"
+    "#);
 }
 
 #[test]
@@ -159,7 +247,15 @@ config:
   cluster-node-timeout: 15s
    maxmemory: 8gb
 "#;
-    insta::assert_snapshot!(said(text), @"");
+    insta::assert_snapshot!(said(text), @"
+    error: this line is indented deeper than `cluster-node-timeout` above it, which has its value already
+     --> rcl.yaml:4:4
+      |
+    4 |    maxmemory: 8gb
+      |    ^^^^^^^^^^^^^^
+      |
+      = help: begin it in the same column as `cluster-node-timeout`
+    ");
 }
 
 #[test]
@@ -169,12 +265,28 @@ shards:
   a: {primary: host1:7000, replicas: [host2:7000]
   b: {primary: host1:7001}
 "#;
-    insta::assert_snapshot!(said(text), @"");
+    insta::assert_snapshot!(said(text), @"
+    error: the bracket `{` is not closed
+     --> rcl.yaml:3:6
+      |
+    3 |   a: {primary: host1:7000, replicas: [host2:7000]
+      |      ^
+      |
+      = help: write `}` where it ends
+    ");
     let text = r#"cluster: orders
 shards:
   a: {primary: host1:7000 replicas: [host2:7000]}
 "#;
-    insta::assert_snapshot!(said(text), @"");
+    insta::assert_snapshot!(said(text), @"
+    error: a comma or the closing `}` is missing before this
+     --> rcl.yaml:3:35
+      |
+    3 |   a: {primary: host1:7000 replicas: [host2:7000]}
+      |                                   ^
+      |
+      = help: write a comma between the parts, and quote a text that holds `:`, `,` or brackets
+    ");
 }
 
 #[test]
@@ -183,14 +295,14 @@ fn a_forgotten_bracket() {
 shards:
   a: {primary: host1:7000, replicas: [host2:7000}
 "#;
-    insta::assert_snapshot!(said(text), @r"
-    error: this is not valid YAML: mismatched bracket '[' closed by '}'
+    insta::assert_snapshot!(said(text), @"
+    error: the bracket `[` is not closed
      --> rcl.yaml:3:38
       |
     3 |   a: {primary: host1:7000, replicas: [host2:7000}
       |                                      ^
       |
-      = help: check indentation, brackets and quotes here and on the line before; quote a text that YAML would take for something else
+      = help: write `]` where it ends
     ");
 }
 
@@ -359,7 +471,7 @@ shards:
   d:
 policy: off
 "#;
-    insta::assert_snapshot!(said(text), @r"
+    insta::assert_snapshot!(said(text), @"
     error: `cluster` can't be a list
      --> rcl.yaml:1:10
       |
@@ -376,15 +488,15 @@ policy: off
       |
       = help: write a line for each host, such as `host1: 192.168.81.100`
 
-    error: `config` can't be a plain text
+    error: `config` can't be a single value
      --> rcl.yaml:3:9
       |
     3 | config: maxmemory 8gb
       |         ^^^^^^^^^^^^^
       |
-      = help: write a line for each option, such as `maxmemory: 8gb`
+      = help: write a line for each option, such as `maxmemory: 8gb`; `maxmemory` needs a colon and a space after it
 
-    error: a shard can't be a plain text
+    error: a shard can't be a single value
      --> rcl.yaml:5:6
       |
     5 |   a: host1:7000
@@ -400,7 +512,7 @@ policy: off
       |
       = help: write one node, such as `primary: host1:7000`
 
-    error: `replicas` can't be a plain text
+    error: `replicas` can't be a single value
      --> rcl.yaml:6:40
       |
     6 |   b: {primary: [host1:7000], replicas: host2:7000}
@@ -408,7 +520,7 @@ policy: off
       |
       = help: write a list, such as `replicas: [host2:7000]`
 
-    error: `replicas` can't be a mapping
+    error: `replicas` can't have keys of its own
      --> rcl.yaml:7:41
       |
     7 |   c: {primary: 10.0.0.1:7003, replicas: {at: 10.0.0.2:7003}, slots: {from: 0}, weight: [1]}
@@ -416,7 +528,7 @@ policy: off
       |
       = help: write a list, such as `replicas: [host2:7000]`
 
-    error: `slots` can't be a mapping
+    error: `slots` can't have keys of its own
      --> rcl.yaml:7:69
       |
     7 |   c: {primary: 10.0.0.1:7003, replicas: {at: 10.0.0.2:7003}, slots: {from: 0}, weight: [1]}
@@ -440,7 +552,7 @@ policy: off
       |
       = help: write {primary: host1:7000, replicas: [host2:7000]}
 
-    error: `policy` can't be a plain text
+    error: `policy` can't be a single value
      --> rcl.yaml:9:9
       |
     9 | policy: off

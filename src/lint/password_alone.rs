@@ -4,7 +4,7 @@ use super::{Level, Remark, Rule};
 use crate::desired::{Desired, Subject};
 
 pub(super) const RULE: Rule = Rule {
-    code: "masterauth-alone",
+    code: "password-alone",
     summary: "`masterauth` is declared without `masteruser`",
     check,
 };
