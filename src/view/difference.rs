@@ -107,7 +107,7 @@ pub(super) fn way_out(difference: &Difference, pairing: &Pairing) -> String {
     match difference {
         Difference::Down { failure, .. } => failure.kind.way_out().to_owned(),
         Difference::LinkDown { node, primary, .. } => format!(
-            "The servers keep trying by themselves. If it stays, the logs of {node} and {} say why.",
+            "The servers keep trying by themselves. If it stays, the logs of {node} and {} say why; a closed port and a password that only one of them knows are usual.",
             pairing.label(*primary)
         ),
         Difference::NotJoined { .. }

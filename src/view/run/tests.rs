@@ -283,7 +283,12 @@ fn runs_that_stopped_waiting_say_for_what() {
     5 steps done, 1 not finished, 7 not started.
     Run `rcl plan rcl.yaml` to see what remains.
     ");
+}
 
+#[test]
+fn runs_that_met_a_change_say_which() {
+    let plan = plan();
+    let assign = step(&plan, "assign 0-8191 to shard a (host1:7000)");
     let changed = Trouble {
         kind: TroubleKind::GuardBroken,
         objections: objections(&[("host1:7000", "knows an owner of slots 5")]),
@@ -297,7 +302,8 @@ fn runs_that_stopped_waiting_say_for_what() {
         ],
         90,
     );
-    assert_snapshot!(text(&outcome), @"
+    let text = outcome::outcome(&plan, &outcome, "rcl.yaml", Styles::plain());
+    assert_snapshot!(text, @"
     Apply stopped at step 5 of 13 after 90ms.
     ! assign 0-8191 to shard a (host1:7000): the cluster has changed since the plan was made
         host1:7000 knows an owner of slots 5

@@ -272,7 +272,7 @@ fn a_failover_is_a_note() {
 #[test]
 fn letters_tell_shards_apart() {
     let shard = |name: Option<&str>| LiveShard {
-        name: name.map(crate::base::ShardName::new),
+        name: name.map(ShardName::new),
         primary: id("host1:7000"),
         replicas: Vec::new(),
         slots: SlotSet::new(),
