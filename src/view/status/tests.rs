@@ -53,6 +53,19 @@ fn lively() -> (Desired, World) {
     (desired, world)
 }
 
+/// How bad a comparison with the file finds it.
+fn weighed(name: &str, diff: &Diff) -> Health {
+    match () {
+        // What a node says of itself is no difference.
+        () if name == "not ok" => Health::Ill,
+        () if !diff.blocked.is_empty() || diff.differences.iter().any(Difference::is_loss) => {
+            Health::Ill
+        }
+        () if diff.differences.is_empty() => Health::Well,
+        () => Health::Mendable,
+    }
+}
+
 /// What is wrong weighs the same with a file and without.
 #[test]
 fn a_file_changes_nothing_about_how_bad_it_is() {
@@ -106,16 +119,7 @@ fn a_file_changes_nothing_about_how_bad_it_is() {
         let mut world = World::formed(&desired);
         change(&mut world);
         let mut observed = world.observed(&desired);
-        let diff = planned(&desired, &world).plan.diff;
-        let by_file = match () {
-            // What a node says of itself is no difference.
-            () if name == "not ok" => Health::Ill,
-            () if !diff.blocked.is_empty() || diff.differences.iter().any(Difference::is_loss) => {
-                Health::Ill
-            }
-            () if diff.differences.is_empty() => Health::Well,
-            () => Health::Mendable,
-        };
+        let by_file = weighed(name, &planned(&desired, &world).plan.diff);
         let silent = observed
             .declared
             .values()
