@@ -2,6 +2,9 @@
 
 export CARGO_TERM_COLOR ?= auto
 
+# Tests mostly wait for servers, so more of them run at a time than there are cores.
+export RUST_TEST_THREADS ?= 8
+
 .PHONY: demo test bench build lint doc
 
 ## Form, use and grow a cluster on local servers.

@@ -17,7 +17,7 @@ use crate::view::{self, Output};
 use super::exit::Exit;
 use super::load::{Loaded, load, targets};
 use super::plan::{Made, make, planned, view as plan_view};
-use super::{Shared, allowed, fail};
+use super::{Json, Shared, allowed, fail_as};
 
 /// Show the plan, ask, and carry it out
 ///
@@ -41,7 +41,7 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
     let shared = &args.shared;
     let loaded = match load(&shared.file) {
         Ok(loaded) => loaded,
-        Err(error) => return fail(output, &error),
+        Err(error) => return fail_as(shared.json.then_some(Json::Line), output, &error),
     };
     let made = match make(&loaded, &shared.allow, output).await {
         Ok(made) => made,
@@ -217,7 +217,7 @@ async fn finish(
     };
     let left_over = match shared.json {
         true => view::drift::json(&loaded.name, &loaded.desired.cluster, &left.diff),
-        false => view::drift::human(&loaded.name, &left.diff, false, output.out.styles),
+        false => view::drift::left(&loaded.name, &left.diff, output.out.styles),
     };
     if !left.diff.is_empty() && !shared.json {
         output.data("The cluster is not as the file says yet:\n");

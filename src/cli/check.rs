@@ -7,7 +7,8 @@ use clap::Args;
 
 use crate::desired::parse_with_places;
 use crate::lint::lint;
-use crate::view::check::{Outcome, Report, json, json_unreadable, text};
+use crate::view::check::{Outcome, Report, json, text};
+use crate::view::error::Unusable;
 
 use super::load::read;
 
@@ -32,7 +33,10 @@ pub fn run(args: &CheckArgs, out: &mut impl Write, colour: bool) -> u8 {
     let name = args.file.display().to_string();
     let (said, fine) = match read(&args.file) {
         Ok(content) => check(&name, &content, args.json, colour),
-        Err(error) if args.json => (json_unreadable(&name, &error), false),
+        Err(error) if args.json => {
+            let error = format!("{name} can't be read: {error}");
+            (Unusable::new(&name, &error, &[]).document(), false)
+        }
         Err(error) => (format!("error: {name} can't be read: {error}\n"), false),
     };
     let written = out.write_all(said.as_bytes()).and_then(|()| out.flush());

@@ -1,5 +1,7 @@
 //! `rcl drift`: silent when all is as declared, made for cron.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,19 +9,21 @@ use clap::Args;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
+use crate::base::Address;
 use crate::diff::{Allowed, Diff};
-use crate::net::{Connections, ReadOnly};
-use crate::observe::{SETTLE_WITHIN, look_until_settled};
+use crate::net::{Connections, Heard, ReadOnly};
+use crate::observe::{SETTLE_WITHIN, Targets, look_until_settled};
 use crate::view::{self, Output};
 
 use super::exit::Exit;
 use super::load::{LoadError, load, targets};
-use super::{DEFAULT_FILE, fail};
+use super::{DEFAULT_FILE, Json, fail_as, tell_unusable};
 
 /// Tell what is not as declared: silent when nothing is, for cron
 ///
-/// Compares each FILE with its cluster, all at once, and prints one line a difference, beginning with the file. Nothing
-/// is written. Notes, such as a replica that took over, are no drift; --verbose tells them too. The exit code is 0 when
+/// Compares each FILE with its cluster, all at once, and prints one line a difference, beginning with the file. The same
+/// difference on more than six nodes is one line. Nothing is written. Notes, such as a replica that took over, are no
+/// drift; --verbose tells them too. The exit code is 0 when
 /// nothing differs, 2 when something does, 3 when something is blocked or a node or a link is down, and 1 when nothing
 /// could be determined. Of several files the worst counts: 1, then 3, then 2.
 #[derive(Debug, Args)]
@@ -30,7 +34,7 @@ pub struct DriftArgs {
     /// Give up on a file after this long, whatever its nodes do
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
-    /// Tell notes too
+    /// Tell notes too, and every line of what is alike
     #[arg(long, short)]
     pub verbose: bool,
     /// Print one line of JSON for each file instead of text
@@ -40,14 +44,21 @@ pub struct DriftArgs {
 
 /// What a file's cluster was found to be.
 enum Found {
-    Diff { cluster: String, diff: Diff },
+    Diff {
+        cluster: String,
+        diff: Diff,
+    },
     NotLoaded(LoadError),
-    OutOfTime,
+    /// With the nodes that had not answered.
+    OutOfTime {
+        silent: Vec<String>,
+    },
 }
 
 /// Compares every file with its cluster, all at once, and returns the exit code.
 pub async fn run(args: &DriftArgs, verbose: bool, output: &mut Output<'_>) -> Exit {
     let found = join_all(args.files.iter().map(|file| look(file, args.timeout))).await;
+    let json = args.json.then_some(Json::Line);
     let mut exits = Vec::new();
     for (file, found) in args.files.iter().zip(found) {
         let name = file.display().to_string();
@@ -60,10 +71,11 @@ pub async fn run(args: &DriftArgs, verbose: bool, output: &mut Output<'_>) -> Ex
                 output.data(&text);
                 Exit::of_diff(&diff)
             }
-            Found::NotLoaded(error) => fail(output, &error),
-            Found::OutOfTime => {
-                let limit = humantime::format_duration(args.timeout);
-                output.talk(&format!("{name}: nothing could be told within {limit}\n"));
+            Found::NotLoaded(error) => fail_as(json, output, &error),
+            Found::OutOfTime { silent } => {
+                let error = out_of_time(args.timeout, &silent);
+                tell_unusable(json, output, &name, &error, &[]);
+                output.talk(&format!("{name}: {error}\n"));
                 Exit::Error
             }
         });
@@ -76,11 +88,15 @@ async fn look(file: &Path, limit: Duration) -> Found {
         Ok(loaded) => loaded,
         Err(error) => return Found::NotLoaded(error),
     };
+    let connections = Connections::new();
+    let only_reading = ReadOnly(&connections);
+    let wire = Heard::new(&only_reading);
+    let places = OnceCell::new();
     let compare = async {
-        let connections = Connections::new();
         let targets = targets(&loaded.desired).await;
+        let targets = places.get_or_init(|| targets);
         let settle = SETTLE_WITHIN.min(limit / 2);
-        let observed = look_until_settled(&ReadOnly(&connections), &targets, settle, |_| {}).await;
+        let observed = look_until_settled(&wire, targets, settle, |_| {}).await;
         crate::diff::diff(&loaded.desired, &observed, &Allowed::default())
     };
     match timeout(limit, compare).await {
@@ -88,6 +104,34 @@ async fn look(file: &Path, limit: Duration) -> Found {
             cluster: loaded.desired.cluster,
             diff,
         },
-        Err(_) => Found::OutOfTime,
+        Err(_) => Found::OutOfTime {
+            silent: silent(&wire.silent(), places.get()),
+        },
+    }
+}
+
+/// What to call the nodes at these addresses: by the file, where it names them.
+fn silent(addresses: &BTreeSet<Address>, targets: Option<&Targets>) -> Vec<String> {
+    let named = |address: &Address| {
+        let mut nodes = targets?.nodes.iter();
+        nodes.find(|(_, at)| at.as_ref().is_ok_and(|at| at.contains(address)))
+    };
+    let mut names: Vec<String> = addresses
+        .iter()
+        .map(|address| named(address).map_or(address.to_string(), |(name, _)| name.to_string()))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn out_of_time(limit: Duration, silent: &[String]) -> String {
+    let limit = humantime::format_duration(limit);
+    match silent {
+        [] => format!("nothing could be told within {limit}"),
+        silent => format!(
+            "nothing could be told within {limit}: no answer from {}",
+            view::named(silent)
+        ),
     }
 }

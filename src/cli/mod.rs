@@ -18,8 +18,9 @@ use std::str::FromStr;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::base::NodeName;
-use crate::desired::Desired;
+use crate::desired::{Desired, Finding};
 use crate::diff::Allowed;
+use crate::view::error::Unusable;
 use crate::view::{self, ColorChoice, Commands, Output};
 
 pub use exit::Exit;
@@ -62,7 +63,6 @@ enum Command {
     Lab(lab::Args),
     Completions(completions::CompletionsArgs),
     /// Print the manual page
-    #[command(hide = true)]
     Man,
 }
 
@@ -217,6 +217,42 @@ fn with_file(
         }
         Err(error) => fail(output, error).code(),
     }
+}
+
+/// Prints why there is no desired state; as JSON on the data's stream too, so that a program that
+/// reads it never finds it empty.
+fn fail_as(json: Option<Json>, output: &mut Output<'_>, error: &LoadError) -> Exit {
+    let (file, findings): (_, &[Finding]) = match error {
+        LoadError::Mistakes { file, findings, .. } => (file, findings),
+        LoadError::Unreadable { file, .. } | LoadError::NoSecrets { file, .. } => (file, &[]),
+    };
+    tell_unusable(json, output, file, &error.to_string(), findings);
+    fail(output, error)
+}
+
+/// The JSON of an error, if JSON is asked for.
+fn tell_unusable(
+    json: Option<Json>,
+    output: &mut Output<'_>,
+    file: &str,
+    error: &str,
+    findings: &[Finding],
+) {
+    let unusable = Unusable::new(file, error, findings);
+    match json {
+        None => {}
+        Some(Json::Document) => output.data(&unusable.document()),
+        Some(Json::Line) => output.data(&unusable.line()),
+    }
+}
+
+/// How a command that is asked for JSON prints it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Json {
+    /// One document.
+    Document,
+    /// A document a line.
+    Line,
 }
 
 /// Prints why there is no desired state.

@@ -13,7 +13,7 @@ use crate::view::plan::{PlanView, human, json};
 
 use super::exit::Exit;
 use super::load::{Loaded, load, targets};
-use super::{Allow, Shared, allowed, fail};
+use super::{Allow, Json, Shared, allowed, fail_as};
 
 /// Show what would be done
 ///
@@ -33,7 +33,10 @@ pub struct PlanArgs {
 pub async fn run(args: &PlanArgs, output: &mut Output<'_>) -> Exit {
     let loaded = match load(&args.shared.file) {
         Ok(loaded) => loaded,
-        Err(error) => return fail(output, &error),
+        Err(error) => {
+            let json = args.shared.json.then_some(Json::Document);
+            return fail_as(json, output, &error);
+        }
     };
     let made = match make(&loaded, &args.shared.allow, output).await {
         Ok(made) => made,

@@ -9,12 +9,12 @@ use crate::base::{Address, NodeName};
 use crate::diff::Allowed;
 use crate::net::{Connections, ReadOnly, resolve};
 use crate::observe::{Targets, look_until_settled};
-use crate::view::status::{FileView, StatusView};
+use crate::view::status::{FileView, Health, StatusView};
 use crate::view::{self, Output};
 
 use super::exit::Exit;
 use super::load::{Loaded, load, targets};
-use super::{DEFAULT_FILE, fail};
+use super::{DEFAULT_FILE, Json, fail_as, tell_unusable};
 
 /// A state in passing is worth showing too, so little is waited for.
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
@@ -22,7 +22,8 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 /// Show the cluster as it is
 ///
 /// With FILE, it also shows what differs from it. An address needs no file: any member tells of the others. The exit
-/// code is 0 when nothing is wrong and nothing differs, 1 when nobody answers, else as in drift.
+/// code is 0 when nothing is wrong and nothing differs, 1 when nobody answers, 2 when an apply would mend all that is
+/// wrong or differs (without a file: slots without an owner that hold no keys), else 3.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// The YAML file, or the address of any member: host:port
@@ -35,10 +36,12 @@ pub struct StatusArgs {
 
 /// Prints the state and returns the exit code: 0 when nothing is wrong.
 pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
+    let json = args.json.then_some(Json::Document);
     let (loaded, targets) = match where_to_look(&args.place).await {
         Ok((loaded, targets)) => (loaded, targets),
-        Err(Wrong::Load(error)) => return fail(output, &error),
+        Err(Wrong::Load(error)) => return fail_as(json, output, &error),
         Err(Wrong::Address(words)) => {
+            tell_unusable(json, output, &args.place, &words, &[]);
             output.talk(&format!("error: {words}\n"));
             return Exit::Error;
         }
@@ -69,8 +72,11 @@ pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
     match (&diff, observed.views.is_empty()) {
         (_, true) => Exit::Error,
         (Some(diff), false) => Exit::of_diff(diff),
-        (None, false) if view::status::is_well(&view) => Exit::Fine,
-        (None, false) => Exit::Blocked,
+        (None, false) => match view::status::health(&view) {
+            Health::Well => Exit::Fine,
+            Health::Mendable => Exit::Pending,
+            Health::Ill => Exit::Blocked,
+        },
     }
 }
 

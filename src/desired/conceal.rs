@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::option::is_secret;
+use super::syntax::without_colon;
 use super::yaml::{self, Tree, Value};
 
 /// How many stars stand for a secret, whatever its length.
@@ -16,6 +17,7 @@ pub fn concealed(text: &str) -> String {
         Ok(tree) => secrets_in_tree(&tree, &mut ranges),
         Err(_) => secrets_in_lines(text, &mut ranges),
     }
+    secrets_without_colon(text, &mut ranges);
     ranges.sort_by_key(|range| range.start);
     let mut shown = String::with_capacity(text.len());
     let mut next = 0;
@@ -50,11 +52,13 @@ fn is_secret_key(key: &str) -> bool {
 
 fn secrets_in_tree(tree: &Tree, ranges: &mut Vec<Range<usize>>) {
     match &tree.value {
+        Value::Text(text) if is_bare_secret(text) => ranges.push(tree.place.bytes()),
         Value::Nothing | Value::Text(_) => {}
         Value::List(items) => items.iter().for_each(|item| secrets_in_tree(item, ranges)),
         Value::Map(entries) => {
             for (key, value) in entries {
                 match &key.value {
+                    Value::Text(text) if is_bare_secret(text) => ranges.push(key.place.bytes()),
                     Value::Text(key) if is_secret_key(key) => whole(value, ranges),
                     Value::Text(_) | Value::Nothing | Value::List(_) | Value::Map(_) => {
                         secrets_in_tree(value, ranges);
@@ -80,6 +84,27 @@ fn whole(tree: &Tree, ranges: &mut Vec<Range<usize>>) {
                 }
             }
         }
+    }
+}
+
+/// Whether this is a secret and its key, with the colon forgotten.
+fn is_bare_secret(text: &str) -> bool {
+    without_colon(text).is_some_and(|(key, value)| is_secret_key(key) && !value.is_empty())
+}
+
+/// The rest of each line that begins with the key of a secret and has no colon after it: such
+/// lines can be part of a longer text to YAML.
+fn secrets_without_colon(text: &str, ranges: &mut Vec<Range<usize>>) {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some((key, value)) = without_colon(line)
+            && is_secret_key(key)
+            && !value.is_empty()
+        {
+            let end = start + line.trim_end().len();
+            ranges.push(end - value.len()..end);
+        }
+        start += line.len();
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `yaml` parses the text into a tree with places, `file` and `shards` read it into structs that
 //! mirror the file, `resolve` turns them into [`Desired`] by way of `nodes` and `slots`; `option`
-//! knows the servers' options, `finding` is a mistake. Pure: text in, values or findings out.
+//! knows the servers' options, `finding` is a mistake, `syntax` those of the form. Pure: text in, values or findings out.
 
 mod address;
 mod conceal;
@@ -17,6 +17,7 @@ mod resolve;
 mod secrets;
 mod shards;
 mod slots;
+mod syntax;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ use crate::base::{NodeId, NodeName, Secret, ShardName, SlotSet};
 
 pub use conceal::concealed;
 pub use finding::{FINDINGS_SHOWN, Finding, Place, Related};
-pub use option::{same_value, settable_at_runtime, wire_value};
+pub use option::{readable_value, same_value, settable_at_runtime, wire_value};
 pub use places::{Places, Subject};
 
 use finding::Findings;
@@ -63,7 +64,8 @@ pub fn parse_with_places(text: &str) -> Result<(Desired, Places), Vec<Finding>> 
         );
         return Err(findings.finish());
     }
-    let tree = yaml::parse(text).map_err(|finding| vec![*finding])?;
+    let mut tree = yaml::parse(text).map_err(|finding| vec![*finding])?;
+    syntax::mend_colons(text, &mut tree, &mut findings);
     let file = file::file(&tree, &mut findings);
     let resolved = resolve::resolve(file, &mut findings);
     if findings.is_empty() {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::address::is_name;
 use super::finding::{Findings, Place, Placed, nearest, quoted};
+use super::syntax::misread;
 use super::yaml::{Tree, Value};
 
 /// Names stand in every line of output; a longer one would be a mistake.
@@ -49,15 +50,19 @@ pub(super) struct Wanted<'a> {
 pub(super) fn mismatch(tree: &Tree, wanted: Wanted<'_>, findings: &mut Findings) {
     let problem = match &tree.value {
         Value::Nothing => "has no value",
-        Value::Text(_) => "can't be a plain text",
+        Value::Text(_) => "can't be a single value",
         Value::List(_) => "can't be a list",
-        Value::Map(_) => "can't be a mapping",
+        Value::Map(_) => "can't have keys of its own",
     };
-    findings.add(
-        tree.place,
-        format!("{} {problem}", wanted.what),
-        format!("write {}", wanted.example),
-    );
+    let mut help = format!("write {}", wanted.example);
+    if let Some(misread) = misread(tree) {
+        help = match tree.value {
+            // What was meant is plain to see, an example would only be in the way.
+            Value::List(_) => misread,
+            Value::Nothing | Value::Text(_) | Value::Map(_) => format!("{help}; {misread}"),
+        };
+    }
+    findings.add(tree.place, format!("{} {problem}", wanted.what), help);
 }
 
 /// The entries of a mapping with free names, each name once.
@@ -121,7 +126,7 @@ fn key_text<'t>(key: &'t Tree, findings: &mut Findings) -> Option<&'t str> {
         Value::Map(_) => {
             findings.add(
                 key.place,
-                "a mapping stands where a key belongs",
+                "braces stand where a key belongs",
                 "write a plain text before the colon",
             );
             None

@@ -4,7 +4,6 @@
 //! wrong type or unknown key, and would have taken `no` for a boolean on the way.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::budget::BudgetBreach;
@@ -12,6 +11,7 @@ use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Error, Location, Options, Spanned};
 
 use super::finding::{Finding, Place, quoted};
+use super::syntax;
 
 /// The format nests six levels deep; the rest is room for one's own mistakes.
 const MAX_DEPTH: usize = 16;
@@ -230,12 +230,9 @@ fn explain(text: &str, error: &Error) -> Finding {
         // The parser's own limit, which is the first to be reached in a pile of brackets.
         other if parser_words(other) == "recursion limit exceeded" => too_deep(),
         other => {
-            let (better_place, help) = syntax_help(text, place);
-            place = better_place;
-            (
-                format!("this is not valid YAML: {}", parser_words(other)),
-                help,
-            )
+            let slip = syntax::explain(text, place, &parser_words(other));
+            place = slip.place;
+            (slip.message, slip.help)
         }
     };
     Finding {
@@ -271,47 +268,6 @@ fn parser_words(error: &Error) -> String {
         .rsplit_once(" at line ")
         .map_or(words.as_str(), |(sentence, _)| sentence)
         .to_owned()
-}
-
-/// What is most likely meant by a line that isn't YAML, and where exactly that stands.
-fn syntax_help(text: &str, place: Place) -> (Place, String) {
-    let before = &text[..place.start];
-    let line_start = before.rfind('\n').map_or(0, |index| index + 1);
-    let line = text[line_start..].lines().next().unwrap_or_default();
-    if let Some((column, address)) = bracketed_address(line) {
-        let start = line_start + column;
-        let address_place = Place {
-            line: place.line,
-            column: line[..column].chars().count() + 1,
-            start,
-            end: start + address.len(),
-        };
-        let help = format!("quote an address that starts with a bracket: \"{address}\"");
-        return (address_place, help);
-    }
-    let help = if line.trim_start_matches(' ').starts_with('\t') {
-        "indent with spaces, YAML takes no tabs there"
-    } else {
-        "check indentation, brackets and quotes here and on the line before; \
-         quote a text that YAML would take for something else"
-    };
-    (place, help.to_owned())
-}
-
-/// The first unquoted `[::1]:7000` in a line, and the byte at which it starts.
-fn bracketed_address(line: &str) -> Option<(usize, &str)> {
-    line.match_indices('[').find_map(|(start, _)| {
-        let close = start + line[start..].find("]:")?;
-        line[start + 1..close].parse::<Ipv6Addr>().ok()?;
-        if line[..start].ends_with(['"', '\'']) {
-            return None;
-        }
-        let port = line[close + 2..]
-            .bytes()
-            .take_while(u8::is_ascii_digit)
-            .count();
-        Some((start, &line[start..close + 2 + port]))
-    })
 }
 
 #[cfg(test)]
@@ -395,6 +351,16 @@ mod tests {
             "a: 'x",
             "a: [1, 2\nb: 3",
             "a: @x",
+            "a b\nc: d",
+            "a:b\nc: d",
+            "a 1\nb 2\nc: d",
+            "a:\n  - b c\n    d: e",
+            "- é b\n  masterauth hunter2\n  b: c",
+            "a\nb: c",
+            "a: 1\n  b: 2",
+            "a: {b: c, d: [1, 2]\ne: 3",
+            "a: {b: c d: 3}",
+            "a: 1\nb: x\n  \tc: 3",
             "a: *x",
             "a: &x [*x]",
             "a: 1\n---\nb: 2",
@@ -410,12 +376,22 @@ mod tests {
             ));
         }
         insta::assert_snapshot!(lines.join("\n"), @r#"
-        1:10 this is not valid YAML: while parsing a block mapping, did not find expected key => quote an address that starts with a bracket: "[::1]:7000"
-        1:5 this is not valid YAML: mapping values are not allowed in this context => check indentation, brackets and quotes here and on the line before; quote a text that YAML would take for something else
-        2:2 this is not valid YAML: tabs disallowed within this context (block indentation) => indent with spaces, YAML takes no tabs there
-        1:4 this is not valid YAML: unclosed quote => check indentation, brackets and quotes here and on the line before; quote a text that YAML would take for something else
-        2:2 this is not valid YAML: illegal placement of ':' indicator => check indentation, brackets and quotes here and on the line before; quote a text that YAML would take for something else
-        1:4 this is not valid YAML: unexpected character: `@' => check indentation, brackets and quotes here and on the line before; quote a text that YAML would take for something else
+        1:10 YAML takes what starts with a bracket for a list => quote an address that starts with a bracket: "[::1]:7000"
+        1:5 this line has a second colon => quote the text if the colon belongs to it, else write the second key on a line of its own
+        2:1 this line is indented with a tab => indent with spaces, YAML takes no tabs there
+        1:4 a quote is opened here and never closed => write the same quote at the end of the text
+        1:4 the bracket `[` is not closed => write `]` where it ends
+        1:4 a text can't start with `@` in YAML => put the text in quotes
+        1:1 a colon and a space are missing after `a` => write `a: b`
+        1:1 a space is missing after `a:` => write `a: b`
+        1:1 a colon and a space are missing after `a` => write `a: 1`
+        2:5 a colon and a space are missing after `b` => write `b: c`
+        2:3 a colon and a space are missing after `masterauth` => write masterauth: {env: NAME} or masterauth: {file: PATH}
+        1:1 a colon and a space are missing after `a` => write `a:`
+        2:3 this line is indented deeper than `a` above it, which has its value already => begin it in the same column as `a`
+        1:4 the bracket `{` is not closed => write `}` where it ends
+        1:11 a comma or the closing `}` is missing before this => write a comma between the parts, and quote a text that holds `:`, `,` or brackets
+        3:3 this line is indented with a tab => indent with spaces, YAML takes no tabs there
         1:4 the alias has no anchor before it => write the value itself, or quote the text if its `*` is meant
         1:8 an alias stands inside the value that it repeats => write the value out
         3:1 the file holds a second YAML document => leave out the line `---` and what follows, one file describes one cluster

@@ -1,7 +1,7 @@
 //! The options that the file holds on every node.
 
 use crate::base::{Arg, NodeName, Secret};
-use crate::desired::{Setting, same_value, settable_at_runtime, wire_value};
+use crate::desired::{Setting, readable_value, same_value, settable_at_runtime, wire_value};
 use crate::observed::NodeView;
 
 use super::{Blocked, Diff, Difference, Look, OptionChange, Scope, Severity};
@@ -71,7 +71,8 @@ fn unknown_option(node: &NodeName, view: &NodeView, option: &str) -> Blocked {
 }
 
 fn needs_restart(node: &NodeName, change: &OptionChange) -> Blocked {
-    let have = change.have.as_ref().map_or("", Arg::shown);
+    let shown = |value: &Arg| readable_value(&change.option, value.shown());
+    let have = change.have.as_ref().map(shown).unwrap_or_default();
     Blocked {
         code: "needs-restart",
         severity: Severity::Blocked,
@@ -79,7 +80,7 @@ fn needs_restart(node: &NodeName, change: &OptionChange) -> Blocked {
         why: format!("{} of {node} can't be changed while it runs", change.option),
         evidence: vec![format!(
             "it is {have:?}, the file says {:?}",
-            change.want.shown()
+            shown(&change.want)
         )],
         way_out: format!("Change {} in its redis.conf and restart it.", change.option),
         scope: Scope::Alone,

@@ -8,6 +8,7 @@ mod few_primaries;
 mod loopback;
 mod missing_zone;
 mod no_replica;
+mod password_alone;
 mod quorum;
 mod replicas_apart;
 mod replicas_together;
@@ -38,6 +39,7 @@ pub const RULES: &[Rule] = &[
     uneven_shares::RULE,
     empty_shard::RULE,
     loopback::RULE,
+    password_alone::RULE,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -186,6 +188,18 @@ mod tests {
         warning[no-slots] Shard(ShardName("d")): the primary h2:4 of the shard d serves no slots, so it holds no keys and has no vote; leave `slots: none` out to give it a share
         warning[no-slots] Shard(ShardName("e")): the primary h2:5 of the shard e serves no slots, so it holds no keys and has no vote; leave `slots: none` out to give it a share
         "#);
+    }
+
+    #[test]
+    fn a_password_that_no_server_asks_for() {
+        let with = |config: &str| {
+            let shards = "  a: {primary: h1:1, replicas: [h2:1]}\n  b: {primary: h2:2, replicas: [h3:2]}\n  c: {primary: h3:3, replicas: [h1:3]}\n";
+            said(&format!(
+                "cluster: orders\nhosts: {{h1: 10.0.0.1, h2: 10.0.0.2, h3: 10.0.0.3}}\nconfig: {{{config}}}\nshards:\n{shards}"
+            ))
+        };
+        assert_eq!(with("masterauth: {env: A}, masteruser: copier"), "");
+        insta::assert_snapshot!(with("primaryauth: {env: A}"), @"warning[password-alone] Cluster: replicas such as h1:1 are to send the password `masterauth`, but the file declares no user for it; a primary whose default user has no password refuses it, and the replica gets no data; declare `masteruser` too, a user that the servers' own configuration or ACL file creates with this password, or leave `masterauth` out; `requirepass` is not supported yet");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Talking to servers. The only room that imports the client library.
 //!
 //! A [`Wire`] sends native commands to one node and gives back its replies; [`Connections`]
-//! does so over TCP, [`ReadOnly`] lets only questions pass.
+//! does so over TCP, [`ReadOnly`] lets only questions pass, [`Heard`] knows who is silent.
 
 mod connections;
+mod heard;
 mod read_only;
 mod resolve;
 mod stranger;
@@ -15,6 +16,7 @@ use thiserror::Error;
 use crate::base::{Address, Command, Reply};
 
 pub use connections::{Connections, accepts};
+pub use heard::Heard;
 pub use read_only::ReadOnly;
 pub use resolve::resolve;
 

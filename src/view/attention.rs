@@ -6,6 +6,7 @@ use crate::diff::{Blocked, Diff, Difference, Note};
 
 use super::page::Page;
 use super::styles::Meaning;
+use super::wording::{FEW, MOST_ALIKE};
 use super::{Commands, SHOWS_ALL, difference};
 
 /// Something that a person has to see to.
@@ -16,12 +17,6 @@ struct Trouble<'a> {
     evidence: &'a [String],
     way_out: &'a str,
 }
-
-/// More troubles or notes of one kind are folded,
-const MOST_ALIKE: usize = 6;
-
-/// down to these.
-const FEW: usize = 3;
 
 /// Lines of evidence that one trouble shows.
 const MOST_EVIDENCE: usize = 8;

@@ -4,12 +4,10 @@ use annotate_snippets::Level as Title;
 use serde::Serialize;
 
 use super::findings::{Note, Source, render};
+use super::json::{FORMAT_VERSION, pretty};
 use crate::base::SLOT_COUNT;
 use crate::desired::{Desired, FINDINGS_SHOWN, Finding, Place, Places};
 use crate::lint::{Level, Lint};
-
-/// Changes when the JSON does: the second number when something is added, else the first.
-const FORMAT_VERSION: &str = "1.0";
 
 /// A checked file.
 #[derive(Debug)]
@@ -115,6 +113,7 @@ fn counted(count: usize, word: &str) -> String {
 #[derive(Serialize)]
 struct Document<'a> {
     format_version: &'static str,
+    kind: &'static str,
     file: &'a str,
     /// Whether the exit code is 0.
     ok: bool,
@@ -169,37 +168,13 @@ pub fn json(report: &Report<'_>) -> String {
                 .collect(),
         ),
     };
-    as_json(&Document {
+    pretty(&Document {
         format_version: FORMAT_VERSION,
+        kind: "check",
         file: report.name,
         ok: report.is_fine(),
         cluster,
         findings,
         lints,
     })
-}
-
-/// For programs: a file that could not be read at all.
-#[must_use]
-pub fn json_unreadable(name: &str, error: &str) -> String {
-    #[derive(Serialize)]
-    struct Unreadable<'a> {
-        format_version: &'static str,
-        file: &'a str,
-        ok: bool,
-        error: &'a str,
-    }
-    as_json(&Unreadable {
-        format_version: FORMAT_VERSION,
-        file: name,
-        ok: false,
-        error,
-    })
-}
-
-/// Maps with text keys, as all of these are, can always be written.
-fn as_json(document: &impl Serialize) -> String {
-    let mut json = serde_json::to_string_pretty(document).unwrap_or_default();
-    json.push('\n');
-    json
 }

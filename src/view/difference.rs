@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::{Address, Arg, NodeId, Role, SlotSet};
+use crate::desired::readable_value;
 use crate::diff::{Difference, Now, OptionChange, Pairing};
 
 use super::wording;
@@ -14,7 +15,10 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
             node,
             id: _,
             failure,
-        } => format!("{node} does not answer ({failure})"),
+        } => format!(
+            "{node} does not answer ({})",
+            wording::with_labels(&failure.to_string(), pairing)
+        ),
         Difference::NotJoined {
             node,
             id: _,
@@ -128,7 +132,7 @@ pub(super) fn way_out(difference: &Difference, pairing: &Pairing) -> String {
     match difference {
         Difference::Down { failure, .. } => failure.kind.way_out().to_owned(),
         Difference::LinkDown { node, primary, .. } => format!(
-            "The servers keep trying by themselves. If it stays, the logs of {node} and {} say why.",
+            "The servers keep trying by themselves. If it stays, the logs of {node} and {} say why; a closed port and a password that only one of them knows are usual.",
             pairing.label(*primary)
         ),
         Difference::NotJoined { .. }
@@ -172,7 +176,7 @@ fn not_joined(unknown_to: &BTreeSet<NodeId>, pairing: &Pairing) -> String {
     }
 }
 
-fn is_newcomer(unknown_to: &BTreeSet<NodeId>, pairing: &Pairing) -> bool {
+pub(super) fn is_newcomer(unknown_to: &BTreeSet<NodeId>, pairing: &Pairing) -> bool {
     unknown_to.len() + 1 >= pairing.joinable.len()
 }
 
@@ -182,36 +186,36 @@ fn addresses(seen: &BTreeSet<Address>) -> String {
 }
 
 /// `is 1000, the file says 15000`; of a secret neither value is told.
-fn option(change: &OptionChange) -> String {
-    let OptionChange {
-        option: _,
-        have,
-        want,
-    } = change;
+pub(super) fn option(change: &OptionChange) -> String {
+    let OptionChange { option, have, want } = change;
     match (have, want) {
         (Some(Arg::Plain(have)), Arg::Plain(want)) => {
-            format!("is {}, the file says {}", value(have), value(want))
+            let (have, want) = (value(option, have), value(option, want));
+            format!("is {have}, the file says {want}")
         }
-        (None, Arg::Plain(want)) => format!("is unknown, the file says {}", value(want)),
+        (None, Arg::Plain(want)) => {
+            format!("is unknown, the file says {}", value(option, want))
+        }
         (Some(Arg::Plain(_) | Arg::Key(_) | Arg::Secret(_)) | None, _) => {
             "is another secret than the file's".to_owned()
         }
     }
 }
 
-fn announced_option(change: &OptionChange) -> String {
+pub(super) fn announced_option(change: &OptionChange) -> String {
     let have = match change.have.as_ref().map(Arg::shown) {
         None | Some("" | "0") => "is not set".to_owned(),
-        Some(have) => format!("is {}", value(have)),
+        Some(have) => format!("is {}", value(&change.option, have)),
     };
     format!("{} {have}", change.option)
 }
 
-fn value(text: &str) -> String {
+fn value(option: &str, text: &str) -> String {
+    let text = readable_value(option, text);
     if text.is_empty() || text.contains(' ') {
         format!("\"{text}\"")
     } else {
-        text.to_owned()
+        text
     }
 }
 

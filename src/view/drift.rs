@@ -4,41 +4,23 @@ use serde::Serialize;
 
 use crate::diff::{Blocked, Diff, Difference, Severity};
 
+use super::alike;
 use super::attention::note_text;
-use super::difference::sentence;
 use super::json::{DiffJson, FORMAT_VERSION, line};
 use super::page::Page;
 use super::styles::{Meaning, Styles};
+use super::wording::MOST_ALIKE;
 
 /// Lines of evidence that one line of drift takes in.
 const MOST_EVIDENCE: usize = 4;
 
 /// The differences and what is blocked; nothing when there is nothing to tell. Notes are no
-/// drift and only told when asked for.
+/// drift and only told when everything is asked for; else many lines alike are one.
 #[must_use]
-pub fn human(file: &str, diff: &Diff, with_notes: bool, styles: Styles) -> String {
-    let Diff {
-        pairing,
-        differences,
-        blocked,
-        notes,
-    } = diff;
-    let mut page = Page::new(styles);
-    for blocked in blocked {
-        page.plain(file)
-            .plain(": ")
-            .put(Meaning::Blocked, heading(blocked.severity))
-            .plain(": ")
-            .plain(why(blocked, differences))
-            .end();
-    }
-    for difference in differences {
-        page.plain(file)
-            .plain(": ")
-            .plain(sentence(difference, pairing))
-            .end();
-    }
-    for note in notes.iter().filter(|_| with_notes) {
+pub fn human(file: &str, diff: &Diff, everything: bool, styles: Styles) -> String {
+    let most = if everything { usize::MAX } else { MOST_ALIKE };
+    let mut page = lines(file, diff, most, styles);
+    for note in diff.notes.iter().filter(|_| everything) {
         page.plain(file)
             .plain(": ")
             .put(Meaning::Note, "note")
@@ -47,6 +29,37 @@ pub fn human(file: &str, diff: &Diff, with_notes: bool, styles: Styles) -> Strin
             .end();
     }
     page.into_text()
+}
+
+/// What is left after an apply, which has told of each node what went wrong there: one line a
+/// kind.
+#[must_use]
+pub fn left(file: &str, diff: &Diff, styles: Styles) -> String {
+    lines(file, diff, 1, styles).into_text()
+}
+
+fn lines(file: &str, diff: &Diff, most: usize, styles: Styles) -> Page {
+    let Diff {
+        pairing,
+        differences,
+        blocked,
+        notes: _,
+    } = diff;
+    let mut page = Page::new(styles);
+    for group in alike::blocked(blocked, most) {
+        let Some(first) = group.first() else { continue };
+        page.plain(file)
+            .plain(": ")
+            .put(Meaning::Blocked, heading(first.severity))
+            .plain(": ")
+            .plain(why(first, differences))
+            .plain(alike::others(&group))
+            .end();
+    }
+    for line in alike::lines(differences, pairing, most) {
+        page.plain(file).plain(": ").plain(line).end();
+    }
+    page
 }
 
 #[derive(Debug, Serialize)]
@@ -118,8 +131,10 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::base::SLOT_COUNT;
+    use crate::desired::Desired;
     use crate::view::json::outline;
-    use crate::view::sample::{World, id, planned, seed, with_option};
+    use crate::view::sample::{World, desired, id, planned, seed, with_option};
 
     /// Some of everything.
     fn drifted() -> Diff {
@@ -158,6 +173,29 @@ mod tests {
         planned(&desired, &world).plan.diff
     }
 
+    /// So many shards of two nodes.
+    fn many(shards: u16) -> Desired {
+        let share = SLOT_COUNT / shards;
+        let names: Vec<(String, [String; 2], String)> = (0..shards)
+            .map(|shard| {
+                let (port, first) = (7000 + shard, shard * share);
+                let nodes = [format!("host1:{port}"), format!("host2:{port}")];
+                let slots = format!("{first}-{}", first + share - 1);
+                (format!("s{shard}"), nodes, slots)
+            })
+            .collect();
+        let nodes: Vec<[&str; 2]> = names
+            .iter()
+            .map(|(_, [one, two], _)| [one.as_str(), two.as_str()])
+            .collect();
+        let shards: Vec<(&str, &[&str], &str)> = names
+            .iter()
+            .zip(&nodes)
+            .map(|((name, _, slots), nodes)| (name.as_str(), nodes.as_slice(), slots.as_str()))
+            .collect();
+        desired(&shards)
+    }
+
     #[test]
     fn one_line_a_difference() {
         let text = human("rcl.yaml", &drifted(), false, Styles::plain());
@@ -165,7 +203,7 @@ mod tests {
         rcl.yaml: blocked: a move of 1 slot was begun and not finished; finishing a move is not supported yet (host1:7002 is giving to host1:7000: slot 11000)
         rcl.yaml: host2:7000 is not a member
         rcl.yaml: host2:7001 is announced as 127.0.0.1:7001, not 10.0.0.2:7001
-        rcl.yaml: cluster-node-timeout of host1:7001 is 1000, the file says 5000
+        rcl.yaml: cluster-node-timeout of host1:7001 is 1s, the file says 5s
         rcl.yaml: slots 5462-10922 have no owner (shard b)
         rcl.yaml: host2:7000 is a primary without slots, the file makes it a replica of shard a
         rcl.yaml: host2:7001 replicates host1:7000, the file makes it a replica of shard b
@@ -186,7 +224,7 @@ mod tests {
         differences:
           {"id":"0002700000000000000000000000000000000000","kind":"not_joined","node":"host2:7000","text":"host2:7000 is not a member","unknown_to":["0001700000000000000000000000000000000000","0001700100000000000000000000000000000000","0001700200000000000000000000000000000000","0002700100000000000000000000000000000000","0002700200000000000000000000000000000000","0009700900000000000000000000000000000000"]}
           {"id":"0002700100000000000000000000000000000000","kind":"announced","node":"host2:7001","seen":["127.0.0.1:7001"],"seen_by":["0001700000000000000000000000000000000000","0001700100000000000000000000000000000000","0001700200000000000000000000000000000000","0002700200000000000000000000000000000000","0009700900000000000000000000000000000000"],"set":[{"have":"","option":"cluster-announce-ip","want":"10.0.0.2"}],"text":"host2:7001 is announced as 127.0.0.1:7001, not 10.0.0.2:7001","want":{"bus_port":17001,"client":"10.0.0.2:7001"}}
-          {"have":"1000","id":"0001700100000000000000000000000000000000","kind":"option","node":"host1:7001","option":"cluster-node-timeout","text":"cluster-node-timeout of host1:7001 is 1000, the file says 5000","want":"5000"}
+          {"have":"1000","id":"0001700100000000000000000000000000000000","kind":"option","node":"host1:7001","option":"cluster-node-timeout","text":"cluster-node-timeout of host1:7001 is 1s, the file says 5s","want":"5000"}
           {"kind":"unassigned","primary":"host1:7001","primary_id":"0001700100000000000000000000000000000000","shard":"b","slots":"5462-10922","text":"slots 5462-10922 have no owner (shard b)"}
           {"id":"0002700000000000000000000000000000000000","kind":"not_replicating","node":"host2:7000","now":{"keys":0,"primary_id":null,"role":"primary"},"primary":"host1:7000","primary_id":"0001700000000000000000000000000000000000","shard":"a","text":"host2:7000 is a primary without slots, the file makes it a replica of shard a"}
           {"id":"0002700100000000000000000000000000000000","kind":"not_replicating","node":"host2:7001","now":{"keys":0,"primary_id":"0001700000000000000000000000000000000000","role":"replica"},"primary":"host1:7001","primary_id":"0001700100000000000000000000000000000000","shard":"b","text":"host2:7001 replicates host1:7000, the file makes it a replica of shard b"}
@@ -197,6 +235,69 @@ mod tests {
         matches: false
         notes:
           {"code":"undeclared","subject":"10.0.0.9:7009 (00097009)","text":"10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet."}
+        "#);
+    }
+
+    /// One line a kind of difference, however many nodes have it; in full where that is asked for.
+    #[test]
+    fn many_alike_are_one_line() {
+        let desired = with_option(many(16), "maxmemory", "120mb");
+        let mut world = World::formed(&desired);
+        world.set_all(|server| {
+            let options = &mut server.options;
+            options.insert("maxmemory".to_owned(), "1073741824".to_owned());
+        });
+        world.set("host1:7000", |server| {
+            server
+                .options
+                .insert("maxmemory".to_owned(), "0".to_owned());
+        });
+        for port in 7000..7008 {
+            world.set(&format!("host2:{port}"), |server| server.link_up = false);
+        }
+        for port in 7008..7015 {
+            world.set(&format!("host2:{port}"), |server| server.up = false);
+        }
+        let diff = planned(&desired, &world).plan.diff;
+        assert_snapshot!(human("rcl.yaml", &diff, false, Styles::plain()), @"
+        rcl.yaml: 7 nodes do not answer (connection refused): host2:7008, host2:7009, host2:7010, host2:7011, host2:7012, host2:7013 and 1 more
+        rcl.yaml: maxmemory of host1:7000 is 0, the file says 120mb
+        rcl.yaml: maxmemory of 24 nodes is 1gb, the file says 120mb: host1:7001, host1:7002, host1:7003, host1:7004, host1:7005, host1:7006 and 18 more
+        rcl.yaml: 8 nodes have no link to their primaries: host2:7000, host2:7001, host2:7002, host2:7003, host2:7004, host2:7005 and 2 more
+        ");
+        let all = human("rcl.yaml", &diff, true, Styles::plain());
+        assert_eq!(
+            all.lines().count(),
+            diff.differences.len() + diff.notes.len()
+        );
+        let json = json("rcl.yaml", "orders", &diff);
+        assert_eq!(json.matches("\"text\":").count(), all.lines().count());
+    }
+
+    #[test]
+    fn a_cluster_that_is_not_there_yet_is_few_lines() {
+        let desired = many(16);
+        let diff = planned(&desired, &World::blank(&desired)).plan.diff;
+        assert_snapshot!(human("rcl.yaml", &diff, false, Styles::plain()), @"
+        rcl.yaml: 32 nodes are not members: host1:7000, host1:7001, host1:7002, host1:7003, host1:7004, host1:7005 and 26 more
+        rcl.yaml: 16384 slots of 16 shards have no owner: shard s0, shard s1, shard s2, shard s3, shard s4, shard s5 and 10 more
+        rcl.yaml: 16 nodes are primaries without slots, the file makes them replicas: host2:7000, host2:7001, host2:7002, host2:7003, host2:7004, host2:7005 and 10 more
+        ");
+    }
+
+    /// What is blocked everywhere for one reason is told once.
+    #[test]
+    fn what_is_blocked_alike_is_one_line() {
+        let desired = with_option(many(4), "databases", "32");
+        let mut world = World::formed(&desired);
+        world.set_all(|server| {
+            server
+                .options
+                .insert("databases".to_owned(), "16".to_owned());
+        });
+        let diff = planned(&desired, &world).plan.diff;
+        assert_snapshot!(human("rcl.yaml", &diff, false, Styles::plain()), @r#"
+        rcl.yaml: blocked: databases of host1:7000 can't be changed while it runs (it is "16", the file says "32"); the same of host1:7001, host1:7002, host1:7003, host2:7000, host2:7001, host2:7002 and 1 more
         "#);
     }
 

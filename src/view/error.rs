@@ -1,7 +1,13 @@
-//! Errors for people: what went wrong, each cause on its own line, and what to do.
+//! Errors for people: what went wrong, each cause on its own line, and what to do. Errors for
+//! programs: a document like any other.
 
 use std::error::Error;
 
+use serde::Serialize;
+
+use crate::desired::Finding;
+
+use super::json::{FORMAT_VERSION, line, pretty};
 use super::page::Page;
 use super::styles::{Meaning, Styles};
 
@@ -26,6 +32,42 @@ pub fn human(error: &dyn Error, hints: &[&str], styles: Styles) -> String {
     page.into_text()
 }
 
+/// For programs: why there is nothing to tell of a file.
+#[derive(Debug, Serialize)]
+pub struct Unusable<'a> {
+    format_version: &'static str,
+    kind: &'static str,
+    file: &'a str,
+    error: &'a str,
+    /// The mistakes of the file, if those are the error.
+    findings: &'a [Finding],
+}
+
+impl<'a> Unusable<'a> {
+    #[must_use]
+    pub fn new(file: &'a str, error: &'a str, findings: &'a [Finding]) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            kind: "error",
+            file,
+            error,
+            findings,
+        }
+    }
+
+    /// As a document of its own.
+    #[must_use]
+    pub fn document(&self) -> String {
+        pretty(self)
+    }
+
+    /// As one of several lines.
+    #[must_use]
+    pub fn line(&self) -> String {
+        line(self)
+    }
+}
+
 /// Our own texts may have several lines; each is cleaned by itself.
 fn lines(page: &mut Page, heading: (Meaning, &str), text: &str) {
     for (place, line) in text.lines().enumerate() {
@@ -39,6 +81,14 @@ fn lines(page: &mut Page, heading: (Meaning, &str), text: &str) {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_document_for_programs() {
+        let findings = crate::desired::parse("cluster: [a]\nshards: {}").unwrap_err();
+        let unusable = Unusable::new("rcl.yaml", "rcl.yaml has mistakes", &findings);
+        insta::assert_snapshot!(unusable.line(), @r#"{"format_version":"1.0","kind":"error","file":"rcl.yaml","error":"rcl.yaml has mistakes","findings":[{"line":1,"column":10,"message":"`cluster` can't be a list","help":"write a name, such as `cluster: orders`"},{"line":2,"column":9,"message":"there are no shards","help":"write a line for each shard, such as `a: {primary: host1:7000, replicas: [host2:7000]}`"}]}"#);
+        assert_eq!(unusable.document().lines().next(), Some("{"));
+    }
+
     use super::*;
     use thiserror::Error;
 

@@ -14,6 +14,7 @@ pub mod run;
 pub mod status;
 pub mod styles;
 
+mod alike;
 mod attention;
 mod difference;
 mod json;
@@ -35,6 +36,12 @@ pub enum Commands {
     #[default]
     Folded,
     All,
+}
+
+/// The first of the things by name, and how many more there are.
+#[must_use]
+pub fn named(things: &[String]) -> String {
+    wording::list(things, wording::MOST_ALIKE)
 }
 
 /// How to see what was folded away.

@@ -112,6 +112,7 @@ pub(super) struct Server {
     pub(super) up: bool,
     pub(super) failed: bool,
     pub(super) link_up: bool,
+    pub(super) syncing: bool,
     pub(super) offset: u64,
     pub(super) state_ok: bool,
     /// What it says it owns, if that is not what its peers say.
@@ -294,10 +295,11 @@ impl World {
                 let seen_at = self.0.get(primary).and_then(|primary| primary.seen_at);
                 let at = seen_at.map_or_else(|| address(primary), |at| at.parse().unwrap());
                 format!(
-                    "role:slave\nmaster_host:{}\nmaster_port:{}\nmaster_link_status:{}\nmaster_sync_in_progress:0\nslave_repl_offset:{}\n",
+                    "role:slave\nmaster_host:{}\nmaster_port:{}\nmaster_link_status:{}\nmaster_sync_in_progress:{}\nslave_repl_offset:{}\n",
                     at.ip,
                     at.port,
                     if server.link_up { "up" } else { "down" },
+                    u8::from(server.syncing),
                     server.offset
                 )
             }
@@ -326,6 +328,7 @@ fn server(name: &str) -> Server {
         up: true,
         failed: false,
         link_up: true,
+        syncing: false,
         offset: 1000,
         state_ok: false,
         claims: None,

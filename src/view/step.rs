@@ -1,6 +1,7 @@
 //! What a step is called: before it runs, once it is done, and why it is there.
 
 use crate::base::{Arg, counted};
+use crate::desired::readable_value;
 use crate::diff::{Diff, OptionChange, Pairing};
 use crate::plan::{Action, Engine, Risk, Step};
 
@@ -250,11 +251,11 @@ fn changed_values(changes: &[OptionChange]) -> String {
     changes.collect::<Vec<_>>().join(" ")
 }
 
-/// `cluster-node-timeout to 1000`.
+/// `cluster-node-timeout to 1s`.
 fn values(options: &[(String, Arg)]) -> String {
     let options: Vec<String> = options
         .iter()
-        .map(|(name, value)| format!("{name} to {}", value.shown()))
+        .map(|(name, value)| format!("{name} to {}", readable_value(name, value.shown())))
         .collect();
     options.join(", ")
 }

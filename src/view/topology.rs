@@ -185,22 +185,13 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
     let Declared { desired, pairing } = declared;
     let topology = live(cluster, Some(declared));
     let label = |id: &NodeId| pairing.label(*id);
-    let (mut have, mut want) = (Vec::new(), Vec::new());
-    for shard in &topology.shards {
-        let words = match &shard.name {
-            Some(name) => format!("shard {name}"),
-            None => format!("shard of {}", label(&shard.primary)),
-        };
-        have.push(Line::shard(words, shard.slots.clone()));
-        have.push(Line::node(format!("primary {}", label(&shard.primary))));
-        let replicas = shard.replicas.iter();
-        have.extend(replicas.map(|id| Line::node(format!("replica {}", label(id)))));
-    }
+    let (mut have, mut want) = (living(&topology, pairing), Vec::new());
     let live_shard = |name: &ShardName| {
         let mut shards = topology.shards.iter();
         shards.find(|shard| shard.name.as_ref() == Some(name))
     };
     let undeclared = |id: &&NodeId| !pairing.names.contains_key(id);
+    let mut away: BTreeSet<NodeId> = BTreeSet::new();
     let shares = ownership(desired, cluster, pairing).shares;
     let targets = shares
         .iter()
@@ -216,9 +207,18 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
             .and_then(|id| pairing.names.get(id))
             .filter(|name| shard.nodes().any(|node| node == *name));
         let primary: &NodeName = serving.unwrap_or(&shard.primary);
-        want.push(Line::node(format!("primary {primary}")));
+        want.push(declared_node("primary", primary, pairing));
         let replicas = shard.nodes().filter(|node| *node != primary);
-        want.extend(replicas.map(|name| Line::node(format!("replica {name}"))));
+        for name in replicas {
+            match pairing
+                .ids
+                .get(name)
+                .filter(|id| is_away(id, cluster, &topology))
+            {
+                Some(id) => away.extend([*id]),
+                None => want.push(declared_node("replica", name, pairing)),
+            }
+        }
         let strangers = live.into_iter().flat_map(|live| &live.replicas);
         want.extend(
             strangers
@@ -238,9 +238,44 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
                 .map(|(role, id)| Line::node(format!("{role} {}", label(id)))),
         );
     }
-    outside(&mut have, topology.loose.iter(), pairing);
-    outside(&mut want, topology.loose.iter().filter(undeclared), pairing);
+    let loose = topology.loose.iter().filter(|id| !away.contains(id));
+    outside(&mut have, loose.clone(), pairing);
+    outside(&mut want, loose.filter(undeclared), pairing);
     (have, want)
+}
+
+/// The shards as they are.
+fn living(topology: &Topology, pairing: &Pairing) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for shard in &topology.shards {
+        let primary = pairing.label(shard.primary);
+        let words = match &shard.name {
+            Some(name) => format!("shard {name}"),
+            None => format!("shard of {primary}"),
+        };
+        lines.push(Line::shard(words, shard.slots.clone()));
+        lines.push(Line::node(format!("primary {primary}")));
+        let replicas = shard.replicas.iter().map(|id| pairing.label(*id));
+        lines.extend(replicas.map(|replica| Line::node(format!("replica {replica}"))));
+    }
+    lines
+}
+
+/// Whether it is a member that is down and serves nothing, such as a primary that failed. It comes
+/// back as its shard's replica by itself: nothing moves it, so it stands on neither side.
+fn is_away(id: &NodeId, cluster: &Cluster, topology: &Topology) -> bool {
+    let member = cluster.members.get(id);
+    member.is_some_and(|member| !member.answered) && topology.loose.contains(id)
+}
+
+/// A node where the file wants it. One that no answer told of is not there for a plan to place.
+fn declared_node(role: &str, name: &NodeName, pairing: &Pairing) -> Line {
+    let away = if pairing.ids.contains_key(name) {
+        ""
+    } else {
+        ", which does not answer"
+    };
+    Line::node(format!("{role} {name}{away}"))
 }
 
 fn outside<'a>(lines: &mut Vec<Line>, nodes: impl Iterator<Item = &'a NodeId>, pairing: &Pairing) {

@@ -3,9 +3,16 @@
 use std::time::Duration;
 
 use crate::base::{Arg, Command, Secret, SlotSet, counted};
+use crate::diff::Pairing;
 
 /// From how many ranges, or arguments, on the middle is left out.
 const LONG: usize = 12;
+
+/// More lines alike are folded,
+pub(super) const MOST_ALIKE: usize = 6;
+
+/// down to so many lines, or names in one line.
+pub(super) const FEW: usize = 3;
 
 pub(super) fn slot_count(slots: &SlotSet) -> String {
     counted(slots.count(), "slot")
@@ -89,6 +96,16 @@ pub(super) fn answer(words: &str, command: &Command) -> String {
         }
     }
     masked
+}
+
+/// The text with nodes called by their labels where a short id stands.
+pub(super) fn with_labels(text: &str, pairing: &Pairing) -> String {
+    let told = pairing.labels.iter().filter(|(id, label)| {
+        text.contains(id.short()) && !label.contains(id.short()) && !text.contains(label.as_str())
+    });
+    told.fold(text.to_owned(), |text, (id, label)| {
+        text.replace(id.short(), label)
+    })
 }
 
 #[cfg(test)]

@@ -171,7 +171,7 @@ fn interrupted_twice_it_stops_at_once() {
     apply.interrupt();
     apply.expect("Stopping").interrupt();
     let ran = apply.end().code(1);
-    let left = "rcl.yaml: cluster-node-timeout of host2:7000 is 1000, the file says 5000\n";
+    let left = "rcl.yaml: cluster-node-timeout of host2:7000 is 1s, the file says 5s\n";
     assert!(ran.stdout().contains(left), "{}", ran.stdout());
     assert!(!ran.stderr().contains("restored"), "{}", ran.stderr());
     servers.resume("host1:7000");

@@ -143,6 +143,7 @@ fn json_says_the_same() {
     insta::assert_snapshot!(said, @r#"
     {
       "format_version": "1.0",
+      "kind": "check",
       "file": "rcl.yaml",
       "ok": false,
       "cluster": {
@@ -189,6 +190,7 @@ fn json_of_files_that_cannot_be_used() {
     insta::assert_snapshot!(said, @r#"
     {
       "format_version": "1.0",
+      "kind": "check",
       "file": "rcl.yaml",
       "ok": false,
       "findings": [
@@ -217,9 +219,10 @@ fn json_of_files_that_cannot_be_used() {
     insta::assert_snapshot!(said, @r#"
     {
       "format_version": "1.0",
+      "kind": "error",
       "file": "rcl.yaml",
-      "ok": false,
-      "error": "line 1 is not UTF-8; save the file as UTF-8"
+      "error": "rcl.yaml can't be read: line 1 is not UTF-8; save the file as UTF-8",
+      "findings": []
     }
     "#);
     assert_eq!(code, 1);

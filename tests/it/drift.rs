@@ -3,7 +3,7 @@
 
 use insta::assert_snapshot;
 
-use crate::support::shapes::{DriftDocument, parse};
+use crate::support::shapes::{DriftDocument, ErrorDocument, parse};
 use crate::support::yaml::Yaml;
 use crate::support::{Recorder, ServerKind, Servers, Shard, Stage};
 
@@ -125,7 +125,7 @@ fn out_of_time() {
     let ran = stage.rcl.run(&limited).code(1);
     assert_eq!(ran.stdout(), "");
     assert_snapshot!(ran.stderr(), @"
-    rcl.yaml: nothing could be told within 700ms
+    rcl.yaml: nothing could be told within 700ms: no answer from host2:7001
     error: the file is empty
      --> empty.yaml:1:1
       |
@@ -134,6 +134,26 @@ fn out_of_time() {
       |
       = help: write `cluster: NAME` on the first line, then `hosts:` and `shards:`
     ");
+    // Programs get a line for each file too.
+    let mut for_programs = limited.to_vec();
+    for_programs.push("--json");
+    let ran = stage.rcl.run(&for_programs).code(1);
+    let lines: Vec<ErrorDocument> = ran.stdout().lines().map(parse).collect();
+    let told: Vec<(&str, &str, usize)> = lines
+        .iter()
+        .map(|line| (line.file.as_str(), line.error.as_str(), line.findings.len()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                "rcl.yaml",
+                "nothing could be told within 700ms: no answer from host2:7001",
+                0
+            ),
+            ("empty.yaml", "empty.yaml has mistakes", 1),
+        ]
+    );
     let refused = stage.rcl.run(&["drift", "--timeout", "soon"]).code(64);
     assert_snapshot!(refused.stderr(), @"
     error: invalid value 'soon' for '--timeout <TIME>': expected number at 0

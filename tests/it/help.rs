@@ -47,6 +47,7 @@ fn the_help_is_a_screen() {
       conf         Write a redis.conf and a systemd unit for every node
       lab          Run the file's nodes on this machine
       completions  Print a completion script for a shell
+      man          Print the manual page
       help         Print this message or the help of the given subcommand(s)
 
     Options:

@@ -26,7 +26,6 @@ mod plan_json;
 mod plan_text;
 mod plans;
 mod prefixes;
-
 mod reading;
 mod readme;
 mod settings;

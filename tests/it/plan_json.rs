@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::support::shapes::{
-    Action, Apply, Difference, DriftDocument, FORMAT_VERSION, Line, PlanDocument, Totals, parse,
+    Action, Apply, Difference, DriftDocument, ErrorDocument, FORMAT_VERSION, Line, PlanDocument,
+    Totals, parse,
 };
 use crate::support::yaml::Yaml;
 use crate::support::{Rcl, Recorder, ServerKind, Servers, Shard, judge};
@@ -45,6 +46,7 @@ fn of_the_first_cluster() {
     let recorder = Recorder::start(&servers);
     let ran = rcl.run(&["apply", "--yes", "--json"]).success();
     judge::assert_matches(&servers, &Shard::seed());
+    assert_documented(ran.stdout());
     let apply = Apply::parse(ran.stdout());
     assert_eq!(apply.plan, plan);
     assert_lines(&apply, &recorder, &servers);
@@ -142,7 +144,7 @@ fn assert_lines(apply: &Apply, recorder: &Recorder, servers: &Servers) {
                 ended += 1;
             }
             Line::ApplyStopping { .. } => panic!("nothing stopped it"),
-            Line::ApplyComplete {
+            Line::ApplyEnded {
                 complete,
                 totals,
                 done,
@@ -182,6 +184,64 @@ fn assert_lines(apply: &Apply, recorder: &Recorder, servers: &Servers) {
     assert_eq!(sent, planned);
 }
 
+/// Every member of the documents, and what kind they are, is on the page.
+#[track_caller]
+fn assert_documented(lines: &str) {
+    let page = std::fs::read_to_string("docs/json.md").expect("the page");
+    for line in lines.lines() {
+        let document: BTreeMap<String, serde_json::Value> = parse(line);
+        let kind = document["kind"].as_str().expect("a kind");
+        for word in document.keys().map(String::as_str).chain([kind]) {
+            assert!(page.contains(&format!("`{word}`")), "{word} of {line}");
+        }
+    }
+}
+
+/// Whoever reads the output finds a document in it, whatever is wrong with the file.
+#[test]
+fn of_files_that_cannot_be_used() {
+    let rcl = Rcl::new();
+    rcl.file(
+        "bad.yaml",
+        &"cluster: orders\nshards:\n  a:\n    primary host1:7000\n    slots: 5\n",
+    );
+    for command in [
+        ["plan", "--json"].as_slice(),
+        &["apply", "--yes", "--json"],
+        &["status", "--json"],
+        &["drift", "--json"],
+    ] {
+        for (file, error, findings) in [
+            ("bad.yaml", "bad.yaml has mistakes", 1),
+            (
+                "none.yaml",
+                "none.yaml can't be read: No such file or directory (os error 2)",
+                0,
+            ),
+        ] {
+            let mut arguments = command.to_vec();
+            arguments.push(file);
+            let ran = rcl.run(&arguments).code(1);
+            let told: ErrorDocument = parse(ran.stdout());
+            let line: serde_json::Value = parse(ran.stdout());
+            assert_documented(&line.to_string());
+            assert_eq!(
+                (
+                    told.format_version.as_str(),
+                    told.kind.as_str(),
+                    told.file.as_str()
+                ),
+                (FORMAT_VERSION, "error", file)
+            );
+            assert_eq!(
+                (told.error.as_str(), told.findings.len()),
+                (error, findings)
+            );
+            assert!(ran.stderr().contains("error: "), "{}", ran.stderr());
+        }
+    }
+}
+
 /// A run that fails: its troubles, and what is left.
 #[test]
 fn of_a_run_that_fails() {
@@ -202,13 +262,14 @@ fn of_a_run_that_fails() {
     });
     servers.kill("host2:7000");
     let ran = apply.end().code(1);
+    assert_documented(ran.stdout());
     let apply = Apply::parse(ran.stdout());
     let failed = apply
         .lines
         .iter()
         .filter(|line| matches!(line, Line::StepEnded { end, .. } if end == "failed"));
     assert!(failed.count() > 0, "{apply:#?}");
-    let Some(Line::ApplyComplete {
+    let Some(Line::ApplyEnded {
         complete,
         interrupted,
         failed,

@@ -159,12 +159,12 @@ fn folded_and_unfolded() {
     +   primary host3:7000
     +   replica host1:7001
 
-    ~ configure host1:7000  # cluster-node-timeout is 2000, the file says 15000
+    ~ configure host1:7000  # cluster-node-timeout is 2s, the file says 15s
         host1:7000> CONFIG SET cluster-node-timeout 15000
         host1:7000> CONFIG REWRITE
       … and 5 more alike, for host1:7001, host2:7000, host2:7001, host3:7000, host3:7001 (--commands all shows them)
 
-    ~ lower cluster-node-timeout to 1000 on host1:7000  # only while every node is blank, to be quick; not written to disk, restored below
+    ~ lower cluster-node-timeout to 1s on host1:7000  # only while every node is blank, to be quick; not written to disk, restored below
         host1:7000> CONFIG SET cluster-node-timeout 1000
       … and 5 more alike, for host2:7000, host3:7000, host2:7001, host3:7001, host1:7001 (--commands all shows them)
 
@@ -210,7 +210,7 @@ fn folded_and_unfolded() {
 
     = wait until all nodes agree  # on members, roles, links, slots and epochs
 
-    ~ restore cluster-node-timeout to 15000 on host1:7000  # the declared value; sent even if a step fails
+    ~ restore cluster-node-timeout to 15s on host1:7000  # the declared value; sent even if a step fails
         host1:7000> CONFIG SET cluster-node-timeout 15000
       … and 5 more alike, for host2:7000, host3:7000, host2:7001, host3:7001, host1:7001 (--commands all shows them)
 

@@ -104,6 +104,43 @@ fn nodes_without_a_config_file() {
     assert_empty(&rcl, &servers);
 }
 
+/// What every server refuses is told once, with the nodes that it is about.
+#[test]
+fn a_value_that_servers_refuse() {
+    let servers = Servers::prepare(ServerKind::Redis70).start();
+    native::form(&servers, &Shard::seed());
+    let rcl = Rcl::new();
+    rcl.file(
+        "rcl.yaml",
+        &Yaml::seed(&servers).config("maxmemory-policy", "all-keys"),
+    );
+    let ran = rcl.run(&["apply", "--yes"]).code(1);
+    let said = ran.stderr();
+    assert_eq!(
+        said.matches("CONFIG SET maxmemory-policy").count(),
+        2,
+        "{said}"
+    );
+    assert_eq!(said.matches("failed: configure").count(), 1, "{said}");
+    let told = said.lines().find(|line| line.contains("the same on"));
+    let told = told.expect("the other nodes");
+    assert_eq!(told.matches(":70").count(), 5, "{told}");
+    assert_eq!(
+        ran.stdout().lines().last(),
+        Some(
+            "rcl.yaml: maxmemory-policy of 6 nodes is noeviction, the file says all-keys: \
+             host1:7000, host1:7001, host1:7002, host2:7000, host2:7001, host2:7002"
+        )
+    );
+    // In the plan, in the heading of what is left, and below it.
+    assert_eq!(
+        ran.stdout().matches("the file says").count(),
+        3,
+        "{}",
+        ran.stdout()
+    );
+}
+
 /// The secret is on the servers, in their files, and nowhere in what rcl says.
 #[test]
 fn a_secret_is_set_and_never_shown() {

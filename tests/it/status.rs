@@ -172,7 +172,8 @@ fn slots_have_no_owner() {
     ~ slot 12000 has no owner (shard c)
     "#);
     let address = stage.servers.address("host1:7000").to_string();
-    assert_snapshot!(status(&mut stage, Some(&address), 3), @"
+    // The same idea without a file: an apply would mend it.
+    assert_snapshot!(status(&mut stage, Some(&address), 2), @"
     Cluster at host1:7000: not ok, 3 shards, 6 nodes, Redis 7.0.15
 
       0 ·····AAAAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBBBBBBBBBCCCC·CCCCCCCCCCCCCCCCCC 16383
@@ -193,6 +194,58 @@ fn slots_have_no_owner() {
     let seen = json(&stage, None, 2);
     assert_eq!(seen.unassigned, "0-999,12000");
     assert_eq!(seen.state, "fail");
+}
+
+#[test]
+fn slots_without_owner_that_hold_keys() {
+    let mut stage = seed();
+    stage.write_keys("host1:7000", 40);
+    stage.tell_everyone("CLUSTER DELSLOTSRANGE 0 5461");
+    let address = stage.servers.address("host1:7001").to_string();
+    status(&mut stage, None, 3);
+    status(&mut stage, Some(&address), 3);
+}
+
+/// A primary that failed over and is down: it serves nothing, and nothing but starting it is left to do.
+#[test]
+fn an_old_primary_is_down() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Valkey91).node_timeout_ms(1000));
+    stage.servers.kill("host1:7000");
+    stage.wait_for_promotion("host2:7000");
+    stage.wait_for_link("host2:7001");
+    assert_snapshot!(stage.run(&["plan"], 3), @r#"
+    Plan for cluster "orders" from rcl.yaml: 5 of 6 declared nodes answer, 6 members, Valkey 9.1.2
+
+    ! host1:7000 does not answer (host1:7000: Connection refused (os error 111))
+        → Start the node, or mend its address in the file.
+
+    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.
+
+    Nothing to do, but host1:7000 does not answer. Cluster "orders" does not match rcl.yaml.
+    "#);
+    assert_snapshot!(stage.run(&["drift"], 3), @"rcl.yaml: host1:7000 does not answer (host1:7000: Connection refused (os error 111))");
+    assert_snapshot!(status(&mut stage, None, 3), @r#"
+    Cluster "orders": not all nodes answer, 3 shards, 6 nodes, Valkey 9.1.2
+
+      0 aaaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbbbbbccccccccccccccccccccccc 16383
+
+    a  shard a  0-5461 (5462 slots), 0 keys
+    └─ primary  host2:7000  host2:7000
+    b  shard b  5462-10922 (5461 slots), 0 keys
+    ├─ primary  host1:7001  host1:7001
+    └─ replica  host2:7001  host2:7001  lag [bytes]
+    c  shard c  10923-16383 (5461 slots), 0 keys
+    ├─ primary  host1:7002  host1:7002
+    └─ replica  host2:7002  host2:7002  lag [bytes]
+
+    Outside the shards
+      host1:7000  of shard a, without slots  host1:7000  does not answer, failed
+
+    No answer
+      host1:7000  host1:7000: Connection refused (os error 111)
+
+    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.
+    "#);
 }
 
 #[test]

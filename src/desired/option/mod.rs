@@ -71,6 +71,13 @@ pub fn wire_value(option: &str, text: &str) -> String {
     value::wire(kind(option), text)
 }
 
+/// How a value is shown to people, with its unit: `15s` for 15000, `120mb` for 125829120. It
+/// means the same.
+#[must_use]
+pub fn readable_value(option: &str, text: &str) -> String {
+    value::readable(kind(option), text)
+}
+
 /// Whether a value can be the option's at all.
 /// The value as a server takes it, where it is one of that kind.
 pub(super) fn checked_value(key: &str, kind: Kind, text: &str) -> Result<String, Mistake> {
@@ -248,6 +255,39 @@ mod tests {
             ("maxmemory", "not a size", "not a size"),
         ] {
             assert_eq!(wire_value(option, text), sent, "{option} {text}");
+        }
+    }
+
+    #[test]
+    fn shows_values_with_their_units() {
+        for (option, text, shown) in [
+            ("cluster-node-timeout", "15000", "15s"),
+            ("cluster-node-timeout", "1000", "1s"),
+            ("cluster-node-timeout", "1500", "1500ms"),
+            ("cluster-node-timeout", "0", "0"),
+            ("repl-timeout", "60", "60s"),
+            ("repl-timeout", "120", "2m"),
+            ("repl-timeout", "90", "90s"),
+            ("repl-timeout", "3600", "60m"),
+            ("slowlog-log-slower-than", "10000", "10ms"),
+            ("slowlog-log-slower-than", "-1", "-1"),
+            ("maxmemory", "125829120", "120mb"),
+            ("maxmemory", "8589934592", "8gb"),
+            ("maxmemory", "1000", "1000"),
+            ("maxmemory", "0", "0"),
+            ("maxmemory-clients", "5%", "5%"),
+            ("maxmemory-clients", "1073741824", "1gb"),
+            ("maxclients", "10000", "10000"),
+            (
+                "client-output-buffer-limit",
+                "slave 268435456 67108864 60",
+                "replica 256mb 64mb 60",
+            ),
+            ("save", "3600 1", "3600 1"),
+            ("unknown", "15000", "15000"),
+        ] {
+            assert_eq!(readable_value(option, text), shown, "{option} {text}");
+            assert!(same_value(option, text, shown), "{option} {text} {shown}");
         }
     }
 

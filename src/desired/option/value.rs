@@ -61,6 +61,70 @@ pub(super) fn wire(kind: Kind, text: &str) -> String {
     }
 }
 
+/// The value with the largest unit that it is a whole number of: `15s`, `120mb`.
+pub(super) fn readable(kind: Kind, text: &str) -> String {
+    match (kind, meaning(kind, text)) {
+        (Kind::Time(unit), Some(Meaning::Number(number))) => readable_time(number, unit),
+        (Kind::Size | Kind::SizeOrPercent, Some(Meaning::Number(bytes))) => readable_size(bytes),
+        (Kind::BufferLimits, Some(Meaning::Limits(limits))) => {
+            let classes = limits.iter().map(|(class, [hard, soft, seconds])| {
+                let (hard, soft) = (readable_size(*hard), readable_size(*soft));
+                format!("{class} {hard} {soft} {seconds}")
+            });
+            classes.collect::<Vec<_>>().join(" ")
+        }
+        (
+            Kind::Time(_)
+            | Kind::Size
+            | Kind::SizeOrPercent
+            | Kind::YesNo
+            | Kind::Number
+            | Kind::Word
+            | Kind::Words
+            | Kind::WordSet
+            | Kind::BufferLimits
+            | Kind::KeyspaceEvents
+            | Kind::Text,
+            _,
+        ) => text.to_owned(),
+    }
+}
+
+/// Nothing, and what is below it, is often a word of its own: no unit makes it clearer.
+fn readable_time(number: i128, unit: Unit) -> String {
+    let units = [
+        (86_400_000_000, "d"),
+        (3_600_000_000, "h"),
+        (60_000_000, "m"),
+        (1_000_000, "s"),
+        (1_000, "ms"),
+        (1, "us"),
+    ];
+    let micros = number.saturating_mul(unit.micros());
+    // People say 60s and 1500ms, but not 1d for 24h.
+    let fits = |(size, name): &(i128, &str)| {
+        let least = if matches!(*name, "d" | "h" | "m") {
+            2
+        } else {
+            1
+        };
+        micros >= size * least && micros % size == 0
+    };
+    match units.into_iter().find(fits) {
+        Some((size, name)) => format!("{}{name}", micros / size),
+        None => number.to_string(),
+    }
+}
+
+fn readable_size(bytes: i128) -> String {
+    let units = [(1 << 30, "gb"), (1 << 20, "mb"), (1 << 10, "kb")];
+    let fits = |(size, _): &(i128, &str)| bytes > 0 && bytes % size == 0;
+    match units.into_iter().find(fits) {
+        Some((size, name)) => format!("{}{name}", bytes / size),
+        None => bytes.to_string(),
+    }
+}
+
 /// The meaning of a text, `None` if it has none for an option of this kind.
 fn meaning(kind: Kind, text: &str) -> Option<Meaning> {
     match kind {

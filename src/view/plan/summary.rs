@@ -67,8 +67,11 @@ fn in_the_way(diff: &Diff) -> String {
         parts.push(format!("{} {verb} not answer", list(&down, 3)));
     }
     if !links.is_empty() {
-        let verb = if links.len() == 1 { "has" } else { "have" };
-        parts.push(format!("{} {verb} no link to its primary", list(&links, 3)));
+        let what = match links.len() {
+            1 => "has no link to its primary",
+            _ => "have no link to their primaries",
+        };
+        parts.push(format!("{} {what}", list(&links, 3)));
     }
     if others > 0 {
         parts.push(counted(others, "other difference"));

@@ -33,7 +33,7 @@ fn a_new_cluster() {
     +   primary host1:7002
     +   replica host2:7002
 
-    ~ lower cluster-node-timeout to 1000 on host1:7000  # only while every node is blank, to be quick; not written to disk, restored below
+    ~ lower cluster-node-timeout to 1s on host1:7000  # only while every node is blank, to be quick; not written to disk, restored below
         host1:7000> CONFIG SET cluster-node-timeout 1000
       … and 5 more alike, for host1:7001, host1:7002, host2:7000, host2:7001, host2:7002 (--commands all shows them)
 
@@ -79,7 +79,7 @@ fn a_new_cluster() {
 
     = wait until all nodes agree  # on members, roles, links, slots and epochs
 
-    ~ restore cluster-node-timeout to 15000 on host1:7000  # the declared value; sent even if a step fails
+    ~ restore cluster-node-timeout to 15s on host1:7000  # the declared value; sent even if a step fails
         host1:7000> CONFIG SET cluster-node-timeout 15000
       … and 5 more alike, for host1:7001, host1:7002, host2:7000, host2:7001, host2:7002 (--commands all shows them)
 
@@ -298,6 +298,9 @@ fn the_summary_counts_and_inflects() {
     broken.set("host2:7001", |server| server.up = false);
     broken.set("host2:7002", |server| server.link_up = false);
     assert_snapshot!(summary(&planned(&desired, &broken).plan, "rcl.yaml"), @r#"Nothing to do, but host2:7001 does not answer; host2:7002 has no link to its primary. Cluster "orders" does not match rcl.yaml."#);
+    broken.set("host2:7000", |server| server.link_up = false);
+    broken.set("host2:7001", |server| server.up = true);
+    assert_snapshot!(summary(&planned(&desired, &broken).plan, "rcl.yaml"), @r#"Nothing to do, but host2:7000, host2:7002 have no link to their primaries. Cluster "orders" does not match rcl.yaml."#);
 }
 
 #[test]
@@ -344,6 +347,67 @@ fn what_the_file_does_not_name_stays() {
     Note: 10.0.0.9:7010 (00097010) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet.
 
     No changes. Cluster "orders" matches rcl.yaml.
+    "#);
+}
+
+/// Nothing moves the old primary: it comes back by itself as a replica, so the shards show no change.
+#[test]
+fn a_failed_over_shard_whose_old_primary_is_down() {
+    let desired = seed();
+    let mut world = World::formed(&desired);
+    world.set("host1:7000", |server| {
+        server.slots = "none".to_owned();
+        server.up = false;
+        server.failed = true;
+    });
+    world.set("host2:7000", |server| {
+        server.slots = "0-5461".to_owned();
+        server.replica_of = None;
+        server.epoch = 4;
+    });
+    assert_snapshot!(shown(&planned(&desired, &world)), @r#"
+    Plan for cluster "orders" from rcl.yaml: 5 of 6 declared nodes answer, 6 members, Redis 7.0.15
+
+    ! host1:7000 does not answer (10.0.0.1:7000: connection refused)
+        → Start the node, or mend its address in the file.
+
+    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.
+
+    Nothing to do, but host1:7000 does not answer. Cluster "orders" does not match rcl.yaml.
+    "#);
+}
+
+/// A node that never answered is no part of what a plan does.
+#[test]
+fn a_new_shard_whose_replica_is_down() {
+    let grown = desired(&[
+        ("a", &["host1:7000", "host2:7000"], "0-5461"),
+        ("b", &["host1:7001", "host2:7001"], "5462-10922"),
+        ("c", &["host1:7002", "host2:7002"], "10923-16383"),
+        ("d", &["host1:7003", "host2:7003"], "none"),
+    ]);
+    let mut world = World::formed(&seed());
+    world.add("host1:7003");
+    assert_snapshot!(shown(&planned(&grown, &world)), @r#"
+    Plan for cluster "orders" from rcl.yaml: 7 of 8 declared nodes answer, 6 members, Redis 7.0.15
+
+    --- live
+    +++ rcl.yaml
+    + shard d  no slots
+    +   primary host1:7003
+    +   replica host2:7003, which does not answer
+
+    + join host1:7003  # not a member yet
+        host1:7003> CLUSTER MEET 10.0.0.1 7000
+        host1:7003> CLUSTER MEET 10.0.0.1 7001
+        host1:7003> CLUSTER MEET 10.0.0.1 7002
+        host1:7003> CLUSTER MEET 10.0.0.2 7000
+        host1:7000> CLUSTER MEET 10.0.0.1 7003
+
+    ! host2:7003 does not answer (10.0.0.2:7003: connection refused)
+        → Start the node, or mend its address in the file.
+
+    Plan: 1 to join, 0 slots to assign, 0 to move, 0 replicas to attach, 0 to remove.
     "#);
 }
 

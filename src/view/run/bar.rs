@@ -11,7 +11,7 @@ use crate::plan::{Plan, StepId};
 use crate::view::output::Output;
 use crate::view::page::clean;
 
-use super::lines::{intent, told};
+use super::lines::{Told, intent, told};
 use super::{Progress, outcome};
 
 /// How often the bar moves while nothing happens, so that people see it lives.
@@ -26,6 +26,7 @@ pub struct Bar<'o, 'w> {
     waiting: BTreeSet<StepId>,
     /// How far each move has come.
     moved: BTreeMap<StepId, u16>,
+    told: Told,
 }
 
 impl<'o, 'w> Bar<'o, 'w> {
@@ -45,6 +46,7 @@ impl<'o, 'w> Bar<'o, 'w> {
             bar: ProgressBar::hidden(),
             waiting: BTreeSet::new(),
             moved: BTreeMap::new(),
+            told: Told::default(),
         }
     }
 
@@ -111,7 +113,8 @@ impl Progress for Bar<'_, '_> {
             Event::Answered { reply, .. } => reply.as_error().is_none(),
             Event::Unanswered { .. } | Event::Stopping => false,
         };
-        if !well || self.commands {
+        let again = self.told.before(event);
+        if !(well || again) || self.commands {
             let text = told(plan, event, self.commands, self.output.err.styles);
             self.say(&text);
         }

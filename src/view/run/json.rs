@@ -8,7 +8,7 @@ use crate::plan::{Plan, StepId};
 use crate::view::json::{FORMAT_VERSION, NodeJson, line};
 use crate::view::output::Output;
 use crate::view::plan::{TotalsJson, node};
-use crate::view::wording::answer as masked;
+use crate::view::wording::{answer as masked, with_labels};
 
 use super::Progress;
 use super::lines::{intent, kind_word, reply};
@@ -40,7 +40,7 @@ struct Versioned<'a> {
 }
 
 #[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 enum LineJson<'a> {
     ApplyStart {
         cluster: &'a str,
@@ -68,7 +68,8 @@ enum LineJson<'a> {
         keys_moved: u64,
     },
     ApplyStopping,
-    ApplyComplete {
+    /// Comes after every run, however it went.
+    ApplyEnded {
         complete: bool,
         interrupted: bool,
         summary: String,
@@ -118,7 +119,7 @@ struct TroubleJson<'a> {
 #[derive(Debug, Serialize)]
 struct ObjectionJson<'a> {
     node: NodeJson<'a>,
-    text: &'a str,
+    text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -187,7 +188,7 @@ impl Progress for JsonLines<'_, '_> {
             skipped,
             not_started,
         } = Tally::new(plan, outcome);
-        self.write(LineJson::ApplyComplete {
+        self.write(LineJson::ApplyEnded {
             complete: outcome.is_complete(plan.steps.len()),
             interrupted: outcome.interrupted,
             summary: summary(plan, outcome),
@@ -228,7 +229,7 @@ fn trouble_json<'a>(trouble: &'a Trouble, plan: &'a Plan) -> TroubleJson<'a> {
             .iter()
             .map(|(id, text)| ObjectionJson {
                 node: node(*id, plan),
-                text,
+                text: with_labels(text, &plan.diff.pairing),
             })
             .collect(),
         answers: answers

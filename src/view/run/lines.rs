@@ -1,6 +1,7 @@
 //! A run in lines, for logs and pipes: one a step that ended, one before a step that may take
 //! long, none for book-keeping that went well. It is talk, so it goes to standard error; what the run came to is data.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::apply::{End, Event, Outcome, TroubleKind};
@@ -18,11 +19,47 @@ use super::{Progress, outcome};
 pub struct Lines<'o, 'w> {
     output: &'o mut Output<'w>,
     commands: bool,
+    told: Told,
+}
+
+/// What servers refused, as far as it was told: others refuse it in the same words.
+#[derive(Debug, Default)]
+pub(super) struct Told(BTreeSet<String>);
+
+impl Told {
+    /// Whether the event says again what was said of another node.
+    pub(super) fn before(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Answered { command, reply, .. } => reply
+                .as_error()
+                .is_some_and(|words| !self.0.insert(format!("{command} {words}"))),
+            Event::Ended {
+                end: End::Failed(trouble),
+                ..
+            } if !trouble.answers.is_empty() => {
+                let answers = trouble.answers.iter();
+                let answers: Vec<String> = answers
+                    .map(|(_, command, words)| format!("{command} {words}"))
+                    .collect();
+                !self.0.insert(format!("failed: {}", answers.join(" ")))
+            }
+            Event::Started { .. }
+            | Event::Unanswered { .. }
+            | Event::Moved { .. }
+            | Event::Ended { .. }
+            | Event::Stopping => false,
+        }
+    }
 }
 
 impl<'o, 'w> Lines<'o, 'w> {
     pub fn new(output: &'o mut Output<'w>, commands: bool) -> Self {
-        Self { output, commands }
+        let told = Told::default();
+        Self {
+            output,
+            commands,
+            told,
+        }
     }
 }
 
@@ -30,6 +67,9 @@ impl Progress for Lines<'_, '_> {
     fn begin(&mut self, _: &Plan) {}
 
     fn event(&mut self, plan: &Plan, event: &Event) {
+        if self.told.before(event) && !self.commands {
+            return;
+        }
         let text = told(plan, event, self.commands, self.output.err.styles);
         self.output.talk(&text);
     }

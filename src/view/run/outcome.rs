@@ -1,13 +1,15 @@
 //! What a run came to: one line when it is complete, else what stopped it, what is still not
 //! so, how far it got and what to do.
 
+use std::collections::BTreeSet;
+
 use crate::apply::{End, Outcome, Trouble};
 use crate::base::counted;
 use crate::plan::{Plan, StepId};
 use crate::view::output::Output;
 use crate::view::page::Page;
 use crate::view::styles::{Meaning, Styles};
-use crate::view::wording::{answer, command, duration};
+use crate::view::wording::{MOST_ALIKE, answer, command, duration, list, with_labels};
 
 use super::lines::{because, intent};
 
@@ -34,7 +36,7 @@ pub fn outcome(plan: &Plan, outcome: &Outcome, file: &str, styles: Styles) -> St
         page.put(Meaning::Good, summary(plan, outcome)).end();
         return page.into_text();
     }
-    let failed: Vec<(StepId, &Trouble)> = outcome
+    let failed: Vec<Failure<'_>> = outcome
         .ends
         .iter()
         .filter_map(|(step, end)| match end {
@@ -43,18 +45,13 @@ pub fn outcome(plan: &Plan, outcome: &Outcome, file: &str, styles: Styles) -> St
         })
         .collect();
     page.put(Meaning::Bad, summary(plan, outcome)).end();
-    for (step, trouble) in failed.iter().take(TOLD) {
-        page.put(Meaning::Bad, "! ")
-            .plain(format_args!(
-                "{}: {}",
-                intent(plan, *step),
-                because(trouble.kind)
-            ))
-            .end();
-        details(&mut page, plan, trouble);
+    let alike = alike(&failed);
+    for steps in alike.iter().take(TOLD) {
+        failures(&mut page, plan, steps);
     }
-    if failed.len() > TOLD {
-        let more = counted(failed.len() - TOLD, "more step");
+    let rest: usize = alike.iter().skip(TOLD).map(Vec::len).sum();
+    if rest > 0 {
+        let more = counted(rest, "more step");
         page.put(Meaning::Dim, format_args!("  … and {more} failed"))
             .end();
     }
@@ -65,6 +62,70 @@ pub fn outcome(plan: &Plan, outcome: &Outcome, file: &str, styles: Styles) -> St
     )
     .end();
     page.into_text()
+}
+
+/// A step that failed, and why.
+type Failure<'a> = (StepId, &'a Trouble);
+
+/// The failures, those together that are the same but for their nodes: what one server refuses
+/// the others refuse too.
+fn alike<'a>(failed: &[Failure<'a>]) -> Vec<Vec<Failure<'a>>> {
+    let mut groups: Vec<Vec<Failure<'a>>> = Vec::new();
+    for failure in failed {
+        let same = |group: &&mut Vec<Failure<'a>>| {
+            let first = group.first();
+            first.is_some_and(|(_, first)| same_but_for_nodes(first, failure.1))
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(*failure),
+            None => groups.push(vec![*failure]),
+        }
+    }
+    groups
+}
+
+fn same_but_for_nodes(left: &Trouble, right: &Trouble) -> bool {
+    let answers = |trouble: &Trouble| -> Vec<(String, String)> {
+        let answers = trouble.answers.iter();
+        answers
+            .map(|(_, command, words)| (command.to_string(), words.clone()))
+            .collect()
+    };
+    let says = |trouble: &Trouble| {
+        trouble
+            .objections
+            .values()
+            .cloned()
+            .collect::<BTreeSet<_>>()
+    };
+    left.kind == right.kind
+        && !left.answers.is_empty()
+        && answers(left) == answers(right)
+        && says(left) == says(right)
+}
+
+/// What failed, in full, and for which nodes else.
+fn failures(page: &mut Page, plan: &Plan, steps: &[Failure<'_>]) {
+    let Some(((step, trouble), others)) = steps.split_first() else {
+        return;
+    };
+    page.put(Meaning::Bad, "! ")
+        .plain(format_args!(
+            "{}: {}",
+            intent(plan, *step),
+            because(trouble.kind)
+        ))
+        .end();
+    details(page, plan, trouble);
+    let nodes = others.iter().filter_map(|(step, _)| {
+        let node = plan.step(*step)?.action.node()?;
+        Some(plan.diff.pairing.label(node))
+    });
+    let nodes: Vec<String> = nodes.collect();
+    if !nodes.is_empty() {
+        let nodes = list(&nodes, MOST_ALIKE);
+        page.plain(format_args!("    the same on {nodes}")).end();
+    }
 }
 
 /// The first line: `Apply complete! …`, `Apply stopped …`.
@@ -138,6 +199,7 @@ fn details(page: &mut Page, plan: &Plan, trouble: &Trouble) {
             .end();
     }
     for (node, objection) in objections.iter().take(OBJECTIONS) {
+        let objection = with_labels(objection, &plan.diff.pairing);
         page.plain(format_args!("    {} {objection}", label(*node)))
             .end();
     }

@@ -176,21 +176,21 @@ fn lines_for_programs() {
     for line in out.lines() {
         let read: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(read["format_version"], "1.0");
-        assert!(read["type"].is_string());
+        assert!(read["kind"].is_string());
     }
     assert_snapshot!(out, @r#"
-    {"format_version":"1.0","type":"apply_start","cluster":"orders","steps":13}
-    {"format_version":"1.0","type":"step_started","step":1,"text":"give host1:7000 epoch 1"}
-    {"format_version":"1.0","type":"command","step":1,"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CLUSTER SET-CONFIG-EPOCH 1","reply":"OK"}
-    {"format_version":"1.0","type":"step_ended","step":1,"end":"done","took_ms":12}
-    {"format_version":"1.0","type":"step_started","step":5,"text":"assign 0-8191 to shard a (host1:7000)"}
-    {"format_version":"1.0","type":"command","step":5,"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CONFIG SET masterauth ********","refusal":"ERR Invalid argument '********'"}
-    {"format_version":"1.0","type":"step_ended","step":5,"end":"failed","trouble":"refused","objections":[{"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"text":"does not own slots 0-8191"}],"answers":[{"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CLUSTER ADDSLOTSRANGE 0 8191","words":"ERR Slot 5 is already busy \u001b[5m"}]}
-    {"format_version":"1.0","type":"command","step":9,"node":{"id":"0002700000000000000000000000000000000000","name":"host2:7000","address":"10.0.0.2:7000"},"command":"CLUSTER MEET 10.0.0.1 7000","no_answer":"connection reset"}
-    {"format_version":"1.0","type":"step_ended","step":9,"end":"already_so"}
-    {"format_version":"1.0","type":"step_started","step":13,"text":"wait until all nodes agree"}
-    {"format_version":"1.0","type":"apply_stopping"}
-    {"format_version":"1.0","type":"apply_complete","complete":false,"interrupted":true,"summary":"Apply interrupted after 1.2s.","took_ms":1234,"totals":{"joins":4,"slots_assigned":16384,"slots_moved":0,"replicas_attached":2,"removed":0,"announced":0,"configured":0},"done":13,"failed":0,"skipped":0,"not_started":0}
+    {"format_version":"1.0","kind":"apply_start","cluster":"orders","steps":13}
+    {"format_version":"1.0","kind":"step_started","step":1,"text":"give host1:7000 epoch 1"}
+    {"format_version":"1.0","kind":"command","step":1,"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CLUSTER SET-CONFIG-EPOCH 1","reply":"OK"}
+    {"format_version":"1.0","kind":"step_ended","step":1,"end":"done","took_ms":12}
+    {"format_version":"1.0","kind":"step_started","step":5,"text":"assign 0-8191 to shard a (host1:7000)"}
+    {"format_version":"1.0","kind":"command","step":5,"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CONFIG SET masterauth ********","refusal":"ERR Invalid argument '********'"}
+    {"format_version":"1.0","kind":"step_ended","step":5,"end":"failed","trouble":"refused","objections":[{"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"text":"does not own slots 0-8191"}],"answers":[{"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CLUSTER ADDSLOTSRANGE 0 8191","words":"ERR Slot 5 is already busy \u001b[5m"}]}
+    {"format_version":"1.0","kind":"command","step":9,"node":{"id":"0002700000000000000000000000000000000000","name":"host2:7000","address":"10.0.0.2:7000"},"command":"CLUSTER MEET 10.0.0.1 7000","no_answer":"connection reset"}
+    {"format_version":"1.0","kind":"step_ended","step":9,"end":"already_so"}
+    {"format_version":"1.0","kind":"step_started","step":13,"text":"wait until all nodes agree"}
+    {"format_version":"1.0","kind":"apply_stopping"}
+    {"format_version":"1.0","kind":"apply_ended","complete":false,"interrupted":true,"summary":"Apply interrupted after 1.2s.","took_ms":1234,"totals":{"joins":4,"slots_assigned":16384,"slots_moved":0,"replicas_attached":2,"removed":0,"announced":0,"configured":0},"done":13,"failed":0,"skipped":0,"not_started":0}
     "#);
 }
 
@@ -267,9 +267,11 @@ fn runs_that_stopped_waiting_say_for_what() {
     Run `rcl plan rcl.yaml` to see what remains.
     ");
 
+    let short = id("host1:7001");
+    let nameless = format!("does not list {}", short.short());
     let interrupted = Trouble {
         kind: TroubleKind::Interrupted,
-        objections: objections(&[("host1:7000", "does not list it")]),
+        objections: objections(&[("host1:7000", &nameless)]),
         answers: Vec::new(),
     };
     outcome.ends.insert(join, End::Failed(interrupted));
@@ -277,11 +279,16 @@ fn runs_that_stopped_waiting_say_for_what() {
     assert_snapshot!(text(&outcome), @"
     Apply interrupted after 3.2s.
     ! join host2:7000: stopped while waiting for its effect
-        host1:7000 does not list it
+        host1:7000 does not list host1:7001
     5 steps done, 1 not finished, 7 not started.
     Run `rcl plan rcl.yaml` to see what remains.
     ");
+}
 
+#[test]
+fn runs_that_met_a_change_say_which() {
+    let plan = plan();
+    let assign = step(&plan, "assign 0-8191 to shard a (host1:7000)");
     let changed = Trouble {
         kind: TroubleKind::GuardBroken,
         objections: objections(&[("host1:7000", "knows an owner of slots 5")]),
@@ -295,7 +302,8 @@ fn runs_that_stopped_waiting_say_for_what() {
         ],
         90,
     );
-    assert_snapshot!(text(&outcome), @"
+    let text = outcome::outcome(&plan, &outcome, "rcl.yaml", Styles::plain());
+    assert_snapshot!(text, @"
     Apply stopped at step 5 of 13 after 90ms.
     ! assign 0-8191 to shard a (host1:7000): the cluster has changed since the plan was made
         host1:7000 knows an owner of slots 5

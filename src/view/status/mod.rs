@@ -9,15 +9,17 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-use crate::base::{Role, SlotSet, counted};
+use std::collections::BTreeSet;
+
+use crate::base::{Role, ShardName, SlotSet, counted};
 use crate::desired::Desired;
 use crate::diff::{Diff, Difference};
 use crate::observed::{Failure, Observed};
 
 use super::page::{Cell, Page};
 use super::styles::{Meaning, Styles};
-use super::wording::{list, slots};
-use super::{Commands, attention, difference};
+use super::wording::{MOST_ALIKE, list, slots};
+use super::{Commands, alike, attention};
 
 use health::Wrong;
 use node::NodeFacts;
@@ -41,12 +43,39 @@ pub struct FileView<'a> {
     pub diff: &'a Diff,
 }
 
-/// Whether there is nothing wrong to show.
-#[must_use]
-pub fn is_well(view: &StatusView<'_>) -> bool {
-    let seen = Seen::new(view);
-    seen.wrong.is_empty() && seen.silent.is_empty()
+/// How bad it is what the nodes themselves tell, whatever a file may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    Well,
+    /// An apply gives out slots that nobody owns, and of which nobody holds a key.
+    Mendable,
+    /// It needs a person.
+    Ill,
 }
+
+/// What is wrong, weighed as a comparison with a file weighs it.
+#[must_use]
+pub fn health(view: &StatusView<'_>) -> Health {
+    let seen = Seen::new(view);
+    let codes: BTreeSet<&str> = seen.wrong.iter().map(|wrong| wrong.code).collect();
+    // Nodes without full coverage say that they are not ok, and that is no news then.
+    let only_unassigned =
+        codes.contains("unassigned-slots") && codes.iter().all(|code| MENDABLE.contains(code));
+    let mut views = view.observed.views.values();
+    let keys = views.any(|own| {
+        let mut held = own.keys_in_slot.iter();
+        held.any(|(slot, keys)| *keys > 0 && seen.topology.unassigned.contains(*slot))
+    });
+    match () {
+        () if !seen.silent.is_empty() => Health::Ill,
+        () if codes.is_empty() => Health::Well,
+        () if only_unassigned && !keys => Health::Mendable,
+        () => Health::Ill,
+    }
+}
+
+/// What may be wrong together where only slots have no owner.
+const MENDABLE: [&str; 2] = ["unassigned-slots", "not-ok"];
 
 /// The cluster for people, as wide as `width`.
 #[must_use]
@@ -109,9 +138,7 @@ fn tree(page: &mut Page, seen: &Seen<'_>, letters: &[char]) {
         heading = heading.with(Meaning::Plain, slots(&shard.slots));
         let keys = seen.facts.get(&shard.primary).and_then(|facts| facts.keys);
         if let Some(keys) = keys {
-            let unit = if keys == 1 { "key" } else { "keys" };
-            let keys = format!(", {} {unit}", indicatif::HumanCount(keys));
-            heading = heading.with(Meaning::Plain, keys);
+            heading = heading.with(Meaning::Plain, format_args!(", {}", counted_keys(keys)));
         }
         rows.push(vec![heading]);
         let last = shard.replicas.len();
@@ -130,6 +157,12 @@ fn tree(page: &mut Page, seen: &Seen<'_>, letters: &[char]) {
         }
     }
     page.rows("", &rows);
+}
+
+/// `1 key`, `12,345 keys`.
+fn counted_keys(keys: u64) -> String {
+    let unit = if keys == 1 { "key" } else { "keys" };
+    format!("{} {unit}", indicatif::HumanCount(keys))
 }
 
 /// A node's title, address, zone, state and, where they differ, version.
@@ -180,19 +213,31 @@ fn outside(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
 fn what_outside(view: &StatusView<'_>, facts: &NodeFacts<'_>, member: bool) -> String {
     let own = view.observed.views.get(&facts.id);
     match (member, facts.role, own) {
-        (true, Role::Primary, _) => "member without slots".to_owned(),
+        (true, Role::Primary, _) => match shard_in_file(view, facts) {
+            Some(shard) => format!("of shard {shard}, without slots"),
+            None => "member without slots".to_owned(),
+        },
         (true, Role::Replica, _) => "replica of nobody known".to_owned(),
         (false, _, Some(own)) if own.is_blank() => "blank, not a member".to_owned(),
         (false, _, Some(own)) => {
             let peers = own.peers().count();
-            let keys = indicatif::HumanCount(own.keys);
             format!(
-                "not a member: knows {peers} others, {} slots, {keys} keys",
-                own.own_slots().count()
+                "not a member: knows {}, {}, {}",
+                counted(peers, "other node"),
+                counted(own.own_slots().count(), "slot"),
+                counted_keys(own.keys)
             )
         }
         (false, _, None) => "member of another cluster".to_owned(),
     }
+}
+
+/// The shard that the file has the node in.
+fn shard_in_file<'a>(view: &StatusView<'a>, facts: &NodeFacts<'_>) -> Option<&'a ShardName> {
+    let (file, name) = view.file.zip(facts.name)?;
+    let mut shards = file.desired.shards.iter();
+    let shard = shards.find(|shard| shard.nodes().any(|node| node == name))?;
+    Some(&shard.name)
 }
 
 fn no_answer(page: &mut Page, seen: &Seen<'_>) {
@@ -244,10 +289,8 @@ fn wrong(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
             format_args!("Differs from {}", view.asked),
         )
         .end();
-        for difference in differences {
-            page.put(Meaning::Changed, "~ ")
-                .plain(difference::sentence(difference, &diff.pairing))
-                .end();
+        for line in alike::lines(differences, &diff.pairing, MOST_ALIKE) {
+            page.put(Meaning::Changed, "~ ").plain(line).end();
         }
     }
     if diff.is_empty() {

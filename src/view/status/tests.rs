@@ -3,6 +3,8 @@
 use insta::assert_snapshot;
 
 use crate::desired::Desired;
+use crate::diff::Difference;
+use crate::observed::Answer;
 use crate::view::json::outline;
 use crate::view::sample::{World, desired, id, planned, seed};
 use crate::view::topology::LiveShard;
@@ -49,6 +51,91 @@ fn lively() -> (Desired, World) {
         };
     });
     (desired, world)
+}
+
+/// How bad a comparison with the file finds it.
+fn weighed(name: &str, diff: &Diff) -> Health {
+    match () {
+        // What a node says of itself is no difference.
+        () if name == "not ok" => Health::Ill,
+        () if !diff.blocked.is_empty() || diff.differences.iter().any(Difference::is_loss) => {
+            Health::Ill
+        }
+        () if diff.differences.is_empty() => Health::Well,
+        () => Health::Mendable,
+    }
+}
+
+/// What is wrong weighs the same with a file and without.
+#[test]
+fn a_file_changes_nothing_about_how_bad_it_is() {
+    type Change = fn(&mut World);
+    let cases: [(&str, Change, Health); 7] = [
+        ("well", |_| {}, Health::Well),
+        (
+            "copying",
+            |world| {
+                world.set("host2:7000", |server| {
+                    server.link_up = false;
+                    server.syncing = true;
+                });
+            },
+            Health::Well,
+        ),
+        (
+            "unowned",
+            |world| {
+                world.set("host1:7000", |server| server.slots = "0-5460".to_owned());
+                world.set_all(|server| server.state_ok = false);
+            },
+            Health::Mendable,
+        ),
+        (
+            "unowned, and one is down",
+            |world| {
+                world.set("host1:7000", |server| server.slots = "0-5460".to_owned());
+                world.set("host2:7001", |server| server.up = false);
+            },
+            Health::Ill,
+        ),
+        (
+            "down",
+            |world| world.set("host2:7001", |server| server.up = false),
+            Health::Ill,
+        ),
+        (
+            "link down",
+            |world| world.set("host2:7001", |server| server.link_up = false),
+            Health::Ill,
+        ),
+        (
+            "not ok",
+            |world| world.set_all(|server| server.state_ok = false),
+            Health::Ill,
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let desired = seed();
+        let mut world = World::formed(&desired);
+        change(&mut world);
+        let mut observed = world.observed(&desired);
+        let by_file = weighed(name, &planned(&desired, &world).plan.diff);
+        let silent = observed
+            .declared
+            .values()
+            .filter_map(|answer| match answer {
+                Answer::Failed(failure) => Some((id("host2:7001"), failure.clone())),
+                Answer::Node(_) => None,
+            });
+        observed.silent_members = silent.collect();
+        observed.declared.clear();
+        let view = StatusView {
+            observed: &observed,
+            asked: "10.0.0.1:7000",
+            file: None,
+        };
+        assert_eq!((health(&view), by_file), (expected, expected), "{name}");
+    }
 }
 
 #[test]
@@ -272,7 +359,7 @@ fn a_failover_is_a_note() {
 #[test]
 fn letters_tell_shards_apart() {
     let shard = |name: Option<&str>| LiveShard {
-        name: name.map(crate::base::ShardName::new),
+        name: name.map(ShardName::new),
         primary: id("host1:7000"),
         replicas: Vec::new(),
         slots: SlotSet::new(),

@@ -39,7 +39,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that only these rooms or files import. Others are free, but none of them does I/O.
-const CRATES: [(&str, &[&str]); 15] = [
+const CRATES: [(&str, &[&str]); 14] = [
     ("redis", &["net"]),
     ("rustls", &["net"]),
     ("tokio", &["net", "observe", "apply/driver", "cli"]),
@@ -49,7 +49,6 @@ const CRATES: [(&str, &[&str]); 15] = [
     ("console", &["view"]),
     ("similar", &["view"]),
     ("indicatif", &["view"]),
-    ("comfy_table", &["view"]),
     ("annotate_snippets", &["view"]),
     ("rustix", &["lab"]),
     ("clap", &["cli"]),

@@ -6,6 +6,7 @@
 )]
 
 mod config;
+mod form;
 mod nodes;
 mod slots;
 mod text;

@@ -175,7 +175,7 @@ fn an_ipv6_address_without_quotes_in_a_block() {
     primary: [fd00::1]:7000
 "#;
     insta::assert_snapshot!(said_of_shards(text), @r#"
-    error: this is not valid YAML: while parsing a block mapping, did not find expected key
+    error: YAML takes what starts with a bracket for a list
      --> rcl.yaml:5:14
       |
     5 |     primary: [fd00::1]:7000

@@ -114,7 +114,11 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.rcl(&["lab", "down", "--wipe", "seed.yaml"]);
+        // A second panic would hide the first.
+        let _ = Command::new(PROGRAM)
+            .args(["lab", "down", "--wipe", "seed.yaml"])
+            .current_dir(self.rcl.folder())
+            .output();
     }
 }
 

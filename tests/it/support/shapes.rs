@@ -36,6 +36,17 @@ pub(crate) struct DriftDocument {
     pub(crate) notes: Vec<Note>,
 }
 
+/// Why there is no other document.
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErrorDocument {
+    pub(crate) format_version: String,
+    pub(crate) kind: String,
+    pub(crate) file: String,
+    pub(crate) error: String,
+    pub(crate) findings: Vec<serde_json::Value>,
+}
+
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StatusDocument {
@@ -330,7 +341,7 @@ pub(crate) enum Action {
 
 /// One line of a run.
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Line {
     ApplyStart {
         format_version: String,
@@ -363,7 +374,7 @@ pub(crate) enum Line {
     ApplyStopping {
         format_version: String,
     },
-    ApplyComplete {
+    ApplyEnded {
         format_version: String,
         complete: bool,
         interrupted: bool,
@@ -394,7 +405,7 @@ impl Apply {
         for line in documents {
             assert!(left.is_none(), "what is left comes last, not {line}");
             match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(line) {
-                Ok(fields) if fields.contains_key("kind") => left = Some(parse(line)),
+                Ok(fields) if fields["kind"] == "drift" => left = Some(parse(line)),
                 Ok(_) => lines.push(parse(line)),
                 Err(error) => panic!("{error}: {line}"),
             }

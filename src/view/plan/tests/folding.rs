@@ -74,7 +74,7 @@ fn two_hundred_nodes_are_folded() {
     +   replica host103:7000
     + … and 97 more shards (--commands all shows them)
 
-    ~ lower cluster-node-timeout to 1000 on host1:7000  # only while every node is blank, to be quick; not written to disk, restored below
+    ~ lower cluster-node-timeout to 1s on host1:7000  # only while every node is blank, to be quick; not written to disk, restored below
         host1:7000> CONFIG SET cluster-node-timeout 1000
       … and 199 more alike (--commands all shows them)
 
@@ -117,7 +117,7 @@ fn two_hundred_nodes_are_folded() {
 
     = wait until all nodes agree  # on members, roles, links, slots and epochs
 
-    ~ restore cluster-node-timeout to 15000 on host1:7000  # the declared value; sent even if a step fails
+    ~ restore cluster-node-timeout to 15s on host1:7000  # the declared value; sent even if a step fails
         host1:7000> CONFIG SET cluster-node-timeout 15000
       … and 199 more alike (--commands all shows them)
 
