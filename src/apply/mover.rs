@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::base::{Address, Command, NodeId, Reply, SlotSet};
 use crate::net::Wire;
-use crate::plan::{Action, Engine, Plan, Step, StepId};
+use crate::plan::{Action, Engine, Plan, Step, StepId, Transfer};
 
 use super::atomic::Atomic;
 use super::classic::Classic;
@@ -244,7 +244,7 @@ pub(super) async fn carry(
             }
             Ok(Todo::Call { node, commands }) => (node, commands),
         };
-        let answer = call(wire, plan.places.get(&node), transfer.limit(), &commands).await;
+        let answer = call(wire, plan.places.get(&node), transfer, &commands).await;
         told(step.id, node, &commands, &answer, &tell);
         todo = match &answer {
             Ok(replies) => mover.next(replies),
@@ -266,16 +266,23 @@ pub(super) async fn carry(
 async fn call(
     wire: &impl Wire,
     address: Option<&Address>,
-    limit: Duration,
+    transfer: &Transfer,
     commands: &[Command],
 ) -> Result<Vec<Reply>, String> {
     let Some(address) = address else {
         return Err("no address is known for it".to_owned());
     };
-    let within = ANSWER_WITHIN + limit * u32::try_from(commands.len().min(8)).unwrap_or(8);
-    wire.call(*address, commands, within)
-        .await
-        .map_err(|error| error.to_string())
+    let several = u32::try_from(commands.len().min(8)).unwrap_or(8);
+    let within = ANSWER_WITHIN + transfer.limit() * several;
+    let abreast = match transfer.engine {
+        Engine::Classic(bounds) => bounds.waits && commands.iter().all(Command::sets_slot),
+        Engine::Atomic => false,
+    };
+    let answer = match abreast {
+        true => wire.call_abreast(*address, commands, within).await,
+        false => wire.call(*address, commands, within).await,
+    };
+    answer.map_err(|error| error.to_string())
 }
 
 fn interrupted(source: NodeId, mover: &Mover<'_>) -> Trouble {

@@ -222,6 +222,14 @@ impl Command {
             .arg(target)
     }
 
+    /// Whether it is a CLUSTER SETSLOT, of which those for different slots don't depend on each other.
+    #[must_use]
+    pub fn sets_slot(&self) -> bool {
+        self.args
+            .get(1)
+            .is_some_and(|word| word.shown() == "SETSLOT")
+    }
+
     /// Whether it is one of the commands that move slots, and no question about them.
     #[must_use]
     pub fn moves(&self) -> bool {

@@ -102,6 +102,12 @@ impl Server {
         self.flavor == Flavor::Valkey && self.at_least((0, 0), (9, 0))
     }
 
+    /// Valkey 8.0 and later answers SETSLOT only once its replicas have it too.
+    #[must_use]
+    pub fn setslot_waits(self) -> bool {
+        self.flavor == Flavor::Valkey && self.at_least((0, 0), (8, 0))
+    }
+
     /// Whether it can restore what the other has dumped. The format only grows: a server reads
     /// what is as old as itself or older.
     #[must_use]

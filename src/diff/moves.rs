@@ -185,7 +185,8 @@ fn judge(
     takers.remove(&owner);
     let keys = |node: NodeId| {
         let view = look.observed.views.get(&node)?;
-        Some(view.keys_in_slot.get(&slot).copied().unwrap_or(0))
+        let counted = view.keys == 0 || view.counted.contains(slot);
+        counted.then(|| view.keys_in_slot.get(&slot).copied().unwrap_or(0))
     };
     let is_declared_there = |node: NodeId| {
         ownership.shares.iter().any(|share| {

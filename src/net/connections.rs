@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, Pipeline,
@@ -16,10 +17,17 @@ use crate::base::{Address, Command, Reply};
 use super::stranger::{self, Stranger};
 use super::{CallError, Wire};
 
+/// How many connections a node gets for commands that wait: a server then waits for all of them
+/// at once.
+const LANES: usize = 16;
+
+/// A node and the number of the connection to it; the first one serves all but commands abreast.
+type Lane = (Address, usize);
+
 /// The connections of one run.
 #[derive(Default)]
 pub struct Connections {
-    open: RefCell<BTreeMap<Address, MultiplexedConnection>>,
+    open: RefCell<BTreeMap<Lane, MultiplexedConnection>>,
 }
 
 impl Connections {
@@ -45,30 +53,29 @@ impl Connections {
 
     async fn exchange(
         &self,
-        node: Address,
+        lane: Lane,
         pipeline: &Pipeline,
         count: usize,
     ) -> Result<Vec<Value>, RedisError> {
-        let known = self.open.borrow().get(&node).cloned();
+        let known = self.open.borrow().get(&lane).cloned();
         let mut connection = match known {
             Some(connection) => connection,
             None => {
-                let connection = Self::connect(node).await?;
-                self.open.borrow_mut().insert(node, connection.clone());
+                let connection = Self::connect(lane.0).await?;
+                self.open.borrow_mut().insert(lane, connection.clone());
                 connection
             }
         };
         connection.req_packed_commands(pipeline, 0, count).await
     }
-}
 
-impl Wire for Connections {
-    async fn call(
+    async fn call_on(
         &self,
-        node: Address,
+        lane: Lane,
         commands: &[Command],
         within: Duration,
     ) -> Result<Vec<Reply>, CallError> {
+        let (node, _) = lane;
         if commands.is_empty() {
             return Ok(Vec::new());
         }
@@ -80,16 +87,16 @@ impl Wire for Connections {
             }
             pipeline.add_command(packed);
         }
-        let known = self.open.borrow().contains_key(&node);
+        let known = self.open.borrow().contains_key(&lane);
         let result = timeout_at(
             Instant::now() + within,
-            self.exchange(node, &pipeline, commands.len()),
+            self.exchange(lane, &pipeline, commands.len()),
         )
         .await;
         match result {
             Ok(Ok(values)) => Ok(values.into_iter().map(to_reply).collect()),
             Ok(Err(error)) => {
-                let opened = self.open.borrow_mut().remove(&node).is_some();
+                let opened = self.open.borrow_mut().remove(&lane).is_some();
                 let stranger = match opened && !known {
                     true => stranger::look(node).await,
                     false => None,
@@ -108,10 +115,34 @@ impl Wire for Connections {
             }
             Err(_) => {
                 // Replies that come later would be taken for those of the next call.
-                self.open.borrow_mut().remove(&node);
+                self.open.borrow_mut().remove(&lane);
                 Err(CallError::Timeout { after: within })
             }
         }
+    }
+}
+
+impl Wire for Connections {
+    async fn call(
+        &self,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> Result<Vec<Reply>, CallError> {
+        self.call_on((node, 0), commands, within).await
+    }
+
+    async fn call_abreast(
+        &self,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> Result<Vec<Reply>, CallError> {
+        let each = commands.len().div_ceil(LANES).max(1);
+        let parts = (0..).zip(commands.chunks(each));
+        let calls = parts.map(|(lane, part)| self.call_on((node, lane), part, within));
+        let parts: Vec<Vec<Reply>> = try_join_all(calls).await?;
+        Ok(parts.into_iter().flatten().collect())
     }
 }
 

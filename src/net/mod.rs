@@ -34,6 +34,20 @@ pub trait Wire {
         commands: &[Command],
         within: Duration,
     ) -> impl Future<Output = Result<Vec<Reply>, CallError>>;
+
+    /// The same for commands whose order doesn't matter, and each of which keeps its connection
+    /// waiting: they may go over several connections at once.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    fn call_abreast(
+        &self,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> impl Future<Output = Result<Vec<Reply>, CallError>> {
+        self.call(node, commands, within)
+    }
 }
 
 /// Why a call gave no replies. The texts are the system's or the server's own words.

@@ -133,6 +133,7 @@ fn engine(terms: &Terms<'_>, giving: &NodeView, taking: &NodeView, begun: &SlotS
         pause: policy.pause,
         // A source that stands still for a node timeout is voted down.
         limit: LONGEST.min(node_timeout / 2),
+        waits: giving.server.setslot_waits() || taking.server.setslot_waits(),
     })
 }
 

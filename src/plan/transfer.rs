@@ -42,6 +42,8 @@ pub struct Bounds {
     pub pause: Duration,
     /// The source stands still while a MIGRATE runs: no longer than this.
     pub limit: Duration,
+    /// Whether a server answers SETSLOT only once its replicas have it.
+    pub waits: bool,
 }
 
 impl Transfer {

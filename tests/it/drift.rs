@@ -45,8 +45,8 @@ fn one_line_a_difference() {
 fn several_files() {
     let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
     let mut moved = Shard::seed();
-    moved[0].slots = vec![(0, 5460)];
-    moved[1].slots = vec![(5461, 10922)];
+    let slots = moved[0].slots.clone();
+    moved[0].slots = std::mem::replace(&mut moved[1].slots, slots);
     let seed = Yaml::seed(&stage.servers);
     for (name, content) in [
         ("fine.yaml", seed.to_string()),

@@ -42,7 +42,10 @@ const ROOMS: [(&str, &[&str]); 13] = [
 const CRATES: [(&str, &[&str]); 14] = [
     ("redis", &["net"]),
     ("rustls", &["net"]),
-    ("tokio", &["net", "observe", "apply/driver", "cli"]),
+    (
+        "tokio",
+        &["net", "observe", "apply/driver", "apply/mover", "cli"],
+    ),
     ("futures_util", &["net", "observe", "apply/driver", "cli"]),
     ("serde_saphyr", &["desired/yaml"]),
     ("serde_json", &["view", "lab"]),
@@ -57,7 +60,7 @@ const CRATES: [(&str, &[&str]); 14] = [
 ];
 
 /// Rooms and files that compute and do nothing else: equal input gives equal bytes.
-const PURE: [&str; 9] = [
+const PURE: [&str; 11] = [
     "base",
     "desired",
     "observed",
@@ -66,6 +69,8 @@ const PURE: [&str; 9] = [
     "lint",
     "conf",
     "apply/machine",
+    "apply/classic",
+    "apply/atomic",
     "apply/event",
 ];
 

@@ -360,13 +360,13 @@ fn a_secret_in_a_file_that_is_not_yaml() {
 
 #[test]
 fn policy() {
-    let text = r#"policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: auto}}
+    let text = r#"policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: fast, batch: 0, pause: soon, speed: 1}}
 "#;
     insta::assert_snapshot!(said_of(text), @r"
     error: `replicas_apart` can't be `rack`
      --> rcl.yaml:2:26
       |
-    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: auto}}
+    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: fast, batch: 0, pause: soon, speed: 1}}
       |                          ^^^^
       |
       = help: write host, zone or off
@@ -374,7 +374,7 @@ fn policy() {
     error: `failback: true` is not supported yet
      --> rcl.yaml:2:32
       |
-    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: auto}}
+    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: fast, batch: 0, pause: soon, speed: 1}}
       |                                ^^^^^^^^
       |
       = help: leave it out until it is
@@ -382,7 +382,7 @@ fn policy() {
     error: `prune` is true or false, but this is `maybe`
      --> rcl.yaml:2:54
       |
-    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: auto}}
+    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: fast, batch: 0, pause: soon, speed: 1}}
       |                                                      ^^^^^
       |
       = help: write `prune: false`
@@ -390,7 +390,7 @@ fn policy() {
     error: `move` is not supported yet
      --> rcl.yaml:2:61
       |
-    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: auto}}
+    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: fast, batch: 0, pause: soon, speed: 1}}
       |                                                             ^^^^
       |
       = help: leave it out until it is
@@ -401,7 +401,7 @@ fn policy() {
 fn not_supported_yet() {
     let text = r#"access: {username: rcl, password: {env: RCL_PASSWORD}}
 hosts: {host1: {address: 10.0.0.8, access: {tls: {ca: ca.pem}}}}
-policy: {failback: true, prune: true, move: {engine: auto, batch: 100, pause: 0s}}
+policy: {failback: true, prune: true}
 "#;
     insta::assert_snapshot!(said_of(text), @r"
     error: `access` is not supported yet
@@ -423,7 +423,7 @@ policy: {failback: true, prune: true, move: {engine: auto, batch: 100, pause: 0s
     error: `failback: true` is not supported yet
      --> rcl.yaml:4:10
       |
-    4 | policy: {failback: true, prune: true, move: {engine: auto, batch: 100, pause: 0s}}
+    4 | policy: {failback: true, prune: true}
       |          ^^^^^^^^
       |
       = help: leave it out until it is
@@ -431,7 +431,7 @@ policy: {failback: true, prune: true, move: {engine: auto, batch: 100, pause: 0s
     error: `prune: true` is not supported yet
      --> rcl.yaml:4:26
       |
-    4 | policy: {failback: true, prune: true, move: {engine: auto, batch: 100, pause: 0s}}
+    4 | policy: {failback: true, prune: true}
       |                          ^^^^^
       |
       = help: leave it out until it is
@@ -439,7 +439,7 @@ policy: {failback: true, prune: true, move: {engine: auto, batch: 100, pause: 0s
     error: `move` is not supported yet
      --> rcl.yaml:4:39
       |
-    4 | policy: {failback: true, prune: true, move: {engine: auto, batch: 100, pause: 0s}}
+    4 | policy: {failback: true, prune: true}
       |                                       ^^^^
       |
       = help: leave it out until it is
