@@ -292,7 +292,7 @@ fn another_cluster(look: &Look<'_>, diff: &Diff) -> Option<Blocked> {
     let ours = main.assigned().difference(&theirs);
     let outnumbered = members.len() <= missing.len();
     let suspicious = if theirs.is_empty() {
-        outnumbered && ours.is_empty() && strangers.len() >= members.len()
+        ours.is_empty() && strangers.len() >= members.len()
     } else {
         outnumbered || theirs.count() >= ours.count()
     };
