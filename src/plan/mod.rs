@@ -22,7 +22,7 @@ use crate::diff::{Allowed, Diff, diff_of};
 use crate::observed::{Cluster, Observed};
 
 pub use check::{Violation, check};
-pub use condition::{Condition, Verdict};
+pub use condition::{Condition, SILENT, Verdict};
 pub use step::{Action, Phase, Risk, Send, Step, StepId};
 
 /// What will be done, and what won't and why. Nothing that shaped it is read again later.

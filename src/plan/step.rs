@@ -41,6 +41,21 @@ pub struct Step {
     pub always: bool,
 }
 
+impl Step {
+    /// The nodes that it sends to or brings together: each of them must answer under its id
+    /// when the step begins. Commands are meant for a node, never for whoever has its address.
+    #[must_use]
+    pub fn parties(&self) -> BTreeSet<NodeId> {
+        let recipients = self.sends.iter().map(|send| send.node);
+        let about = self.action.node().filter(|_| !self.sends.is_empty());
+        let mut parties: BTreeSet<NodeId> = recipients.chain(about).collect();
+        if let Action::Join { introducers, .. } = &self.action {
+            parties.extend(introducers);
+        }
+        parties
+    }
+}
+
 /// A command and the node it goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {
