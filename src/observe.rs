@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep};
 
-use crate::base::{Address, Command, NodeId, NodeName, Reply, SlotSet};
+use crate::base::{Address, BusAddress, Command, NodeId, NodeName, Reply, SlotSet};
 use crate::net::{CallError, Wire};
-use crate::observed::{Answer, Cluster, Failure, FailureKind, NodeView, Observed, Questions};
+use crate::observed::{
+    Answer, Cluster, Failure, FailureKind, Member, NodeView, Observed, Questions, Usurper,
+};
 
 /// How long one node may take to connect and answer its questions.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -24,13 +26,22 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, Default)]
 pub struct Targets {
     pub nodes: BTreeMap<NodeName, Result<Vec<Address>, String>>,
+    /// Where nodes are to be announced, each with its bus port where the file gives one.
+    pub announced: BTreeMap<NodeName, (Address, Option<u16>)>,
     pub questions: Questions,
 }
 
 /// Looks once: the declared nodes, then the members they name that nobody stands for yet,
-/// then, where slots have no owner, what keys lie in them. Each of the three asks all its
-/// nodes at once, so that a dead one costs its own time limit and nobody else's.
+/// then, where somebody may be met at an announced address, who answers there, and where slots
+/// have no owner, what keys lie in them. Each of these asks all its nodes at once, so that a dead one costs its own time limit and nobody else's.
 pub async fn look(wire: &impl Wire, targets: &Targets) -> Observed {
+    let mut observed = look_around(wire, targets).await;
+    count_keys_in_doubtful(wire, &targets.questions, &mut observed).await;
+    observed
+}
+
+/// All of [`look`] but the keys, which are one question a slot.
+async fn look_around(wire: &impl Wire, targets: &Targets) -> Observed {
     let mut observed = Observed::default();
     let asked = join_all(targets.nodes.iter().map(|(name, addresses)| async {
         (
@@ -51,8 +62,8 @@ pub async fn look(wire: &impl Wire, targets: &Targets) -> Observed {
         }
     }
     look_at_members(wire, &targets.questions, &mut observed).await;
+    look_behind_announced(wire, targets, &mut observed).await;
     observed.share_tables();
-    count_keys_in_doubtful(wire, &targets.questions, &mut observed).await;
     observed
 }
 
@@ -87,9 +98,10 @@ async fn look_until(
     let until = Instant::now() + within;
     let mut told = false;
     loop {
-        let observed = look(wire, targets).await;
+        let mut observed = look_around(wire, targets).await;
         let cluster = Cluster::merge(&observed);
         if done(&cluster, &observed) || Instant::now() + LOOK_AGAIN_AFTER > until {
+            count_keys_in_doubtful(wire, &targets.questions, &mut observed).await;
             return observed;
         }
         if !told {
@@ -159,12 +171,86 @@ async fn look_at_members(wire: &impl Wire, questions: &Questions, observed: &mut
                 Ok(view) => Failure {
                     tried: vec![view.dialled],
                     kind: FailureKind::OtherNode,
-                    words: format!("node {} answers there", view.id.short()),
+                    words: answers_there(view.id),
                 },
                 Err(failure) => failure,
             };
             observed.silent_members.insert(id, failure);
         }
+    }
+}
+
+/// Asks who answers where declared nodes are to be announced: others meet them there, and a
+/// wrong address would lead into another cluster. Not in a cluster in which nobody is to be
+/// met: an address behind NAT, where rcl hears nothing, costs the whole time limit.
+async fn look_behind_announced(wire: &impl Wire, targets: &Targets, observed: &mut Observed) {
+    let asked: Vec<(&NodeName, &NodeView, Address, Option<u16>)> = targets
+        .announced
+        .iter()
+        .filter_map(|(name, (address, bus_port))| {
+            Some((name, observed.view_of(name)?, *address, *bus_port))
+        })
+        .collect();
+    let known = |id: NodeId, at: Address| {
+        let others = observed.views.values().filter(|other| other.id != id);
+        let mut lines = others.map(|other| other.table.get(&id));
+        lines.all(|line| line.and_then(Member::address) == Some(at))
+    };
+    let one = Cluster::merge(observed).islands.len() == 1;
+    if one && asked.iter().all(|(_, view, at, _)| known(view.id, *at)) {
+        return;
+    }
+    let answers = join_all(asked.into_iter().map(async |(name, view, at, bus_port)| {
+        let usurper = usurper(wire, &targets.questions, view, at, bus_port).await;
+        Some((name.clone(), usurper?))
+    }))
+    .await;
+    observed.usurped = answers.into_iter().flatten().collect();
+}
+
+/// Who else answers at the address, or owns the bus port there. A node's client port is its
+/// bus port less ten thousand, unless it was told otherwise.
+async fn usurper(
+    wire: &impl Wire,
+    questions: &Questions,
+    view: &NodeView,
+    at: Address,
+    bus_port: Option<u16>,
+) -> Option<Usurper> {
+    let bus_port = bus_port
+        .or(view.bus_port())
+        .unwrap_or(BusAddress::with_default_bus(at).bus_port);
+    let behind = bus_port
+        .checked_sub(BusAddress::BUS_OFFSET)
+        .map(|port| Address::new(at.ip, port))
+        .filter(|behind| *behind != at && *behind != view.dialled);
+    let of_the_bus = async {
+        let other = ask(wire, behind?, questions).await.ok()?;
+        Some(other.id).filter(|id| *id != view.id)
+    };
+    let (at_client, at_bus) = join(
+        async {
+            match at == view.dialled {
+                true => None,
+                false => Some(ask(wire, at, questions).await),
+            }
+        },
+        of_the_bus,
+    )
+    .await;
+    let who = match at_client {
+        Some(Ok(other)) if other.id != view.id => Some(Ok(other.id)),
+        // The node itself has answered the same questions elsewhere.
+        Some(Err((kind, words))) if !kind.is_down() => Some(Err(words)),
+        Some(Ok(_) | Err(_)) | None => None,
+    };
+    match (who, at_bus, behind) {
+        (Some(who), ..) => Some(Usurper { at, who }),
+        (None, Some(id), Some(behind)) => Some(Usurper {
+            at: behind,
+            who: Ok(id),
+        }),
+        (None, Some(_) | None, _) => None,
     }
 }
 
@@ -193,25 +279,26 @@ async fn count_keys_in_doubtful(wire: &impl Wire, questions: &Questions, observe
         count_keys_in: doubtful,
         ..questions.clone()
     };
-    let holders: Vec<Address> = observed
+    let holders: Vec<(NodeId, Address)> = observed
         .views
         .values()
         .filter(|view| view.keys > 0)
-        .map(|view| view.dialled)
+        .map(|view| (view.id, view.dialled))
         .collect();
     let answers = join_all(
         holders
             .iter()
-            .map(|address| ask(wire, *address, &questions)),
+            .map(|(_, address)| ask(wire, *address, &questions)),
     )
     .await;
-    for (address, answer) in holders.iter().zip(answers) {
+    for ((id, address), answer) in holders.into_iter().zip(answers) {
+        // A node that won't say what it holds must not pass for one that holds nothing.
         match answer {
-            Ok(view) => {
-                observed.views.insert(view.id, view);
+            Ok(view) if view.id == id => {
+                observed.views.insert(id, view);
             }
-            // A node that won't say what it holds must not pass for one that holds nothing.
-            Err(failure) => observed.lose(*address, failure),
+            Ok(view) => observed.lose(address, (FailureKind::OtherNode, answers_there(view.id))),
+            Err(failure) => observed.lose(address, failure),
         }
     }
 }
@@ -246,6 +333,10 @@ pub async fn count_keys(
         }
         view.counted = view.counted.union(slots);
     }
+}
+
+fn answers_there(id: NodeId) -> String {
+    format!("node {} answers there", id.short())
 }
 
 async fn ask_any(

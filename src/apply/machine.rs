@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::{NodeId, Reply};
 use crate::observed::{NodeView, Questions};
-use crate::plan::{Action, Plan, Send, Step, StepId, Verdict};
+use crate::plan::{Action, Plan, SILENT, Send, Step, StepId, Verdict};
 
 use super::event::{End, Event, Trouble, TroubleKind};
 
@@ -59,6 +59,9 @@ pub struct Machine<'a> {
     states: BTreeMap<StepId, State>,
     /// Who need not be asked again about a step that is under way.
     agreed: BTreeMap<StepId, BTreeSet<NodeId>>,
+    /// Steps that wait for somebody silent: until that one answers, nobody else counts keys for
+    /// them, one question a slot, and they don't begin.
+    half_asked: BTreeSet<StepId>,
     stopped_at: Option<Duration>,
     interrupted: bool,
 }
@@ -75,6 +78,7 @@ impl<'a> Machine<'a> {
             plan,
             states,
             agreed: BTreeMap::new(),
+            half_asked: BTreeSet::new(),
             stopped_at: None,
             interrupted: false,
         }
@@ -104,25 +108,40 @@ impl<'a> Machine<'a> {
         for step in due {
             self.states.insert(step, State::Waiting { since: now });
         }
+        self.half_asked.clear();
         let mut questions: BTreeMap<NodeId, Questions> = BTreeMap::new();
         for step in &self.plan.steps {
-            let conditions = match self.states.get(&step.id) {
-                Some(State::Waiting { .. }) => vec![&step.done_when, &step.ready_when, &step.guard],
-                Some(State::Running { .. }) => vec![&step.done_when],
-                Some(State::Pending | State::Moving { .. } | State::Ended(_)) | None => Vec::new(),
+            let (conditions, parties) = match self.states.get(&step.id) {
+                Some(State::Waiting { .. }) => (
+                    vec![&step.done_when, &step.ready_when, &step.guard],
+                    step.parties(),
+                ),
+                Some(State::Running { .. }) => (vec![&step.done_when], BTreeSet::new()),
+                Some(State::Pending | State::Moving { .. } | State::Ended(_)) | None => {
+                    (Vec::new(), BTreeSet::new())
+                }
             };
+            let silent = |node: &NodeId| !views.contains_key(node);
+            let half = !parties.is_empty() && step.guard.nodes().iter().any(silent);
+            if half {
+                self.half_asked.insert(step.id);
+            }
             for condition in conditions {
                 let agreed = self.agreed.get(&step.id);
                 for node in condition.nodes() {
                     if agreed.is_some_and(|agreed| agreed.contains(&node)) {
                         continue;
                     }
-                    let asked = questions.entry(node).or_insert_with(|| Questions {
-                        brief: true,
-                        ..Questions::default()
-                    });
+                    let asked = questions.entry(node).or_insert_with(briefly);
+                    let counted = asked.count_keys_in.clone();
                     condition.ask(node, views.get(&node), asked);
+                    if half {
+                        asked.count_keys_in = counted;
+                    }
                 }
+            }
+            for node in parties {
+                questions.entry(node).or_insert_with(briefly);
             }
         }
         questions
@@ -309,16 +328,22 @@ impl<'a> Machine<'a> {
                 Sent::default(),
             ));
         }
-        if let Verdict::Fails(objections) = step.guard.verdict(views) {
+        let objections = against(step, views);
+        if objections.is_empty() && self.half_asked.contains(&step.id) {
+            return State::Waiting { since };
+        }
+        if !objections.is_empty() {
             // Only an answer can show that something has changed; silence may pass.
             let silent = objections.keys().all(|node| !views.contains_key(node));
-            if silent && now < since + step.deadline {
+            let patience = match self.stopped_at {
+                Some(_) => step.deadline.min(FINISH_WITHIN),
+                None => step.deadline,
+            };
+            if silent && now < since + patience {
                 return State::Waiting { since };
             }
             let kind = match silent {
-                true => TroubleKind::Deadline {
-                    after: step.deadline,
-                },
+                true => TroubleKind::Deadline { after: patience },
                 false => TroubleKind::GuardBroken,
             };
             return State::Ended(end(step, kind, objections, Sent::default()));
@@ -424,6 +449,28 @@ impl Sent {
             .iter()
             .any(|(_, command, _)| *command == crate::base::Command::config_rewrite())
     }
+}
+
+fn briefly() -> Questions {
+    Questions {
+        brief: true,
+        ..Questions::default()
+    }
+}
+
+/// What stands against beginning a step now: its guard, or a party that doesn't answer, or no
+/// longer under its id. Whatever is sent next goes over the very connection that has answered.
+fn against(step: &Step, views: &Views) -> BTreeMap<NodeId, String> {
+    let mut objections = match step.guard.verdict(views) {
+        Verdict::Holds => BTreeMap::new(),
+        Verdict::Fails(objections) => objections,
+    };
+    for party in step.parties() {
+        if !views.contains_key(&party) {
+            objections.entry(party).or_insert_with(|| SILENT.to_owned());
+        }
+    }
+    objections
 }
 
 fn lasts(step: &Step, held_since: Option<Duration>, now: Duration) -> bool {

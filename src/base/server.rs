@@ -96,6 +96,12 @@ impl Server {
         self.at_least((7, 0), (7, 2))
     }
 
+    /// Whether REPLICATE with the present primary dials it anew; Valkey does nothing.
+    #[must_use]
+    pub fn dials_anew_on_replicate(self) -> bool {
+        self.flavor == Flavor::Redis
+    }
+
     /// CLUSTER MIGRATESLOTS and GETSLOTMIGRATIONS, Valkey 9.0.
     #[must_use]
     pub fn supports_migrateslots(self) -> bool {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use thiserror::Error;
 
-use crate::base::{Address, Secret};
+use crate::base::{Address, NodeName, Secret};
 use crate::desired::{Desired, Finding, HostName, MAX_FILE_BYTES, SecretSource, parse};
 use crate::net::resolve;
 use crate::observe::Targets;
@@ -138,6 +138,17 @@ fn secret(path: &Path, source: &SecretSource) -> Result<Secret, SecretError> {
     }
 }
 
+/// Where the file has nodes announced, each with its bus port, where that is given.
+fn announced(desired: &Desired) -> BTreeMap<NodeName, (Address, Option<u16>)> {
+    let nodes = desired.nodes.values();
+    nodes
+        .filter_map(|node| {
+            let bus_port = node.announce?.bus_port;
+            Some((node.name.clone(), (node.announced()?, bus_port)))
+        })
+        .collect()
+}
+
 /// Looks all hosts up at once and says where each declared node is to be asked.
 pub(super) async fn targets(desired: &Desired) -> Targets {
     let lookups = desired.hosts.iter().map(|(name, host)| async {
@@ -157,6 +168,7 @@ pub(super) async fn targets(desired: &Desired) -> Targets {
     });
     Targets {
         nodes: nodes.collect(),
+        announced: announced(desired),
         questions: crate::diff::questions(desired),
     }
 }

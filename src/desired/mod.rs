@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::base::{NodeId, NodeName, Secret, ShardName, SlotSet};
+use crate::base::{Address, NodeId, NodeName, Secret, ShardName, SlotSet};
 
 pub use conceal::concealed;
 pub use finding::{FINDINGS_SHOWN, Finding, Place, Related};
@@ -161,6 +161,18 @@ pub struct Node {
     /// The options held on this node: the file's, overridden by its host's. Keys are the
     /// modern spelling (`replica-`, never `slave-`), lower case.
     pub config: BTreeMap<String, Setting>,
+}
+
+impl Node {
+    /// The client address that it is to announce, where the file gives one.
+    #[must_use]
+    pub fn announced(&self) -> Option<Address> {
+        let announce = self.announce?;
+        Some(Address::new(
+            announce.ip,
+            announce.port.unwrap_or(self.port),
+        ))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

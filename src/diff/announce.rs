@@ -10,7 +10,7 @@ use crate::base::{Address, Arg, BusAddress, NodeId};
 use crate::desired::Node;
 use crate::observed::NodeView;
 
-use super::{Diff, Difference, Look, Note, OptionChange};
+use super::{Blocked, Diff, Difference, Look, Note, OptionChange, Scope, Severity};
 
 const IP: &str = "cluster-announce-ip";
 const PORT: &str = "cluster-announce-port";
@@ -24,6 +24,10 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
     for (node, view) in look.comparable(diff) {
         let id = view.id;
         let want = wanted(node, view);
+        if let Some(agreed) = agreed_otherwise(look, node, view) {
+            diff.blocked.push(announced_otherwise(node, want, agreed));
+            continue;
+        }
         let wrong = seen_elsewhere(look, id, want.client);
         let set = options(node, view, want, !wrong.is_empty());
         if set.is_empty() && wrong.is_empty() {
@@ -43,23 +47,56 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
 
 /// Where peers are to reach the node: what the file announces, else where rcl reached it.
 pub fn wanted(node: &Node, view: &NodeView) -> BusAddress {
-    let announce = node.announce;
-    let client = Address::new(
-        announce.map_or(view.dialled.ip, |announce| announce.ip),
-        announce
-            .and_then(|announce| announce.port)
-            .unwrap_or(view.dialled.port),
-    );
-    let declared = announce.and_then(|announce| announce.bus_port);
-    let own = view
-        .myself()
-        .map(|member| member.link_address.bus_port)
-        .filter(|port| *port != 0);
+    let client = node.announced().unwrap_or(view.dialled);
+    let declared = node.announce.and_then(|announce| announce.bus_port);
     BusAddress {
         client,
         bus_port: declared
-            .or(own)
+            .or(view.bus_port())
             .unwrap_or(BusAddress::with_default_bus(client).bus_port),
+    }
+}
+
+/// Another address than the dialled one, at which every other living member reaches the node: rcl
+/// may have come through a forwarder. A loopback address is never it, whatever works on one machine.
+fn agreed_otherwise(look: &Look<'_>, node: &Node, view: &NodeView) -> Option<Address> {
+    if node.announce.is_some() {
+        return None;
+    }
+    let island = look.cluster.island_of(view.id)?;
+    let others = island.answered.iter().filter(|id| **id != view.id);
+    let mut agreed: Option<Address> = None;
+    for other in others {
+        let line = look.observed.views.get(other)?.table.get(&view.id)?;
+        let works = line.connected && !line.flags.fail && !line.flags.maybe_fail;
+        let address = line.address().filter(|_| works && !line.flags.handshake)?;
+        if *agreed.get_or_insert(address) != address {
+            return None;
+        }
+    }
+    agreed.filter(|agreed| *agreed != view.dialled && !agreed.ip.is_loopback())
+}
+
+/// To announce the dialled address would send every peer and client of a healthy node there.
+fn announced_otherwise(node: &Node, want: BusAddress, agreed: Address) -> Blocked {
+    let name = &node.name;
+    Blocked {
+        code: "announced-otherwise",
+        severity: Severity::Blocked,
+        subject: name.to_string(),
+        why: format!(
+            "{name} is in the file at {}, but every other member reaches it at {agreed}, and that works",
+            want.client
+        ),
+        evidence: vec![format!(
+            "{} is where rcl reached it; {agreed} is where its peers have links to it",
+            want.client
+        )],
+        way_out: format!(
+            "If {agreed} is right, declare it: {{at: {name}, announce: \"{agreed}\"}}. If {} is, declare that one as `announce`.",
+            want.client
+        ),
+        scope: Scope::Node(name.clone()),
     }
 }
 

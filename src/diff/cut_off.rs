@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::base::{NodeId, Role};
 use crate::observed::LiveMember;
 
+use super::announce::wanted;
 use super::{Blocked, Diff, Look, Scope, Severity};
 
 /// Blocks what such a node belongs to, and leaves it out of what is waited for.
@@ -16,7 +17,10 @@ pub(super) fn verdicts(look: &Look<'_>, diff: &mut Diff) {
         .iter()
         .map(|(id, member)| (*id, member))
         .filter(|(id, member)| {
-            member.answered && member.failed && diff.pairing.joinable.contains(id)
+            member.answered
+                && member.failed
+                && diff.pairing.joinable.contains(id)
+                && !is_sought_elsewhere(look, diff, *id, member)
         })
         .collect();
     for (id, member) in found {
@@ -25,6 +29,24 @@ pub(super) fn verdicts(look: &Look<'_>, diff: &mut Diff) {
         diff.pairing.cut_off.insert(id);
         diff.pairing.joinable.remove(&id);
     }
+}
+
+/// Peers look for it where it isn't: they lose it for as long, and announcing its address mends that.
+fn is_sought_elsewhere(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember) -> bool {
+    let declared = diff
+        .pairing
+        .names
+        .get(&id)
+        .and_then(|name| look.desired.nodes.get(name));
+    let view = look.observed.views.get(&id);
+    declared.zip(view).is_some_and(|(node, view)| {
+        let right = wanted(node, view).client;
+        let mut sought = member
+            .sightings
+            .iter()
+            .filter_map(|sighting| sighting.address);
+        sought.any(|address| address != right)
+    })
 }
 
 fn verdict(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember) -> Blocked {

@@ -91,8 +91,9 @@ fn lonely_main(look: &Look<'_>, diff: &Diff, island: &Island) -> Vec<String> {
             let slots = view.own_slots();
             let accounted = accounted_slots(look, diff, view.id);
             if slots.is_empty() {
-                (view.keys > 0)
-                    .then(|| format!("it holds {} and owns no slot", counted(view.keys, "key")))
+                // As of any other island: which one comes first hangs on ids.
+                let name = diff.pairing.label(view.id);
+                (view.keys > 0).then(|| format!("{name} holds {}", counted(view.keys, "key")))
             } else {
                 slots
                     .intersection(&accounted)
@@ -294,7 +295,7 @@ fn another_cluster(look: &Look<'_>, diff: &Diff) -> Option<Blocked> {
     let ours = main.assigned().difference(&theirs);
     let outnumbered = members.len() <= missing.len();
     let suspicious = if theirs.is_empty() {
-        outnumbered && ours.is_empty() && strangers.len() >= members.len()
+        ours.is_empty() && strangers.len() >= members.len()
     } else {
         outnumbered || theirs.count() >= ours.count()
     };

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, Role, counted};
+use crate::base::{NodeId, Role, SlotSet, counted};
 use crate::observed::{FailureKind, LiveMember, groups};
 
-use super::{Diff, Look, Note};
+use super::{Blocked, Diff, Difference, Look, Note, Scope, Severity};
 
 /// What else the views show: nodes that the file doesn't name, ghosts, handshakes.
 pub(super) fn find(look: &Look<'_>, diff: &mut Diff) {
+    unwell(look, diff);
+    stray_keys(look, diff);
     let mut shaking: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
     for group in groups(look.observed.views.values()) {
         for member in group.table.values().filter(|member| member.flags.handshake) {
@@ -94,4 +96,77 @@ fn stranger(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember) -> Op
         subject: label,
         text,
     })
+}
+
+/// A cluster that is whole, and yet says that it is down: nothing that is sent here would help.
+fn unwell(look: &Look<'_>, diff: &mut Diff) {
+    let Some(main) = look.cluster.main() else {
+        return;
+    };
+    let whole = main.silent.is_empty() && main.assigned() == SlotSet::full();
+    // Members that look for each other in the wrong places hold each other for failed too.
+    let mended = diff.differences.iter().any(|difference| {
+        matches!(
+            difference,
+            Difference::Announced { .. } | Difference::NotJoined { .. }
+        )
+    });
+    if !whole || mended || !diff.pairing.cut_off.is_empty() {
+        return;
+    }
+    let views = main
+        .answered
+        .iter()
+        .filter_map(|id| look.observed.views.get(id));
+    let down: BTreeSet<NodeId> = views
+        .filter(|view| !view.state_ok)
+        .map(|view| view.id)
+        .collect();
+    if down.is_empty() {
+        return;
+    }
+    diff.blocked.push(Blocked {
+        code: "unwell",
+        severity: Severity::Blocked,
+        subject: format!("cluster {}", look.desired.cluster),
+        why: "every slot has an owner that answers, and yet nodes say that the cluster is down"
+            .to_owned(),
+        evidence: vec![format!(
+            "cluster_state:fail on {}",
+            diff.pairing.label_all(&down)
+        )],
+        way_out: "Open the bus ports between the nodes, both ways, and look at the logs of these nodes: once most primaries reach each other they say ok by themselves."
+            .to_owned(),
+        scope: Scope::Alone,
+    });
+}
+
+/// Members that serve nothing and hold keys all the same: no client finds them there. While slots
+/// have no owner they are told of with these.
+fn stray_keys(look: &Look<'_>, diff: &mut Diff) {
+    let Some(main) = look.cluster.main() else {
+        return;
+    };
+    if main.assigned() != SlotSet::full() {
+        return;
+    }
+    for id in &main.answered {
+        let view = look.observed.views.get(id);
+        let stray = view.filter(|view| {
+            view.role() == Role::Primary && view.own_slots().is_empty() && view.keys > 0
+        });
+        let label = diff.pairing.label(*id);
+        let told = diff.blocked.iter().any(|blocked| blocked.subject == label);
+        if let Some(view) = stray.filter(|_| !told) {
+            diff.blocked.push(Blocked {
+                code: "stray-keys",
+                severity: Severity::Blocked,
+                why: format!("{label} owns no slot and holds keys, which no client finds there"),
+                evidence: vec![counted(view.keys, "key")],
+                way_out: format!("Save what you need of them, and empty {label} yourself."),
+                subject: label,
+                scope: Scope::Alone,
+            });
+        }
+    }
 }

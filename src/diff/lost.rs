@@ -16,8 +16,16 @@ pub(super) fn verdict(
     owner: NodeId,
     member: &LiveMember,
 ) -> Option<Blocked> {
-    let successor = successor(look, diff, owner, member)?;
-    Some(shard_lost(look, diff, owner, member, successor))
+    if let Some(successor) = successor(look, diff, owner, member) {
+        return Some(shard_lost(look, diff, owner, member, successor));
+    }
+    // Peers lose the address of an owner only to another node that answers there. A blank that
+    // nobody lists may be that one, whatever shard the file has it in.
+    let mut fresh = successors(look, diff, owner, member)
+        .into_iter()
+        .filter(|view| !is_listed(look, view));
+    fresh.next().filter(|_| member.noaddr)?;
+    Some(shard_lost_to_somebody(look, diff, owner, member))
 }
 
 /// The verdict on a node that stands alone and is not blank, when it is what came back of an owner.
@@ -112,15 +120,16 @@ fn best_guess<'a>(
             SlotShare::None => false,
         })
     };
-    let listed = |view: &&NodeView| {
-        let other = look.cluster.members.get(&view.id);
-        other.is_some_and(LiveMember::is_listed)
-    };
     let mut found = successors(look, diff, owner, member)
         .into_iter()
-        .filter(|view| !listed(view))
+        .filter(|view| !is_listed(look, view))
         .filter(fits);
     found.next()
+}
+
+fn is_listed(look: &Look<'_>, view: &NodeView) -> bool {
+    let member = look.cluster.members.get(&view.id);
+    member.is_some_and(LiveMember::is_listed)
 }
 
 fn replicas<'a>(look: &'a Look<'_>, owner: NodeId) -> impl Iterator<Item = &'a NodeView> {
@@ -147,14 +156,7 @@ fn shard_lost(
         owner.short(),
         successor.id.short()
     )];
-    let mut copies: Vec<String> = replicas(look, owner)
-        .map(|view| {
-            let label = diff.pairing.label(view.id);
-            format!("its replica {label} holds {}", counted(view.keys, "key"))
-        })
-        .collect();
-    copies.sort();
-    evidence.extend(copies);
+    evidence.extend(copies(look, diff, owner));
     let (why, way_out) = match successor.keys {
         0 => (
             format!(
@@ -178,6 +180,46 @@ fn shard_lost(
         why,
         evidence,
         way_out,
+        scope: Scope::Everything,
+    }
+}
+
+/// What the owner's replicas hold.
+fn copies(look: &Look<'_>, diff: &Diff, owner: NodeId) -> Vec<String> {
+    let mut copies: Vec<String> = replicas(look, owner)
+        .map(|view| {
+            let label = diff.pairing.label(view.id);
+            format!("its replica {label} holds {}", counted(view.keys, "key"))
+        })
+        .collect();
+    copies.sort();
+    copies
+}
+
+/// The same when it can't be told which node came back in the owner's place.
+fn shard_lost_to_somebody(
+    look: &Look<'_>,
+    diff: &Diff,
+    owner: NodeId,
+    member: &LiveMember,
+) -> Blocked {
+    let label = diff.pairing.label(owner);
+    let mut evidence = vec![format!(
+        "{} still belong to node {label}, for which its peers have no address any more",
+        named(&member.slots)
+    )];
+    evidence.extend(copies(look, diff, owner));
+    Blocked {
+        code: "shard-lost",
+        severity: Severity::Blocked,
+        why: format!(
+            "the owner of {} is gone, and another node answers where it was; its replicas may be copying from that one",
+            counted(member.slots.count(), "slot")
+        ),
+        evidence,
+        way_out: "Stop the node at its old address now, so that no replica syncs from it. If a replica still holds the keys, save them there, or make it the primary (CLUSTER FAILOVER FORCE on it); else restore the node from its backup, with its old nodes.conf."
+            .to_owned(),
+        subject: label,
         scope: Scope::Everything,
     }
 }

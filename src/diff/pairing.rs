@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{Address, NodeId, NodeName, ShardName};
+use crate::base::{NodeId, NodeName, ShardName};
 use crate::desired::{Desired, Node};
-use crate::observed::{Answer, Cluster, Failure, Observed};
+use crate::observed::{Answer, Cluster, Failure, Observed, Usurper};
 
 use super::{Blocked, Diff, Difference, Scope, Severity};
 
@@ -53,7 +53,11 @@ impl Pairing {
 pub(super) fn identify(desired: &Desired, observed: &Observed, cluster: &Cluster, diff: &mut Diff) {
     for node in desired.nodes.values() {
         match observed.declared.get(&node.name) {
-            Some(Answer::Node(id)) => answered(node, *id, diff),
+            Some(Answer::Node(id)) => {
+                answered(node, *id, diff);
+                diff.blocked
+                    .extend(announced_elsewhere(node, *id, observed));
+            }
             Some(Answer::Failed(failure)) => failed(node, failure, cluster, diff),
             None => {}
         }
@@ -98,6 +102,32 @@ fn answered(node: &Node, id: NodeId, diff: &mut Diff) {
     diff.pairing.names.insert(id, node.name.clone());
 }
 
+/// Others meet a node where it is announced, and would be introduced to whoever lives there.
+fn announced_elsewhere(node: &Node, id: NodeId, observed: &Observed) -> Option<Blocked> {
+    let usurper = observed.usurped.get(&node.name)?;
+    let announced = node.announced()?;
+    let Usurper { at, who } = usurper;
+    let who = match who {
+        Ok(other) => format!("{at} answers with id {other}"),
+        Err(words) => format!("{at} answers: {words}"),
+    };
+    Some(Blocked {
+        code: "announced-elsewhere",
+        severity: Severity::Blocked,
+        subject: node.name.to_string(),
+        why: format!(
+            "{} is to be announced at {announced}, but another server answers there; meeting that one could merge two clusters",
+            node.name
+        ),
+        evidence: vec![format!("{} answers with id {id}", node.name), who],
+        way_out: format!(
+            "Mend `announce` of {} in the file. If it is right, run rcl where {announced} leads to {}.",
+            node.name, node.name
+        ),
+        scope: Scope::Everything,
+    })
+}
+
 fn failed(node: &Node, failure: &Failure, cluster: &Cluster, diff: &mut Diff) {
     let id = node.id.or_else(|| listed_at(node, failure, cluster));
     if let Some(id) = id.filter(|id| !diff.pairing.names.contains_key(id)) {
@@ -123,16 +153,15 @@ fn failed(node: &Node, failure: &Failure, cluster: &Cluster, diff: &mut Diff) {
     });
 }
 
-/// The silent member that its peers have at the declared node's address.
+/// The silent member that its peers have at the declared node's address: at the one that was tried,
+/// before it announced another, or at the one that it is to announce.
 fn listed_at(node: &Node, failure: &Failure, cluster: &Cluster) -> Option<NodeId> {
-    let announced = node
-        .announce
-        .map(|announce| Address::new(announce.ip, announce.port.unwrap_or(node.port)));
+    let announced = node.announced();
     let mut found = cluster.members.iter().filter(|(_, member)| {
         !member.answered
             && member
                 .usual_address()
-                .is_some_and(|at| announced.map_or(failure.tried.contains(&at), |want| want == at))
+                .is_some_and(|at| failure.tried.contains(&at) || announced == Some(at))
     });
     match (found.next(), found.next()) {
         (Some((id, _)), None) => Some(*id),

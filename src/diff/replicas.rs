@@ -1,8 +1,8 @@
 //! Which nodes replicate whom.
 
-use crate::base::{NodeId, NodeName, Role, counted};
+use crate::base::{Address, NodeId, NodeName, Role, counted};
 use crate::desired::Shard;
-use crate::observed::{NodeView, Replication};
+use crate::observed::{Member, NodeView, Replication};
 
 use super::{Blocked, Diff, Difference, Look, Note, Now, Scope, Severity};
 
@@ -39,7 +39,8 @@ fn replica(
     view: &NodeView,
     primary: NodeId,
 ) {
-    if view.role() == Role::Replica && view.primary() == Some(primary) {
+    let follows = view.role() == Role::Replica && view.primary() == Some(primary);
+    if follows && !dials_elsewhere(look, view, primary) {
         link(diff, name, view, primary);
         return;
     }
@@ -64,7 +65,7 @@ fn replica(
         primary: view.primary(),
         keys: view.keys,
     };
-    if let Some(blocked) = unsafe_to_attach(look, diff, shard, name, view, now) {
+    if let Some(blocked) = unsafe_to_attach(look, diff, shard, name, view, primary, now) {
         diff.blocked.push(blocked);
     } else {
         let shard = shard.name.clone();
@@ -76,6 +77,28 @@ fn replica(
             now,
         });
     }
+}
+
+/// Whether a replica looks for its primary where that one isn't. Servers that learn a new address
+/// from gossip, and not from the primary itself, go on dialling the old one for ever.
+fn dials_elsewhere(look: &Look<'_>, view: &NodeView, primary: NodeId) -> bool {
+    let Replication::Replica {
+        host,
+        port,
+        link_up: false,
+        syncing: false,
+        ..
+    } = &view.replication
+    else {
+        return false;
+    };
+    let line = view.table.get(&primary);
+    let dialled = host.parse().ok().map(|ip| Address::new(ip, *port));
+    let healthy = line.filter(|line| line.connected && !line.flags.fail && !line.flags.maybe_fail);
+    let known = healthy.and_then(Member::address);
+    view.server.dials_anew_on_replicate()
+        && look.observed.views.contains_key(&primary)
+        && known.is_some_and(|known| dialled.is_some_and(|dialled| dialled != known))
 }
 
 /// The link of a replica of the right primary.
@@ -110,6 +133,7 @@ fn unsafe_to_attach(
     shard: &Shard,
     name: &NodeName,
     view: &NodeView,
+    primary: NodeId,
     now: Now,
 ) -> Option<Blocked> {
     let block = |code, why, evidence, way_out| {
@@ -156,6 +180,8 @@ fn unsafe_to_attach(
                 format!("Bring {old} back, or let its shard elect a new primary first."),
             )
         }
+        // It keeps its primary, and what it copied from there.
+        Role::Replica if now.primary == Some(primary) => None,
         Role::Replica if now.keys > 0 && !look.allowed.resync.contains(name) => block(
             "needs-leave",
             format!(

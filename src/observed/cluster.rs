@@ -440,12 +440,6 @@ fn live_member(own: Option<&NodeView>, lines: Vec<Signed<'_>>) -> LiveMember {
             .map(|(_, by)| by.len())
             .sum()
     };
-    let address = |member: &Member| {
-        member
-            .link_address
-            .ip
-            .map(|ip| Address::new(ip, member.link_address.port))
-    };
     LiveMember {
         answered: own.is_some(),
         role: said.map_or(Role::Primary, |member| member.role),
@@ -459,19 +453,20 @@ fn live_member(own: Option<&NodeView>, lines: Vec<Signed<'_>>) -> LiveMember {
         sightings: lines
             .into_iter()
             .map(|(member, by)| Sighting {
-                address: address(member),
+                address: member.address(),
                 by,
             })
             .collect(),
     }
 }
 
-/// The line that most of the others would sign; between equals the first by node id, so that
-/// the same views always give the same answer.
+/// The line that most of the others would sign, of those who know its latest epoch; between
+/// equals the first by node id, so that the same views always give the same answer.
 fn most_common<'a>(lines: &[Signed<'a>]) -> Option<&'a Member> {
     let mut votes: BTreeMap<(Role, Option<NodeId>, &SlotSet), (usize, &'a Member)> =
         BTreeMap::new();
-    for (member, by) in lines {
+    let latest = lines.iter().map(|(member, _)| member.epoch).max()?;
+    for (member, by) in lines.iter().filter(|(member, _)| member.epoch == latest) {
         votes
             .entry((member.role, member.primary, &member.slots))
             .or_insert((0, member))

@@ -31,6 +31,9 @@ pub use view::{NodeView, Questions, Replication, ViewError};
 pub struct Observed {
     /// What became of each declared node's address.
     pub declared: BTreeMap<NodeName, Answer>,
+    /// What else answers where a declared node is to be announced.
+    #[serde(default)]
+    pub usurped: BTreeMap<NodeName, Usurper>,
     /// Members that no declared node stands for and that did not answer at the address
     /// their peers give for them.
     pub silent_members: BTreeMap<NodeId, Failure>,
@@ -44,6 +47,15 @@ pub enum Answer {
     /// A node with this id answered; its view is in [`Observed::views`].
     Node(NodeId),
     Failed(Failure),
+}
+
+/// Something else than the declared node, at the address that the node is to announce.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usurper {
+    /// Where it answers.
+    pub at: Address,
+    /// Its id, or what it says instead.
+    pub who: Result<NodeId, String>,
 }
 
 /// Why a node gave no view.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::base::{NodeId, Role, Slot, SlotRange, SlotSet};
+use crate::base::{Address, NodeId, Role, Slot, SlotRange, SlotSet};
 
 /// A node's table of members, itself included.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,6 +70,15 @@ pub struct OpenSlot {
 #[error("CLUSTER NODES has a line that makes no sense: {line:?}")]
 pub struct ParseNodesError {
     line: String,
+}
+
+impl Member {
+    /// The client address, where there is one.
+    #[must_use]
+    pub fn address(&self) -> Option<Address> {
+        let link = &self.link_address;
+        Some(Address::new(link.ip?, link.port))
+    }
 }
 
 impl NodeTable {

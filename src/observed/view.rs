@@ -242,6 +242,13 @@ impl NodeView {
         self.table.get(&self.id)
     }
 
+    /// Its port of the cluster bus, as it tells it.
+    #[must_use]
+    pub fn bus_port(&self) -> Option<u16> {
+        let port = self.myself()?.link_address.bus_port;
+        Some(port).filter(|port| *port != 0)
+    }
+
     #[must_use]
     pub fn role(&self) -> Role {
         self.myself().map_or(Role::Primary, |member| member.role)

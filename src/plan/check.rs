@@ -185,7 +185,8 @@ fn one_send(plan: &Plan, facts: &Facts<'_>, step: &Step, send: &Send, found: &mu
             });
         }
     }
-    if text.starts_with("CLUSTER MEET ") {
+    // Those that know of each other already bring nobody new together.
+    if text.starts_with("CLUSTER MEET ") && !facts.together(step, send.node) {
         for node in [Some(send.node), step.action.node()].into_iter().flatten() {
             if !facts.accounted(plan, node) {
                 found.push(Violation::Merges { step: id, node });
@@ -204,6 +205,10 @@ struct Facts<'a> {
     holders: BTreeMap<Slot, NodeId>,
     /// For each node, all that it can bring along by gossip.
     reach: BTreeMap<NodeId, Arc<BTreeSet<NodeId>>>,
+    /// Of nodes that did not answer: what others say that they own, the most that anybody says.
+    silent: BTreeMap<NodeId, u16>,
+    /// Nodes that did not answer, and for which somebody has no address any more.
+    gone: BTreeSet<NodeId>,
     most_slots: u32,
 }
 
@@ -218,11 +223,20 @@ impl<'a> Facts<'a> {
                 .flat_map(|view| view.keys_in_slot.keys().map(|slot| (*slot, view.id)))
                 .collect(),
             reach: BTreeMap::new(),
+            silent: BTreeMap::new(),
+            gone: BTreeSet::new(),
             most_slots: 0,
         };
         let mut links: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
         for group in groups(views()) {
             for (owner, member) in group.table {
+                if !observed.views.contains_key(owner) {
+                    let most = facts.silent.entry(*owner).or_default();
+                    *most = member.slots.count().max(*most);
+                    if member.flags.noaddr {
+                        facts.gone.insert(*owner);
+                    }
+                }
                 for slot in member.slots.iter() {
                     let known = facts.owners[usize::from(slot)].replace(*owner);
                     if known.is_some_and(|known| known != *owner) {
@@ -257,31 +271,55 @@ impl<'a> Facts<'a> {
     }
 
     fn slots(&self, ids: &BTreeSet<NodeId>) -> u32 {
-        ids.iter()
-            .filter_map(|id| self.observed.views.get(id))
-            .map(|view| u32::from(view.own_slots().count()))
-            .sum()
+        let owned = |id: &NodeId| match self.observed.views.get(id) {
+            Some(view) => view.own_slots().count(),
+            None => self.silent.get(id).copied().unwrap_or_default(),
+        };
+        ids.iter().map(|id| u32::from(owned(id))).sum()
     }
 
-    /// Every node that this one can bring along is declared, or is of the island that holds
-    /// most of the slots, and most of those are at declared nodes.
+    /// Whether all that a step introduces to each other is of one island.
+    fn together(&self, step: &Step, sender: NodeId) -> bool {
+        let Some(reach) = self.reach.get(&sender) else {
+            return false;
+        };
+        let introducers = match &step.action {
+            Action::Join { introducers, .. } => introducers.iter().collect(),
+            Action::Configure { .. }
+            | Action::Announce { .. }
+            | Action::Hasten { .. }
+            | Action::SetEpoch { .. }
+            | Action::Assign { .. }
+            | Action::Attach { .. }
+            | Action::Close { .. }
+            | Action::Move { .. }
+            | Action::Settle
+            | Action::Restore { .. } => Vec::new(),
+        };
+        let node = step.action.node();
+        node.is_some_and(|node| reach.contains(&node))
+            && introducers.into_iter().all(|node| reach.contains(node))
+    }
+
+    /// Every node that this one can bring along is declared, or gone for good, or is of the island
+    /// that holds most of the slots, and most of those are at declared nodes; where nobody has
+    /// slots, of one that is mostly of declared nodes.
     fn accounted(&self, plan: &Plan, node: NodeId) -> bool {
         let Some(reach) = self.reach.get(&node) else {
             return false;
         };
-        let declared = reach
-            .iter()
-            .all(|id| plan.diff.pairing.names.contains_key(id));
         let strangers: BTreeSet<NodeId> = reach
-            .iter()
+            .difference(&self.gone)
             .filter(|id| !plan.diff.pairing.names.contains_key(id))
             .copied()
             .collect();
         let slots = self.slots(reach);
-        declared
-            || (self.most_slots > 0
-                && slots == self.most_slots
-                && self.slots(&strangers) * 2 < slots)
+        let declared = reach.difference(&self.gone).count() - strangers.len();
+        match self.most_slots {
+            _ if strangers.is_empty() => true,
+            0 => strangers.len() < declared,
+            most => slots == most && self.slots(&strangers) * 2 < slots,
+        }
     }
 
     /// Keys of slots that the node doesn't own, and that nobody would look for once the mark is gone.

@@ -10,6 +10,9 @@ use crate::base::{Address, Arg, NodeId, Role, SlotSet, counted};
 use crate::desired::same_value;
 use crate::observed::{NodeView, Questions, Unmet, unmet};
 
+/// What is said of a node without a view.
+pub const SILENT: &str = "does not answer any more";
+
 /// Something that is so or not, by the nodes' own views.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
@@ -222,7 +225,7 @@ impl Condition {
         {
             let said = match views.get(&node) {
                 Some(view) => self.objection(view),
-                None => Some("does not answer any more".to_owned()),
+                None => Some(SILENT.to_owned()),
             };
             if let Some(text) = said {
                 fails.entry(node).or_insert(text);
@@ -238,8 +241,7 @@ impl Condition {
                 .iter()
                 .find_map(|(option, want)| option_differs(view, option, want)),
             Self::SeenAt { node, address, .. } => {
-                let link = &view.table.get(node)?.link_address;
-                let seen = link.ip.map(|ip| Address::new(ip, link.port))?;
+                let seen = view.table.get(node)?.address()?;
                 (seen != *address).then(|| format!("still has it at {seen}"))
             }
             Self::HasEpoch { .. } => {

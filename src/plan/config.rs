@@ -68,9 +68,7 @@ pub(super) fn announce(terms: &Terms<'_>) -> Vec<Step> {
         let mut sends = set_options(*id, view.server, values(set), rewrite);
         let meeting = seen_by
             .iter()
-            // Only where rcl itself found the node: at an address that the file merely claims,
-            // another node may answer, and a MEET would merge its cluster into this one.
-            .filter(|viewer| terms.views.contains_key(viewer) && want.client == view.dialled)
+            .filter(|viewer| terms.views.contains_key(viewer))
             .take(MEETINGS);
         sends.extend(meeting.map(|viewer| Send {
             node: *viewer,

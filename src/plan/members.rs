@@ -56,19 +56,34 @@ pub(super) fn joins(terms: &Terms<'_>) -> Vec<Step> {
     let ids: Vec<NodeId> = newcomers.iter().map(|(_, _, id, _)| *id).collect();
     let everyone = Arc::new(terms.diff.pairing.joinable.clone());
     let known = Arc::new(everyone.union(&terms.absent).copied().collect());
+    let mut introducers: Vec<Vec<NodeId>> = newcomers
+        .iter()
+        .enumerate()
+        .map(
+            |(place, (.., unknown_to))| match terms.diff.pairing.forming {
+                true => ring(&ids, place),
+                false => hosts(terms, unknown_to),
+            },
+        )
+        .collect();
+    for deaf in deaf(terms, &ids) {
+        let met = introducers.iter().any(|met| met.contains(&deaf));
+        let place = newcomers
+            .iter()
+            .position(|(.., unknown_to)| unknown_to.contains(&deaf));
+        if let Some(place) = place.filter(|_| !met) {
+            introducers[place].push(deaf);
+        }
+    }
     let mut steps = Vec::new();
-    for (place, (index, name, node, unknown_to)) in newcomers.into_iter().enumerate() {
-        let introducers = match terms.diff.pairing.forming {
-            true => ring(&ids, place),
-            false => hosts(terms, unknown_to),
-        };
-        let Some(guard) = unchanged(terms, node, &known) else {
-            continue;
-        };
+    for ((index, name, node, _), introducers) in newcomers.into_iter().zip(introducers) {
+        // Both ends of every introduction: whichever is another cluster's by now, they merge.
+        let met = introducers.iter().chain([&node]);
+        let guards = met.filter_map(|met| unchanged(terms, *met, &known));
         steps.push(Step {
             because: vec![index],
             sends: introductions(terms, node, &introducers),
-            guard,
+            guard: Condition::All(guards.collect()),
             done_when: Condition::Joined {
                 node,
                 peers: Arc::clone(&everyone),
@@ -81,6 +96,17 @@ pub(super) fn joins(terms: &Terms<'_>) -> Vec<Step> {
         });
     }
     steps
+}
+
+/// Members that others list and that list nobody, and so hear no gossip: they learn only whom
+/// they meet themselves. Newcomers have introducers of their own.
+fn deaf(terms: &Terms<'_>, newcomers: &[NodeId]) -> Vec<NodeId> {
+    let members = terms.main.iter().filter(|id| !newcomers.contains(id));
+    let deaf = members.filter(|id| {
+        let view = terms.views.get(id);
+        view.is_some_and(|view| view.peers().next().is_none())
+    });
+    deaf.copied().collect()
 }
 
 /// The newcomer meets its introducers; in a living cluster the first of them meets it too, so
@@ -155,7 +181,9 @@ fn hosts(terms: &Terms<'_>, unknown_to: &BTreeSet<NodeId>) -> Vec<NodeId> {
             .is_some_and(|view| !view.own_slots().is_empty());
         // By name next, so that plans read alike whatever ids the nodes have.
         let name = terms.diff.pairing.names.get(id);
-        (!serves, name.is_none(), name, *id)
+        // Whom peers reach elsewhere than rcl does is the last to be met there.
+        let elsewhere = name.is_some_and(|name| terms.diff.is_node_blocked(name));
+        (elsewhere, !serves, name.is_none(), name, *id)
     });
     members.truncate(INTRODUCERS);
     members

@@ -24,7 +24,7 @@ use crate::diff::{Allowed, Diff, diff_of};
 use crate::observed::{Cluster, Observed};
 
 pub use check::{Violation, check};
-pub use condition::{Condition, Verdict};
+pub use condition::{Condition, SILENT, Verdict};
 pub use step::{Action, Load, Phase, Risk, Send, Step, StepId};
 pub use transfer::{Bounds, Engine, Transfer};
 

@@ -15,13 +15,10 @@ const SLOWEST_COPY: u64 = 10 * 1024 * 1024;
 /// What must still be so when a node is made a replica.
 fn guard(terms: &Terms<'_>, node: NodeId, from: Option<NodeId>) -> Condition {
     let mut parts = vec![Condition::Replaceable { node, keys: 0 }];
-    // Minutes may have passed: with its present primary gone, this copy may be the only one.
-    if let Some(old) = from {
-        let slots = terms
-            .views
-            .get(&old)
-            .map(|view| view.own_slots().clone())
-            .unwrap_or_default();
+    // Minutes may have passed: with its present primary gone, this copy may be the only one. One
+    // that serves nothing may be made a replica by this very plan.
+    let served = from.and_then(|old| Some((old, terms.views.get(&old)?.own_slots().clone())));
+    if let Some((old, slots)) = served.filter(|(_, slots)| !slots.is_empty()) {
         parts.push(Condition::KnowsPrimary { node, primary: old });
         parts.push(Condition::Owns { node: old, slots });
     }

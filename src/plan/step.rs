@@ -41,6 +41,22 @@ pub struct Step {
     pub always: bool,
 }
 
+impl Step {
+    /// The nodes that it sends to or brings together: each of them must answer under its id
+    /// when the step begins. Commands are meant for a node, never for whoever has its address.
+    #[must_use]
+    pub fn parties(&self) -> BTreeSet<NodeId> {
+        let mut parties: BTreeSet<NodeId> = self.recipients().collect();
+        if !parties.is_empty() {
+            parties.extend(self.action.node());
+        }
+        if let Action::Join { introducers, .. } = &self.action {
+            parties.extend(introducers);
+        }
+        parties
+    }
+}
+
 /// A command and the node it goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::base::{Address, Arg, NodeId, Role, SlotSet};
+use crate::base::{Address, Arg, NodeId, NodeName, Role, ShardName, SlotSet};
 use crate::desired::readable_value;
 use crate::diff::{Difference, Now, OptionChange, Pairing};
 
@@ -80,12 +80,9 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
             node,
             id: _,
             shard,
-            primary: _,
+            primary,
             now,
-        } => format!(
-            "{node} {}, the file makes it a replica of shard {shard}",
-            present(now, pairing)
-        ),
+        } => not_replicating(node, shard, *primary, now, pairing),
         Difference::LinkDown {
             node,
             id: _,
@@ -95,6 +92,21 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
             pairing.label(*primary)
         ),
     }
+}
+
+fn not_replicating(
+    node: &NodeName,
+    shard: &ShardName,
+    primary: NodeId,
+    now: &Now,
+    pairing: &Pairing,
+) -> String {
+    if now.primary == Some(primary) {
+        let primary = pairing.label(primary);
+        return format!("{node} looks for its primary {primary} where it is no more");
+    }
+    let present = present(now, pairing);
+    format!("{node} {present}, the file makes it a replica of shard {shard}")
 }
 
 /// Why a step is there, in a few words beside it.
@@ -122,6 +134,9 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
             false => format!("a move of {} was begun", wording::slot_count(begun)),
         },
         Difference::LeftOpen { .. } => "left by a move that is over, and hiding no key".to_owned(),
+        Difference::NotReplicating { now, primary, .. } if now.primary == Some(*primary) => {
+            "it looks for it where it is no more".to_owned()
+        }
         Difference::NotReplicating { now, .. } => format!("it {}", present(now, pairing)),
         Difference::LinkDown { .. } => "its link is down".to_owned(),
     }

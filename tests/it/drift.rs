@@ -3,9 +3,9 @@
 
 use insta::assert_snapshot;
 
-use crate::support::shapes::{DriftDocument, ErrorDocument, parse};
+use crate::support::shapes::{Difference, DriftDocument, ErrorDocument, parse};
 use crate::support::yaml::Yaml;
-use crate::support::{Recorder, ServerKind, Servers, Shard, Stage};
+use crate::support::{Recorder, ServerKind, Servers, Shard, Stage, wait};
 
 #[test]
 fn one_line_a_difference() {
@@ -113,6 +113,41 @@ fn several_files() {
         .collect();
     assert_eq!(found, [("fine.yaml", true, 0), ("blocked.yaml", false, 1)]);
     recorder.assert_no_writes(&stage.servers);
+}
+
+/// A link that is down is no change to be made: somebody has to see to it. A password that the primary
+/// doesn't take keeps it down before any copy begins.
+#[test]
+fn a_link_is_down() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    stage.tell("host2:7001", "CONFIG SET masterauth wrong");
+    stage
+        .servers
+        .call("host1:7001", &["CLIENT", "KILL", "TYPE", "replica"]);
+    wait::until("the link to be down", || {
+        let info = stage
+            .servers
+            .call("host2:7001", &["INFO", "replication"])
+            .text();
+        let down = info.contains("master_link_status:down");
+        down.then_some(()).ok_or(info)
+    });
+    stage.file(&Yaml::seed(&stage.servers).config("maxmemory-samples", "7"));
+    stage.tell_everyone("CONFIG SET maxmemory-samples 7");
+    assert_snapshot!(stage.run(&["drift"], 3), @"rcl.yaml: host2:7001 has no link to its primary host1:7001");
+    let ran = stage.rcl.run(&["drift", "--json"]).code(3);
+    let json: DriftDocument = parse(ran.stdout());
+    assert!(
+        matches!(json.differences.as_slice(), [Difference::LinkDown { .. }]),
+        "{json:?}"
+    );
+    stage.tell("host1:7001", "CONFIG SET maxmemory-samples 6");
+    assert_eq!(stage.run(&["drift"], 3).lines().count(), 2);
+    stage
+        .servers
+        .ok("host2:7001", &["CONFIG", "SET", "masterauth", ""]);
+    stage.wait_for_link("host2:7001");
+    stage.run(&["drift"], 2);
 }
 
 /// The limit is for each file: what can be told of the others is told.

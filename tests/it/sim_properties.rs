@@ -5,10 +5,10 @@ use std::future::pending;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::test_runner::{RngSeed, TestRunner};
 use rcl::apply::{Stop, run as carry_out};
 use rcl::base::{Address, Command, Reply};
-use rcl::diff::Allowed;
+use rcl::diff::{Allowed, Difference};
 use rcl::net::{CallError, Wire};
 use rcl::observe::{SETTLE_WITHIN, look_until_settled};
 use rcl::observed::Observed;
@@ -25,14 +25,23 @@ fn seed() -> u64 {
         .unwrap_or(1)
 }
 
-fn cases(count: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: count,
+/// In how many tests each property is held, so that they run side by side, and the cases of each.
+const PARTS: u64 = 4;
+const CASES: u32 = 1250;
+
+/// Runs one part of a property's cases: the same in every run; RCL_SEED tries others.
+#[track_caller]
+fn hold<S: Strategy>(part: u64, strategy: &S, holds: impl Fn(S::Value) -> Checked<()>) {
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: CASES,
         failure_persistence: None,
-        // The same cases in every run; RCL_SEED tries others.
-        rng_seed: RngSeed::Fixed(seed()),
+        rng_seed: RngSeed::Fixed(seed().wrapping_mul(PARTS).wrapping_add(part)),
         max_shrink_iters: 300,
         ..ProptestConfig::default()
+    });
+    let held = runner.run(strategy, |case| holds(case).map_err(TestCaseError::fail));
+    if let Err(wrong) = held {
+        panic!("part {part}: {wrong}");
     }
 }
 
@@ -107,7 +116,13 @@ fn sound_plan(scene: &Scene, observed: &Observed) -> Checked<Plan> {
     })?;
     let violations = check(&made, observed);
     ensure(violations.is_empty(), || {
-        format!("the plan breaks {violations:#?}")
+        format!(
+            "the plan breaks {violations:?}: {:#?} {:#?} {:#?}\n{}",
+            made.steps,
+            made.diff.blocked,
+            made.diff.differences,
+            scene.show()
+        )
     })?;
     Ok(made)
 }
@@ -135,18 +150,24 @@ async fn repair(scene: &Scene) -> Checked<()> {
     sim.assert_keys_kept();
     // Links that were being made already are nobody's step.
     sim.elapse(Duration::from_secs(20));
-    let wrong = scene.judge(&before);
+    for write in sim.writes().iter() {
+        let again = write.command.to_string().starts_with("CLUSTER REPLICATE")
+            && before.attached.contains(&write.id);
+        ensure(!again, || format!("{write:?} although it is so"))?;
+    }
+    let mut wrong = scene.judge(&before);
+    if !wrong.is_empty() && wrong.iter().all(|words| words.contains("does not follow")) {
+        if !follow_again(scene).await? {
+            return Ok(());
+        }
+        wrong = scene.judge(&before);
+    }
     ensure(wrong.is_empty(), || format!("{wrong:#?}\n{}", after()))?;
     let slots = count_writes(sim, "CLUSTER ADDSLOTS");
     let fewest = before.fewest_slot_commands;
     ensure(slots == fewest, || {
         format!("{slots} slot commands, {fewest} would do\n{}", after())
     })?;
-    for write in sim.writes().iter() {
-        let again = write.command.to_string().starts_with("CLUSTER REPLICATE")
-            && before.attached.contains(&write.id);
-        ensure(!again, || format!("{write:?} although it is so"))?;
-    }
     let written = sim.writes().len();
     let observed = look(scene).await;
     let rest = sound_plan(scene, &observed)?;
@@ -162,6 +183,20 @@ async fn repair(scene: &Scene) -> Checked<()> {
     ensure(sim.writes().len() == written, || {
         format!("a second apply writes\n{}", after())
     })
+}
+
+/// A replica that learned its primary's new address from gossip goes on dialling the old one.
+/// Redis is told again; what Valkey can't be told is shown. True when all was mended.
+async fn follow_again(scene: &Scene) -> Checked<bool> {
+    let observed = look(scene).await;
+    let made = sound_plan(scene, &observed)?;
+    ensure(made.diff.blocked.is_empty(), || {
+        format!("blocked: {:#?}", made.diff.blocked)
+    })?;
+    let lost = |difference: &Difference| matches!(difference, Difference::LinkDown { .. });
+    apply(scene, &made, &observed).await?;
+    scene.sim.elapse(Duration::from_secs(20));
+    Ok(!made.diff.differences.iter().any(lost))
 }
 
 async fn a_mistreated_cluster(draft: &Draft) -> Checked<()> {
@@ -235,7 +270,9 @@ async fn a_hostile_cluster(draft: &Draft, hostilities: &[Hostility], late: bool)
         .map(|hostility| scene.harm(draft, *hostility))
         .collect();
     scene.sim.elapse(Duration::from_millis(draft.pause_ms));
-    scene.sim.guard_keys();
+    if !scene.fading {
+        scene.sim.guard_keys();
+    }
     if !late {
         observed = look(&scene).await;
     }
@@ -255,6 +292,15 @@ async fn a_hostile_cluster(draft: &Draft, hostilities: &[Hostility], late: bool)
     let applied = carry_out(&scene.sim, &made, &observed, asked, |_| {});
     let ended = tokio::time::timeout(Duration::from_secs(1200), applied).await;
     ensure(ended.is_ok(), || format!("the run never ends: {}", show()))?;
+    for write in scene.sim.writes().iter() {
+        let meant = made.steps.iter().flat_map(|step| &step.sends);
+        let meant = meant
+            .filter(|send| send.node == write.id)
+            .any(|send| send.command == write.command);
+        ensure(meant, || {
+            format!("{write:?} was meant for another node: {}", show())
+        })?;
+    }
     for _ in 0..30 {
         scene.sim.elapse(Duration::from_secs(1));
         scene.sim.assert_keys_kept();
@@ -264,21 +310,34 @@ async fn a_hostile_cluster(draft: &Draft, hostilities: &[Hostility], late: bool)
     })
 }
 
-proptest! {
-    #![proptest_config(cases(200))]
+fn no_hostile_state_costs_a_key(part: u64) {
+    let hostilities = prop::collection::vec(hostility(), 1..3);
+    let case = (draft(), hostilities, prop::bool::weighted(0.3));
+    hold(part, &case, |(draft, hostilities, late)| {
+        run(a_hostile_cluster(&draft, &hostilities, late))
+    });
+}
 
-    #[test]
-    #[ignore = "no key is lost, but about one verdict in 250 is still another than the judge's"]
-    fn no_hostile_state_costs_a_key(
-        draft in draft(),
-        hostilities in prop::collection::vec(hostility(), 1..3),
-        late in prop::bool::weighted(0.3),
-    ) {
-        run(a_hostile_cluster(&draft, &hostilities, late)).map_err(TestCaseError::fail)?;
-    }
+fn any_mistreated_cluster_becomes_what_the_file_says(part: u64) {
+    hold(part, &draft(), |draft| run(a_mistreated_cluster(&draft)));
+}
 
-    #[test]
-    fn any_mistreated_cluster_becomes_what_the_file_says(draft in draft()) {
-        run(a_mistreated_cluster(&draft)).map_err(TestCaseError::fail)?;
-    }
+macro_rules! parts {
+    ($($name:ident: $property:ident($part:literal);)*) => {
+        $(#[test]
+        fn $name() {
+            $property($part);
+        })*
+    };
+}
+
+parts! {
+    no_hostile_state_costs_a_key_1: no_hostile_state_costs_a_key(0);
+    no_hostile_state_costs_a_key_2: no_hostile_state_costs_a_key(1);
+    no_hostile_state_costs_a_key_3: no_hostile_state_costs_a_key(2);
+    no_hostile_state_costs_a_key_4: no_hostile_state_costs_a_key(3);
+    any_mistreated_cluster_becomes_what_the_file_says_1: any_mistreated_cluster_becomes_what_the_file_says(0);
+    any_mistreated_cluster_becomes_what_the_file_says_2: any_mistreated_cluster_becomes_what_the_file_says(1);
+    any_mistreated_cluster_becomes_what_the_file_says_3: any_mistreated_cluster_becomes_what_the_file_says(2);
+    any_mistreated_cluster_becomes_what_the_file_says_4: any_mistreated_cluster_becomes_what_the_file_says(3);
 }

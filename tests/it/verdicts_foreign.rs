@@ -210,3 +210,34 @@ fn the_only_node_left_of_its_shard() {
     assert_snapshot!(stage.matches(), @"Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.");
     assert_eq!(stage.keys("host1:7000"), 3);
 }
+
+/// Others would meet the newcomer where it is announced: by a typo, at a node of another cluster. The
+/// bus port alone can lead there too.
+#[test]
+fn an_announce_that_leads_into_another_cluster() {
+    let ours = [
+        Shard::new("host1:7000", &[], "0-8191"),
+        Shard::new("host2:7000", &[], "8192-16383"),
+    ];
+    let mut stage = clusters(2, &[&ours, &strangers()]);
+    let there = stage.servers.address("host3:7000").ip();
+    let mut wanted = ours.to_vec();
+    wanted[0].replicas.push("host2:7001".to_owned());
+    let yaml = Yaml::new(&stage.servers, &wanted).to_string();
+    for (announce, at) in [
+        (format!("{there}:7000"), "host3:7000"),
+        (format!("{there}:7009@17001"), "host3:7001"),
+    ] {
+        let typo = format!("[{{at: host2:7001, announce: \"{announce}\"}}]");
+        stage.file(&yaml.replace("[host2:7001]", &typo));
+        let told = stage.refuses(3).plan;
+        let line = "host2:7001 is to be announced at ";
+        assert!(told.contains(line), "{told}");
+        assert!(told.contains(&format!("{at} answers with id ID")), "{told}");
+    }
+    // Where nobody answers, the file is believed.
+    let nowhere = format!("[{{at: host2:7001, announce: \"{there}:7009@17009\"}}]");
+    stage.file(&yaml.replace("[host2:7001]", &nowhere));
+    let plan = stage.run(&["plan", "--detailed-exitcode"], 2);
+    assert!(plan.contains("+ join host2:7001"), "{plan}");
+}

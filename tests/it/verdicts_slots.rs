@@ -88,6 +88,11 @@ fn unassigned_with_a_node_down() {
 }
 
 #[test]
+fn half_moved_on_redis() {
+    half_moved(ServerKind::Redis70);
+}
+
+#[test]
 fn half_moved_on_valkey() {
     half_moved(ServerKind::Valkey91);
 }
@@ -111,16 +116,20 @@ fn half_moved(kind: ServerKind) {
     stage.servers.add("host2:7003");
     stage.declare(&Shard::grown());
     let told = stage.does_the_rest();
-    allow_duplicates! { assert_snapshot!(told.troubles(), @r#"
+    // Valkey's replicas learn of the marks, sooner or later; Redis's never do.
+    let troubles = told.troubles();
+    let lines = troubles
+        .lines()
+        .filter(|line| !line.starts_with("    host2:"));
+    allow_duplicates! { assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
     ! a move of 1 slot was begun and not finished; finishing a move is not supported yet
         host1:7000 is giving to host1:7001: slot 5
         host1:7001 is taking from host1:7000: slot 5
-        host2:7000 is giving to host1:7001: slot 5
-        host2:7001 is taking from host1:7000: slot 5
         → Finish the move with the tool that began it. Closing it (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of the slots.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#); }
-    allow_duplicates! { assert_snapshot!(told.drift, @"rcl.yaml: blocked: a move of 1 slot was begun and not finished; finishing a move is not supported yet (host1:7000 is giving to host1:7001: slot 5; host1:7001 is taking from host1:7000: slot 5; host2:7000 is giving to host1:7001: slot 5; host2:7001 is taking from host1:7000: slot 5)"); }
+    let drift = "rcl.yaml: blocked: a move of 1 slot was begun and not finished; finishing a move is not supported yet (host1:7000 is giving to host1:7001: slot 5; host1:7001 is taking from host1:7000: slot 5";
+    assert!(told.drift.starts_with(drift), "{}", told.drift);
     for node in ["host1:7000", "host1:7001"] {
         stage.tell(node, "CLUSTER SETSLOT 5 STABLE");
     }
@@ -194,4 +203,38 @@ fn told_to_one_side_only() {
     );
     judge::wait_until_matches(&stage.servers, &Shard::seed());
     stage.matches();
+}
+
+/// A primary that hears nothing on the bus goes on as the owner, while its replica has taken over.
+#[test]
+fn two_owners() {
+    let launch = Servers::prepare(ServerKind::Valkey91).set("enable-debug-command", "yes");
+    let mut stage = Stage::seed(launch);
+    stage.tell("host1:7000", "DEBUG DROP-CLUSTER-PACKET-FILTER -2");
+    let old = stage.servers.id("host1:7000");
+    let new = stage.servers.id("host2:7000");
+    stage.wait_for_promotion_but_for("host2:7000", &["host1:7000"]);
+    stage.wait_for_line("host1:7000", &old, "an owner", |line| {
+        !line.slots.is_empty()
+    });
+    // The others may hold the old owner for failed by now, or not yet, and epochs differ.
+    let told = stage.refuses_whatever_it_says(3);
+    for told in [&told.plan, &told.drift] {
+        assert!(
+            told.contains("the nodes don't agree who owns slots 0-5461"),
+            "{told}"
+        );
+        assert!(
+            told.contains("host1:7000: owner is host1:7000 at epoch "),
+            "{told}"
+        );
+        assert!(told.contains("owner is host2:7000 at epoch "), "{told}");
+    }
+    stage.tell("host1:7000", "DEBUG DROP-CLUSTER-PACKET-FILTER -1");
+    stage.wait_for_line("host1:7000", &old, "a replica", |line| {
+        line.is_replica() && line.parent.as_ref() == Some(&new)
+    });
+    stage.wait_for_link("host1:7000");
+    stage.wait_for_promotion("host2:7000");
+    assert_snapshot!(stage.matches(), @"Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.");
 }

@@ -330,6 +330,58 @@ fn nodes_that_do_not_answer_are_told_once() {
     "#);
 }
 
+/// rcl came through a forwarder: the members know better where the node is.
+#[test]
+fn a_member_that_all_others_reach_elsewhere() {
+    let desired = seed();
+    let mut world = World::formed(&desired);
+    world.set("host1:7000", |server| {
+        server.seen_at = Some("10.9.9.9:7000")
+    });
+    assert_snapshot!(shown(&planned(&desired, &world)), @r#"
+    Plan for cluster "orders" from rcl.yaml: 6 of 6 declared nodes answer, 6 members, Redis 7.0.15
+
+    ! host1:7000 is in the file at 10.0.0.1:7000, but every other member reaches it at 10.9.9.9:7000, and that works
+        10.0.0.1:7000 is where rcl reached it; 10.9.9.9:7000 is where its peers have links to it
+        → If 10.9.9.9:7000 is right, declare it: {at: host1:7000, announce: "10.9.9.9:7000"}. If 10.0.0.1:7000 is, declare that one as `announce`.
+
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
+    world.set("host1:7000", |server| {
+        server.seen_at = Some("127.0.0.1:7000")
+    });
+    assert_eq!(planned(&desired, &world).plan.diff.blocked, []);
+    let mut declared = desired.clone();
+    let node = declared.nodes.values_mut().next().unwrap();
+    node.announce = Some(crate::desired::Announce {
+        ip: "10.9.9.9".parse().unwrap(),
+        port: None,
+        bus_port: None,
+    });
+    world.set("host1:7000", |server| {
+        server.seen_at = Some("10.9.9.9:7000")
+    });
+    assert_eq!(planned(&declared, &world).plan.diff.blocked, []);
+}
+
+#[test]
+fn a_whole_cluster_that_says_it_is_down() {
+    let desired = seed();
+    let mut world = World::formed(&desired);
+    for node in ["host1:7001", "host2:7001"] {
+        world.set(node, |server| server.state_ok = false);
+    }
+    assert_snapshot!(shown(&planned(&desired, &world)), @r#"
+    Plan for cluster "orders" from rcl.yaml: 6 of 6 declared nodes answer, 6 members, Redis 7.0.15
+
+    ! every slot has an owner that answers, and yet nodes say that the cluster is down
+        cluster_state:fail on host1:7001, host2:7001
+        → Open the bus ports between the nodes, both ways, and look at the logs of these nodes: once most primaries reach each other they say ok by themselves.
+
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
+}
+
 #[test]
 fn what_the_file_does_not_name_stays() {
     let desired = seed();
@@ -426,6 +478,7 @@ fn a_failed_over_shard_is_as_declared() {
     world.add("host9:7009");
     world.set("host9:7009", |server| {
         server.group = 1;
+        server.state_ok = true;
         server.replica_of = Some("host2:7001".to_owned());
     });
     world.set("host2:7000", |server| {

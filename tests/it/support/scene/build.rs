@@ -87,6 +87,8 @@ pub(crate) struct Scene {
     pub(crate) rng: Rng,
     /// There is a cluster that the file has nothing to do with.
     pub(crate) foreigners: bool,
+    /// Keys are about to be lost without anybody's doing.
+    pub(crate) fading: bool,
 }
 
 impl Scene {
@@ -115,6 +117,7 @@ impl Scene {
             network: draft.network,
             rng,
             foreigners: false,
+            fading: false,
         };
         for (index, (shard, share)) in draft.shards.iter().zip(shares).enumerate() {
             let names: Vec<NodeName> = (0..=shard.replicas)
@@ -173,6 +176,10 @@ impl Scene {
         self.options.push(options);
         self.desired.nodes.insert(name.clone(), node);
         self.targets.nodes.insert(name.clone(), Ok(vec![at]));
+        if announce.is_some() {
+            let public = self.wanted[place];
+            self.targets.announced.insert(name.clone(), (public, None));
+        }
         self.declared += 1;
         name
     }

@@ -90,7 +90,11 @@ impl Verdict {
     pub(crate) fn is_given(self, diff: &Diff) -> bool {
         let coded = |code: &str| diff.blocked.iter().any(|blocked| blocked.code == code);
         match self {
-            Self::Everything(code) => coded(code) && diff.everything_blocked(),
+            // Which cluster the file means comes before what became of it.
+            Self::Everything(code) => {
+                let which = coded("foreign-node") || coded("another-cluster");
+                diff.everything_blocked() && (coded(code) || which)
+            }
             Self::Part(code) => coded(code) || diff.everything_blocked(),
             Self::Told => !diff.blocked.is_empty() || !diff.differences.is_empty(),
             Self::Nothing => true,
@@ -132,6 +136,8 @@ impl Scene {
     }
 
     fn join_foreigners(&mut self, draft: &Draft, place: usize, size: u8) -> Verdict {
+        // Until nobody shakes hands any more.
+        self.sim.elapse(Duration::from_secs(16));
         if !self.is_alone_and_blank(place) {
             return Verdict::Nothing;
         }
@@ -171,7 +177,8 @@ impl Scene {
 
     fn orphan_keys(&mut self, place: usize, count: u8) -> Verdict {
         let unassigned: Vec<u16> = self.unassigned().iter().collect();
-        if unassigned.is_empty() {
+        // What a replica holds is its primary's.
+        if unassigned.is_empty() || !self.sim.world().nodes[place].is_primary() {
             return Verdict::Nothing;
         }
         let mut keys = Keys::default();
@@ -224,27 +231,42 @@ impl Scene {
 
     /// Redis: the peers lose the address and nothing else, the replicas copy the emptiness.
     fn restart_blank(&mut self, place: usize) -> Verdict {
-        let (owner, redis, known) = {
+        let (owner, redis, known, found) = {
             let world = self.sim.world();
             let node = &world.nodes[place];
             let owner = !node.myself().slots.is_empty();
-            let known = world.nodes.iter().any(|other| {
+            // Nobody asks a stranger whom nobody lists any more.
+            let known = world.nodes[..self.declared].iter().any(|other| {
                 other.id != node.id
                     && other
                         .table
                         .get(&node.id)
                         .is_some_and(|m| !m.slots.is_empty())
             });
-            (owner, node.server.flavor == Flavor::Redis, known)
+            // Who looks for it elsewhere can't tell who it was.
+            let found = world.nodes.iter().all(|other| {
+                other
+                    .table
+                    .get(&node.id)
+                    .is_none_or(|m| other.id == node.id || m.address() == Some(node.at()))
+            });
+            (owner, node.server.flavor == Flavor::Redis, known, found)
         };
         if !owner || !redis {
             return Verdict::Nothing;
         }
         self.sim.restart_blank(place);
-        if known {
-            Verdict::Everything("shard-lost")
-        } else {
-            Verdict::Nothing
+        // Replicas copy the emptiness by themselves, sooner or later.
+        self.fading = self.rng.below(2) == 0;
+        if !self.fading {
+            self.sim.elapse(Duration::from_secs(15));
+        }
+        let pinned = self.desired.nodes.values().any(|node| node.id.is_some());
+        match (known, pinned) {
+            (_, true) => Verdict::Everything("wrong-id"),
+            (true, false) if found => Verdict::Everything("shard-lost"),
+            (true, false) => Verdict::Told,
+            (false, false) => Verdict::Nothing,
         }
     }
 
@@ -266,6 +288,8 @@ impl Scene {
     }
 
     fn usurp(&mut self, place: usize) -> Verdict {
+        // Until nobody shakes hands any more.
+        self.sim.elapse(Duration::from_secs(16));
         if !self.is_alone_and_blank(place) {
             return Verdict::Nothing;
         }

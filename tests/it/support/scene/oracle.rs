@@ -14,7 +14,7 @@ pub(crate) struct Before {
     owned: Vec<SlotSet>,
     /// The fewest slot commands that any way to the declared state needs.
     pub(crate) fewest_slot_commands: usize,
-    /// Which nodes follow the right node already.
+    /// Which nodes follow the right node already, and dial it where they know it.
     pub(crate) attached: BTreeSet<NodeId>,
 }
 
@@ -46,7 +46,9 @@ impl Scene {
         for (part, leader) in self.parts.iter().zip(&leaders) {
             let leader = world.nodes[*leader].id;
             for node in part.nodes.iter().map(|node| &world.nodes[*node]) {
-                if node.myself().primary == Some(leader) {
+                let from = node.upstream.as_ref().and_then(|upstream| upstream.from);
+                let dials = node.table.get(&leader).and_then(|line| line.address()) == from;
+                if node.myself().primary == Some(leader) && dials {
                     attached.insert(node.id);
                 }
             }
