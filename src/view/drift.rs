@@ -200,7 +200,7 @@ mod tests {
     fn one_line_a_difference() {
         let text = human("rcl.yaml", &drifted(), false, Styles::plain());
         assert_snapshot!(text, @"
-        rcl.yaml: blocked: a move of 1 slot was begun and not finished; finishing a move is not supported yet (host1:7002 is giving to host1:7000: slot 11000)
+        rcl.yaml: blocked: a move of 1 slot was begun, and the marks that it left contradict each other (host1:7002 is giving to host1:7000: slot 11000)
         rcl.yaml: host2:7000 is not a member
         rcl.yaml: host2:7001 is announced as 127.0.0.1:7001, not 10.0.0.2:7001
         rcl.yaml: cluster-node-timeout of host1:7001 is 1s, the file says 5s
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(text.matches('\n').count(), 1);
         assert_snapshot!(outline(&text), @r#"
         blocked:
-          {"code":"open-slots","evidence":["host1:7002 is giving to host1:7000: slot 11000"],"scope":"alone","severity":"blocked","subject":"slot 11000","way_out":"Finish the move with the tool that began it. Closing it (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of the slots.","why":"a move of 1 slot was begun and not finished; finishing a move is not supported yet"}
+          {"code":"open-slots","evidence":["host1:7002 is giving to host1:7000: slot 11000"],"scope":"alone","severity":"blocked","subject":"slot 11000","way_out":"Count the keys on both sides (CLUSTER COUNTKEYSINSLOT). Closing a slot (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of it.","why":"a move of 1 slot was begun, and the marks that it left contradict each other"}
         cluster: "orders"
         differences:
           {"id":"0002700000000000000000000000000000000000","kind":"not_joined","node":"host2:7000","text":"host2:7000 is not a member","unknown_to":["0001700000000000000000000000000000000000","0001700100000000000000000000000000000000","0001700200000000000000000000000000000000","0002700100000000000000000000000000000000","0002700200000000000000000000000000000000","0009700900000000000000000000000000000000"]}

@@ -9,6 +9,8 @@ pub(crate) struct Arguments {
     pub(crate) roles: bool,
     pub(crate) tools: Vec<Tool>,
     pub(crate) sizes: Vec<u16>,
+    /// Keys of a cluster that grows; none when that isn't measured.
+    pub(crate) grow: Option<usize>,
 }
 
 impl Arguments {
@@ -19,6 +21,7 @@ impl Arguments {
             roles: false,
             tools: vec![Tool::RedisCli, Tool::Rcl],
             sizes: Vec::new(),
+            grow: None,
         };
         let mut words = words.iter().map(String::as_str);
         while let Some(word) = words.next() {
@@ -27,6 +30,7 @@ impl Arguments {
                 // cargo says this to every benchmark.
                 "--bench" => {}
                 "--roles" => arguments.roles = true,
+                "--grow" => arguments.grow = Some(number(value()?)?),
                 "--kind" => arguments.kind = kind(value()?)?,
                 "--runs" => arguments.runs = number(value()?)?,
                 "--tools" => {

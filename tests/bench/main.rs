@@ -1,7 +1,7 @@
 //! Measures `rcl` against `redis-cli --cluster` on real servers of this machine and prints Markdown tables.
 //!
 //! `cargo bench --bench cluster -- [--kind redis-7.0] [--runs 1] [--tools redis-cli,rcl,native] [--roles]
-//! [6 30 100]`.
+//! [6 30 100]`, or `--grow KEYS` to measure how slots move.
 //! Both tools run in the same process of measuring, on fresh servers of the same kind, one after the other.
 
 #![expect(
@@ -12,6 +12,7 @@
 mod arguments;
 mod contest;
 mod memory;
+mod moving;
 mod planning;
 mod reading;
 mod table;
@@ -50,6 +51,10 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: &Arguments) -> Result<(), String> {
+    if let Some(keys) = arguments.grow {
+        table::growth(arguments, keys, &moving::contest(arguments, keys)?);
+        return Ok(());
+    }
     let mut times = Vec::new();
     let mut readings = Vec::new();
     for &nodes in &arguments.sizes {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::arguments::Arguments;
 use crate::contest::{Times, Tool};
+use crate::moving::Growth;
 use crate::reading::{Reading, median};
 
 /// Progress and errors, beside the tables.
@@ -38,6 +39,28 @@ pub(crate) fn print(
             shown(reading.drift),
             ratio(reading.check, reading.drift),
             reading.memory as f64 / 1e6,
+        ));
+    }
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// How a cluster with so many keys grew.
+pub(crate) fn growth(arguments: &Arguments, keys: usize, growths: &[Growth]) {
+    let mut text = format!(
+        "\n{}, {keys} keys of 100 bytes, {} runs, {}\n\n| tool | 4096 slots moved in | times faster | a client's p99 | its longest wait |\n|---|---|---|---|---|\n",
+        arguments.kind.name(),
+        arguments.runs,
+        machine(),
+    );
+    for growth in growths {
+        let first = growths.first().map_or(growth.took, |first| first.took);
+        text.push_str(&format!(
+            "| {} | {} | {} | {} | {} |\n",
+            growth.tool.name(),
+            shown(growth.took),
+            ratio(first, growth.took),
+            shown(growth.p99),
+            shown(growth.longest),
         ));
     }
     let _ = std::io::stdout().write_all(text.as_bytes());

@@ -96,7 +96,8 @@ fn several_files() {
     pending.yaml: maxmemory-samples of host2:7000 is 5, the file says 7
     pending.yaml: maxmemory-samples of host2:7001 is 5, the file says 7
     pending.yaml: maxmemory-samples of host2:7002 is 5, the file says 7
-    blocked.yaml: blocked: shard b is to serve 1 slot that other shards serve; moving slots is not supported yet (host1:7000 serves slot 5461)
+    blocked.yaml: blocked: shard a is served by host1:7001, which the file declares in another shard; handing over is not supported yet (its id is ID2)
+    blocked.yaml: blocked: shard b is served by host1:7000, which the file declares in another shard; handing over is not supported yet (its id is ID1)
     ");
     assert_snapshot!(ran.stderr(), @"
     error: missing.yaml can't be read: No such file or directory (os error 2)
@@ -111,7 +112,7 @@ fn several_files() {
         .iter()
         .map(|file| (file.file.as_str(), file.matches, file.blocked.len()))
         .collect();
-    assert_eq!(found, [("fine.yaml", true, 0), ("blocked.yaml", false, 1)]);
+    assert_eq!(found, [("fine.yaml", true, 0), ("blocked.yaml", false, 2)]);
     recorder.assert_no_writes(&stage.servers);
 }
 

@@ -89,12 +89,12 @@ fn dies_on_the_way(kind: ServerKind) {
     let mut lines = 5;
     loop {
         let mut apply = stage.rcl.start(&["apply", "--yes", "-v"]);
-        apply.expect("move");
-        let mut ended = false;
-        for _ in 0..lines {
-            ended |= apply.next().is_none();
+        // At first only marks may be left to take away.
+        let mut said = 0;
+        while said < lines && apply.next().is_some() {
+            said += 1;
         }
-        if ended {
+        if said < lines {
             apply.end().code(0);
             break;
         }

@@ -12,7 +12,7 @@ use rcl::diff::{Allowed, Difference};
 use rcl::net::{CallError, Wire};
 use rcl::observe::{SETTLE_WITHIN, look_until_settled};
 use rcl::observed::Observed;
-use rcl::plan::{Plan, check, plan};
+use rcl::plan::{Action, Plan, check, plan};
 use tokio::sync::{Notify, watch};
 
 use crate::support::scene::{Break, Draft, Hostility, Scene, Verdict, draft, hostility};
@@ -297,6 +297,12 @@ async fn a_hostile_cluster(draft: &Draft, hostilities: &[Hostility], late: bool)
         let meant = meant
             .filter(|send| send.node == write.id)
             .any(|send| send.command == write.command);
+        let moved = write.command.moves()
+            && made.steps.iter().any(|step| {
+                matches!(step.action, Action::Move { .. })
+                    && step.recipients().any(|node| node == write.id)
+            });
+        let meant = meant || moved;
         ensure(meant, || {
             format!("{write:?} was meant for another node: {}", show())
         })?;

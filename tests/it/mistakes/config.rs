@@ -362,7 +362,7 @@ fn a_secret_in_a_file_that_is_not_yaml() {
 fn policy() {
     let text = r#"policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: fast, batch: 0, pause: soon, speed: 1}}
 "#;
-    insta::assert_snapshot!(said_of(text), @r"
+    insta::assert_snapshot!(said_of(text), @"
     error: `replicas_apart` can't be `rack`
      --> rcl.yaml:2:26
       |
@@ -387,13 +387,37 @@ fn policy() {
       |
       = help: write `prune: false`
 
-    error: `move` is not supported yet
-     --> rcl.yaml:2:61
+    error: `engine` can't be `fast`
+     --> rcl.yaml:2:76
       |
     2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: fast, batch: 0, pause: soon, speed: 1}}
-      |                                                             ^^^^
+      |                                                                            ^^^^
       |
-      = help: leave it out until it is
+      = help: write auto, atomic or classic
+
+    error: `batch` can't be `0`
+     --> rcl.yaml:2:89
+      |
+    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: fast, batch: 0, pause: soon, speed: 1}}
+      |                                                                                         ^
+      |
+      = help: write a whole number from 1 to 10000
+
+    error: `pause` needs a time, but this is `soon`
+     --> rcl.yaml:2:99
+      |
+    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: fast, batch: 0, pause: soon, speed: 1}}
+      |                                                                                                   ^^^^
+      |
+      = help: write a whole number and its unit (us, ms, s, m, h, d), such as 15s; a bare number counts milliseconds
+
+    error: `speed` is not a key of `move`
+     --> rcl.yaml:2:105
+      |
+    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: fast, batch: 0, pause: soon, speed: 1}}
+      |                                                                                                         ^^^^^
+      |
+      = help: the keys are engine, batch, pause
     ");
 }
 
@@ -403,7 +427,7 @@ fn not_supported_yet() {
 hosts: {host1: {address: 10.0.0.8, access: {tls: {ca: ca.pem}}}}
 policy: {failback: true, prune: true}
 "#;
-    insta::assert_snapshot!(said_of(text), @r"
+    insta::assert_snapshot!(said_of(text), @"
     error: `access` is not supported yet
      --> rcl.yaml:2:1
       |
@@ -433,14 +457,6 @@ policy: {failback: true, prune: true}
       |
     4 | policy: {failback: true, prune: true}
       |                          ^^^^^
-      |
-      = help: leave it out until it is
-
-    error: `move` is not supported yet
-     --> rcl.yaml:4:39
-      |
-    4 | policy: {failback: true, prune: true}
-      |                                       ^^^^
       |
       = help: leave it out until it is
     ");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
@@ -200,5 +201,64 @@ impl Traffic {
             }
         });
         raised.len()
+    }
+}
+
+/// A client that reads keys of equal size, one after the other, and takes the time.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<Duration>>,
+}
+
+impl Load {
+    /// Writes the keys, 100 bytes each, and begins to read them.
+    #[track_caller]
+    pub(crate) fn start(servers: &Servers, keys: usize) -> Self {
+        let urls = nodes(servers);
+        let value = "x".repeat(100);
+        wait(async {
+            let mut connection = connect(urls.clone()).await;
+            for number in 0..keys {
+                let put: RedisResult<Value> = cmd("SET")
+                    .arg(format!("key{number}"))
+                    .arg(&value)
+                    .query_async(&mut connection)
+                    .await;
+                put.expect("it is written");
+            }
+        });
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            wait(async {
+                let mut connection = connect(urls).await;
+                let mut times = Vec::new();
+                for number in (0..).map(|number| number * 7919 % keys) {
+                    if asked.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let began = Instant::now();
+                    let got: RedisResult<Value> = cmd("GET")
+                        .arg(format!("key{number}"))
+                        .query_async(&mut connection)
+                        .await;
+                    got.expect("clients are served all the time");
+                    times.push(began.elapsed());
+                }
+                times
+            })
+        });
+        Self { stop, thread }
+    }
+
+    /// The time within which 99 of 100 reads were answered, and the longest.
+    #[track_caller]
+    pub(crate) fn end(self) -> (Duration, Duration) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut times = self.thread.join().expect("clients were served");
+        times.sort_unstable();
+        let last = times.len().saturating_sub(1);
+        let at = |place: usize| times.get(place).copied().unwrap_or_default();
+        (at(last * 99 / 100), at(last))
     }
 }

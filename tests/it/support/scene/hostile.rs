@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rcl::base::{Flavor, SlotRange, SlotSet};
+use rcl::base::{Flavor, NodeId, SlotRange, SlotSet};
 use rcl::diff::Diff;
 
 use super::build::Scene;
@@ -26,6 +26,12 @@ pub(crate) enum Hostility {
     /// The owner of some slots says that it isn't.
     Denial {
         node: u8,
+    },
+    /// Slots that were moved elsewhere.
+    Misplaced {
+        from: u8,
+        to: u8,
+        count: u8,
     },
     /// A move that somebody began.
     OpenSlots {
@@ -76,6 +82,8 @@ pub(crate) fn hostility() -> impl Strategy<Value = Hostility> {
         2 => (node(), 1u8..20).prop_map(|(node, count)| Hostility::Orphans { node, count }),
         1 => node().prop_map(|node| Hostility::Denial { node }),
         1 => (node(), node()).prop_map(|(from, to)| Hostility::OpenSlots { from, to }),
+        2 => (node(), node(), 1u8..200)
+            .prop_map(|(from, to, count)| Hostility::Misplaced { from, to, count }),
         3 => node().prop_map(|node| Hostility::Down { node }),
         1 => node().prop_map(|node| Hostility::Frozen { node }),
         2 => node().prop_map(|node| Hostility::Blank { node }),
@@ -111,6 +119,9 @@ impl Scene {
             Hostility::Orphans { node, count } => self.orphan_keys(place(node), count),
             Hostility::Denial { node } => self.deny(place(node)),
             Hostility::OpenSlots { from, to } => self.open_slots(place(from), place(to)),
+            Hostility::Misplaced { from, to, count } => {
+                self.misplace(place(from), place(to), count)
+            }
             Hostility::Down { node } => {
                 self.sim.kill(place(node));
                 Verdict::Told
@@ -226,7 +237,45 @@ impl Scene {
         };
         world.nodes[from].open.insert(slot, Open::Migrating(target));
         world.nodes[to].open.insert(slot, Open::Importing(source));
-        Verdict::Part("open-slots")
+        Verdict::Told
+    }
+
+    /// As a rebalancing by hand leaves it: some of its slots and their keys are at another primary.
+    fn misplace(&mut self, from: usize, to: usize, count: u8) -> Verdict {
+        let mut world = self.sim.world_mut();
+        let serves = |place: usize| {
+            let node = &world.nodes[place];
+            node.is_primary() && !node.myself().slots.is_empty()
+        };
+        if from == to || !serves(from) || !serves(to) {
+            return Verdict::Nothing;
+        }
+        let (source, target) = (world.nodes[from].id, world.nodes[to].id);
+        let mut slots = world.nodes[from].myself().slots.clone();
+        let slots = slots.take_lowest(u16::from(count));
+        let agreed = world.nodes.iter().all(|node| {
+            let owner = node.table.get(&source);
+            owner.is_none_or(|owner| slots.difference(&owner.slots).is_empty())
+        });
+        if !agreed || world.nodes[to].table.get(&source).is_none() {
+            return Verdict::Nothing;
+        }
+        let keys = world.nodes[from].keys.within(&slots);
+        for node in &mut world.nodes {
+            if let Some(owner) = node.table.get_mut(&source) {
+                owner.slots = owner.slots.difference(&slots);
+            }
+            if let Some(owner) = node.table.get_mut(&target) {
+                owner.slots = owner.slots.union(&slots);
+            }
+            let belongs = |id: NodeId| node.id == id || node.myself().primary == Some(id);
+            if belongs(source) {
+                node.keys.remove(&slots);
+            } else if belongs(target) {
+                node.keys.extend(&keys);
+            }
+        }
+        Verdict::Nothing
     }
 
     /// Redis: the peers lose the address and nothing else, the replicas copy the emptiness.

@@ -20,14 +20,17 @@ pub(super) fn writes(command: &Command) -> bool {
             .to_ascii_uppercase()
     };
     match (word(0).as_str(), word(1).as_str()) {
-        ("INFO" | "PING", _) => false,
+        ("INFO" | "PING" | "MEMORY", _) => false,
         ("CONFIG", verb) => verb != "GET",
-        ("CLUSTER", verb) => !matches!(verb, "NODES" | "INFO" | "COUNTKEYSINSLOT" | "MYID"),
+        ("CLUSTER", verb) => !matches!(
+            verb,
+            "NODES" | "INFO" | "COUNTKEYSINSLOT" | "GETKEYSINSLOT" | "MYID"
+        ),
         _ => true,
     }
 }
 
-fn error(words: impl std::fmt::Display) -> Reply {
+pub(super) fn error(words: impl std::fmt::Display) -> Reply {
     Reply::Error(format!("ERR {words}"))
 }
 
@@ -74,6 +77,10 @@ impl World {
                 Err(reply) => reply,
             },
             ["CLUSTER", "SET-CONFIG-EPOCH"] => self.set_config_epoch(me, args[2]),
+            ["CLUSTER", "SETSLOT"] => self.set_slot(me, &args[2..]),
+            ["CLUSTER", "GETKEYSINSLOT"] => self.keys_in_slot(me, &args[2..]),
+            ["MEMORY", "USAGE"] => Reply::Integer(100),
+            ["MIGRATE", _] => self.migrate(me, &args[1..]),
             ["CLUSTER", "REPLICATE"] => self.replicate_command(me, args[2]),
             _ => panic!("the simulation doesn't know {command}: teach it in sim/commands.rs"),
         }
@@ -237,7 +244,7 @@ fn ranges(args: &[&str]) -> Result<SlotSet, Reply> {
     Ok(set)
 }
 
-fn slot(text: &str) -> Result<Slot, Reply> {
+pub(super) fn slot(text: &str) -> Result<Slot, Reply> {
     match text.parse::<Slot>() {
         Ok(slot) if slot < SLOT_COUNT => Ok(slot),
         Ok(_) | Err(_) => Err(error("Invalid or out of range slot")),

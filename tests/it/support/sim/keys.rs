@@ -26,6 +26,21 @@ impl Keys {
             .map_or(0, |keys| u64::from(keys.count_ones()))
     }
 
+    /// One bit a key.
+    pub(crate) fn bits_in(&self, slot: Slot) -> u64 {
+        self.0.get(&slot).copied().unwrap_or(0)
+    }
+
+    /// Removes the keys whose bits are set.
+    pub(crate) fn take(&mut self, slot: Slot, keys: u64) {
+        if let Some(held) = self.0.get_mut(&slot) {
+            *held &= !keys;
+            if *held == 0 {
+                self.0.remove(&slot);
+            }
+        }
+    }
+
     pub(crate) fn slots(&self) -> SlotSet {
         self.0.keys().copied().collect()
     }

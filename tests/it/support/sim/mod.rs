@@ -10,6 +10,7 @@ mod clockwork;
 mod commands;
 mod config;
 pub(crate) mod keys;
+mod moving;
 pub(crate) mod node;
 mod quirks;
 mod receive;

@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
 
-use rcl::base::{Address, Server};
+use rcl::base::{Address, NodeId, Server, Slot};
 
 use super::bus::Packet;
 use super::config::Options;
 use super::keys::Keys;
-use super::node::{Health, Member, Node};
+use super::node::{Health, Member, Node, Open};
 use super::rng::Rng;
 
 /// How often each server's clock work runs.
@@ -288,7 +288,25 @@ impl World {
             .filter(|node| node.health == Health::Up && node.is_primary())
         {
             served.extend(&node.keys.within(&node.myself().slots));
+            // Who gives a slot away sends clients on to who takes it.
+            for (slot, open) in &node.open {
+                if let Open::Importing(from) = open
+                    && self.gives(*from, *slot, node.id)
+                {
+                    served.put(*slot, node.keys.bits_in(*slot));
+                }
+            }
         }
         served
+    }
+
+    fn gives(&self, from: NodeId, slot: Slot, to: NodeId) -> bool {
+        let mut nodes = self.nodes.iter();
+        nodes.any(|node| {
+            let open = node.open.get(&slot);
+            node.id == from
+                && node.myself().slots.contains(slot)
+                && matches!(open, Some(Open::Migrating(taker)) if *taker == to)
+        })
     }
 }
