@@ -24,7 +24,7 @@ pub(super) fn writes(command: &Command) -> bool {
         ("CONFIG", verb) => verb != "GET",
         ("CLUSTER", verb) => !matches!(
             verb,
-            "NODES" | "INFO" | "COUNTKEYSINSLOT" | "GETKEYSINSLOT" | "MYID"
+            "NODES" | "INFO" | "COUNTKEYSINSLOT" | "GETKEYSINSLOT" | "GETSLOTMIGRATIONS" | "MYID"
         ),
         _ => true,
     }
@@ -77,6 +77,8 @@ impl World {
                 Err(reply) => reply,
             },
             ["CLUSTER", "SET-CONFIG-EPOCH"] => self.set_config_epoch(me, args[2]),
+            ["CLUSTER", "GETSLOTMIGRATIONS"] => Reply::List(Vec::new()),
+            ["CLUSTER", "MIGRATESLOTS"] => self.migrate_slots(me, &args[2..]),
             ["CLUSTER", "SETSLOT"] => self.set_slot(me, &args[2..]),
             ["CLUSTER", "GETKEYSINSLOT"] => self.keys_in_slot(me, &args[2..]),
             ["MEMORY", "USAGE"] => Reply::Integer(100),

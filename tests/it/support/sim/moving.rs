@@ -1,6 +1,6 @@
 //! Slots on their way: SETSLOT, GETKEYSINSLOT, MIGRATE.
 
-use rcl::base::{Address, NodeId, Reply, Slot, SlotSet};
+use rcl::base::{Address, NodeId, Reply, Slot, SlotRange, SlotSet};
 
 use super::bus::Kind;
 use super::commands::{error, slot};
@@ -55,6 +55,44 @@ impl World {
         self.set_keys(to, taking);
         self.set_keys(me, giving);
         refused.map_or_else(Reply::ok, |words| Reply::Error(words.to_owned()))
+    }
+
+    /// The job has ended before anybody can ask for it.
+    pub(super) fn migrate_slots(&mut self, me: usize, args: &[&str]) -> Reply {
+        let [_, ends @ .., _, target] = args else {
+            return error("syntax error");
+        };
+        let numbers: Vec<Slot> = ends.iter().filter_map(|end| end.parse().ok()).collect();
+        let ranges = numbers
+            .chunks(2)
+            .filter_map(|ends| SlotRange::new(ends[0], ends[1]));
+        let slots: SlotSet = ranges.collect();
+        let target = target.parse::<NodeId>().ok();
+        let to = self.nodes.iter().position(|node| Some(node.id) == target);
+        let Some(to) = to.filter(|to| self.is_up(*to) && self.nodes[*to].is_primary()) else {
+            return error("Unknown node name");
+        };
+        let source = self.nodes[me].id;
+        if !slots.difference(&self.nodes[me].myself().slots).is_empty() {
+            return error("Slots are not served by this node.");
+        }
+        let moved = self.nodes[me].keys.within(&slots);
+        let (mut giving, mut taking) = (self.nodes[me].keys.clone(), self.nodes[to].keys.clone());
+        taking.extend(&moved);
+        giving.remove(&slots);
+        self.set_keys(to, taking);
+        for slot in slots.iter() {
+            self.nodes[to].open.insert(slot, Open::Importing(source));
+        }
+        let owner = self.nodes[to].id;
+        for slot in slots.iter() {
+            self.set_owner(to, slot, owner);
+        }
+        self.set_keys(me, giving);
+        for slot in slots.iter() {
+            self.set_owner(me, slot, owner);
+        }
+        Reply::ok()
     }
 
     pub(super) fn set_slot(&mut self, me: usize, args: &[&str]) -> Reply {
