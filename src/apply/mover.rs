@@ -121,7 +121,14 @@ enum Mover<'a> {
     Atomic(Atomic<'a>),
 }
 
-impl Mover<'_> {
+impl<'a> Mover<'a> {
+    fn new(transfer: &'a Transfer) -> Self {
+        match transfer.engine {
+            Engine::Atomic => Self::Atomic(Atomic::new(transfer)),
+            Engine::Classic(bounds) => Self::Classic(Classic::new(transfer, bounds)),
+        }
+    }
+
     fn next(&mut self, replies: &[Reply]) -> Result<Todo, Failure> {
         match self {
             Self::Classic(classic) => classic.next(replies),
@@ -180,16 +187,14 @@ pub(super) async fn carry(
         step: step.id,
         result: Err(trouble),
     };
+    let done = || Moved {
+        step: step.id,
+        result: Ok(()),
+    };
     let Action::Move { transfer, .. } = &step.action else {
-        return Moved {
-            step: step.id,
-            result: Ok(()),
-        };
+        return done();
     };
-    let mut mover = match transfer.engine {
-        Engine::Atomic => Mover::Atomic(Atomic::new(transfer)),
-        Engine::Classic(bounds) => Mover::Classic(Classic::new(transfer, bounds)),
-    };
+    let mut mover = Mover::new(transfer);
     let mut stopped_at: Option<Instant> = None;
     let mut told_at = Instant::now();
     let mut todo = mover.next(&[]);
@@ -213,36 +218,14 @@ pub(super) async fn carry(
             Ok(Todo::Done) if stopped_at.is_some() && *mover.moved().0 != transfer.slots => {
                 return failed(interrupted(transfer.source, &mover));
             }
-            Ok(Todo::Done) => {
-                return Moved {
-                    step: step.id,
-                    result: Ok(()),
-                };
-            }
-            Ok(Todo::Wait(pause)) => {
-                sleep(pause).await;
-                todo = mover.next(&[]);
-                continue;
-            }
-            Ok(Todo::Again(pause)) => {
-                sleep(pause).await;
-                match last.take() {
-                    Some(last) => last,
-                    None => {
-                        todo = mover.next(&[]);
-                        continue;
-                    }
+            Ok(Todo::Done) => return done(),
+            Ok(wanted) => match sendable(wanted, &mut last).await {
+                Some(call) => call,
+                None => {
+                    todo = mover.next(&[]);
+                    continue;
                 }
-            }
-            Ok(Todo::Repeat {
-                after,
-                node,
-                commands,
-            }) => {
-                sleep(after).await;
-                (node, commands)
-            }
-            Ok(Todo::Call { node, commands }) => (node, commands),
+            },
         };
         let answer = call(wire, plan.places.get(&node), transfer, &commands).await;
         told(step.id, node, &commands, &answer, &tell);
@@ -260,6 +243,33 @@ pub(super) async fn carry(
             });
         }
         last = Some((node, commands));
+    }
+}
+
+/// Waits as long as the move wants to; then gives what to send, or nothing where it only waited.
+async fn sendable(
+    todo: Todo,
+    last: &mut Option<(NodeId, Vec<Command>)>,
+) -> Option<(NodeId, Vec<Command>)> {
+    match todo {
+        Todo::Done => None,
+        Todo::Call { node, commands } => Some((node, commands)),
+        Todo::Wait(pause) => {
+            sleep(pause).await;
+            None
+        }
+        Todo::Again(pause) => {
+            sleep(pause).await;
+            last.take()
+        }
+        Todo::Repeat {
+            after,
+            node,
+            commands,
+        } => {
+            sleep(after).await;
+            Some((node, commands))
+        }
     }
 }
 

@@ -76,16 +76,7 @@ pub enum Difference {
         slots: SlotSet,
     },
     /// Slots that another node serves than the file says, or that are on their way already.
-    Misplaced {
-        shard: ShardName,
-        source: NodeId,
-        target: NodeId,
-        slots: SlotSet,
-        /// Those whose move was begun and not finished.
-        begun: SlotSet,
-        /// Those of them that are open on one side only.
-        torn: SlotSet,
-    },
+    Misplaced(Misplaced),
     /// Marks of a move that is over, or that never began to matter.
     LeftOpen { node: NodeId, slots: SlotSet },
     /// A node that is to replicate the shard's primary and doesn't.
@@ -102,6 +93,20 @@ pub enum Difference {
         id: NodeId,
         primary: NodeId,
     },
+}
+
+/// Slots that are to go from one primary to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misplaced {
+    /// The target's.
+    pub shard: ShardName,
+    pub source: NodeId,
+    pub target: NodeId,
+    pub slots: SlotSet,
+    /// Those whose move was begun and not finished.
+    pub begun: SlotSet,
+    /// Those of them that are open on one side only.
+    pub torn: SlotSet,
 }
 
 /// What a node that is to become a replica is at present.

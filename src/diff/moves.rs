@@ -6,7 +6,7 @@ use crate::base::{NodeId, Role, ShardName, Slot, SlotSet, counted, named};
 use crate::desired::Engine;
 use crate::observed::{Direction, NodeView, OpenSlot};
 
-use super::{Blocked, Diff, Difference, Look, Ownership, Scope, Severity};
+use super::{Blocked, Diff, Difference, Look, Misplaced, Ownership, Scope, Severity};
 
 /// Who gives slots to whom.
 type Pair = (NodeId, NodeId);
@@ -14,32 +14,7 @@ type Pair = (NodeId, NodeId);
 /// Finds the slots that have to change hands, and those that are half-way.
 pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) {
     let mut open = half_way(look, diff, ownership);
-    let mut wanted: BTreeMap<Pair, SlotSet> = BTreeMap::new();
-    for share in &ownership.shares {
-        let missing = share
-            .target
-            .difference(&share.held)
-            .difference(&ownership.unassigned);
-        if missing.is_empty() || diff.is_shard_blocked(&share.shard) {
-            continue;
-        }
-        let primary = diff.pairing.primaries.get(&share.shard).copied();
-        let Some(target) = primary.filter(|id| look.observed.views.contains_key(id)) else {
-            diff.blocked.push(blocked(
-                &share.shard,
-                format!("shard {} is to serve {} that other shards serve, and has no primary that could take them", share.shard, counted(missing.count(), "slot")),
-                Vec::new(),
-                format!("Start the declared primary of shard {}.", share.shard),
-            ));
-            continue;
-        };
-        for (source, slots) in &ownership.owners {
-            let slots = slots.intersection(&missing);
-            if !slots.is_empty() {
-                wanted.insert((*source, target), slots);
-            }
-        }
-    }
+    let mut wanted = misplaced(look, diff, ownership);
     // A slot that is on its way is brought to its end first.
     for slots in wanted.values_mut() {
         *slots = slots.difference(&open.taken);
@@ -69,14 +44,14 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) {
         let begun = open.finish.remove(&(source, target)).unwrap_or_default();
         let slots = slots.union(&begun);
         if !slots.is_empty() {
-            diff.differences.push(Difference::Misplaced {
+            diff.differences.push(Difference::Misplaced(Misplaced {
                 shard: shard_of(diff, target),
                 source,
                 target,
                 slots,
                 torn: begun.intersection(&open.torn),
                 begun,
-            });
+            }));
         }
     }
     for (node, slots) in open.close {
@@ -85,6 +60,37 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) {
     if !open.unclear.is_empty() {
         diff.blocked.push(unclear(&open.unclear));
     }
+}
+
+/// The slots that each shard is to get from each other one.
+fn misplaced(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) -> BTreeMap<Pair, SlotSet> {
+    let mut wanted: BTreeMap<Pair, SlotSet> = BTreeMap::new();
+    for share in &ownership.shares {
+        let missing = share
+            .target
+            .difference(&share.held)
+            .difference(&ownership.unassigned);
+        if missing.is_empty() || diff.is_shard_blocked(&share.shard) {
+            continue;
+        }
+        let primary = diff.pairing.primaries.get(&share.shard).copied();
+        let Some(target) = primary.filter(|id| look.observed.views.contains_key(id)) else {
+            diff.blocked.push(blocked(
+                &share.shard,
+                format!("shard {} is to serve {} that other shards serve, and has no primary that could take them", share.shard, counted(missing.count(), "slot")),
+                Vec::new(),
+                format!("Start the declared primary of shard {}.", share.shard),
+            ));
+            continue;
+        };
+        for (source, slots) in &ownership.owners {
+            let slots = slots.intersection(&missing);
+            if !slots.is_empty() {
+                wanted.insert((*source, target), slots);
+            }
+        }
+    }
+    wanted
 }
 
 /// Half-finished moves, sorted by what becomes of them.

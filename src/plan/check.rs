@@ -110,28 +110,7 @@ pub fn check(plan: &Plan, observed: &Observed) -> Vec<Violation> {
                 });
             }
         }
-        match &step.action {
-            Action::Move { transfer, .. } => {
-                facts.slots_moved(id, transfer, &mut given, &mut found);
-            }
-            Action::Close { node, slots } => {
-                let hidden = facts.hidden(*node, slots);
-                found.extend(hidden.map(|slot| Violation::HidesKeys {
-                    step: id,
-                    slot,
-                    node: *node,
-                }));
-            }
-            Action::Configure { .. }
-            | Action::Announce { .. }
-            | Action::Hasten { .. }
-            | Action::SetEpoch { .. }
-            | Action::Assign { .. }
-            | Action::Join { .. }
-            | Action::Attach { .. }
-            | Action::Settle
-            | Action::Restore { .. } => {}
-        }
+        facts.moved(step, &mut given, &mut found);
         if let Action::Hasten { node, options, .. } = &step.action {
             let names = |options: &[(String, Arg)]| {
                 options
@@ -319,6 +298,32 @@ impl<'a> Facts<'a> {
             _ if strangers.is_empty() => true,
             0 => strangers.len() < declared,
             most => slots == most && self.slots(&strangers) * 2 < slots,
+        }
+    }
+
+    /// What is wrong with a step that moves slots, or takes the marks of a move away.
+    fn moved(&self, step: &Step, given: &mut [bool], found: &mut Vec<Violation>) {
+        match &step.action {
+            Action::Move { transfer, .. } => {
+                self.slots_moved(step.id, transfer, given, found);
+            }
+            Action::Close { node, slots } => {
+                let hidden = self.hidden(*node, slots);
+                found.extend(hidden.map(|slot| Violation::HidesKeys {
+                    step: step.id,
+                    slot,
+                    node: *node,
+                }));
+            }
+            Action::Configure { .. }
+            | Action::Announce { .. }
+            | Action::Hasten { .. }
+            | Action::SetEpoch { .. }
+            | Action::Assign { .. }
+            | Action::Join { .. }
+            | Action::Attach { .. }
+            | Action::Settle
+            | Action::Restore { .. } => {}
         }
     }
 

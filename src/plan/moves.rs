@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::{Address, Command, NodeId, SlotSet};
 use crate::desired::Engine as Choice;
-use crate::diff::Difference;
+use crate::diff::{Difference, Misplaced};
 use crate::observed::NodeView;
 
 use super::order::Terms;
@@ -47,17 +47,17 @@ pub(super) fn close(terms: &Terms<'_>) -> Vec<Step> {
 pub(super) fn moves(terms: &Terms<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     for (index, difference) in terms.diff.differences.iter().enumerate() {
-        let Difference::Misplaced {
+        let Difference::Misplaced(misplaced) = difference else {
+            continue;
+        };
+        let Misplaced {
             shard,
             source,
             target,
             slots,
             begun,
             torn,
-        } = difference
-        else {
-            continue;
-        };
+        } = misplaced;
         let (Some(giving), Some(taking)) = (terms.views.get(source), terms.views.get(target))
         else {
             continue;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Role, SlotSet, counted, named};
-use crate::diff::{Blocked, Difference, Pairing};
+use crate::diff::{Blocked, Difference, Misplaced, Pairing};
 
 use super::difference::{announced_option, is_newcomer, option, sentence};
 use super::wording::list;
@@ -163,7 +163,7 @@ fn slots(group: &[&Difference]) -> SlotSet {
 fn slots_of(difference: &Difference) -> Option<&SlotSet> {
     match difference {
         Difference::Unassigned { slots, .. }
-        | Difference::Misplaced { slots, .. }
+        | Difference::Misplaced(Misplaced { slots, .. })
         | Difference::LeftOpen { slots, .. } => Some(slots),
         Difference::Down { .. }
         | Difference::NotJoined { .. }
@@ -183,7 +183,7 @@ fn subject(difference: &Difference) -> String {
         | Difference::NotReplicating { node, .. }
         | Difference::LinkDown { node, .. } => node.to_string(),
         Difference::Unassigned { shard, .. } => format!("shard {shard}"),
-        Difference::Misplaced { shard, .. } => format!("to shard {shard}"),
+        Difference::Misplaced(Misplaced { shard, .. }) => format!("to shard {shard}"),
         Difference::LeftOpen { slots, .. } => named(slots),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::base::{Address, Arg, NodeId, NodeName, Role, ShardName, SlotSet};
 use crate::desired::readable_value;
-use crate::diff::{Difference, Now, OptionChange, Pairing};
+use crate::diff::{Difference, Misplaced, Now, OptionChange, Pairing};
 
 use super::wording;
 
@@ -56,23 +56,7 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
             primary: _,
             slots,
         } => format!("{} (shard {shard})", unassigned(slots)),
-        Difference::Misplaced {
-            shard,
-            source,
-            target: _,
-            slots,
-            begun,
-            torn: _,
-        } => {
-            let source = pairing.label(*source);
-            match begun == slots {
-                true => format!("{} half-way from {source} to shard {shard}", are(slots)),
-                false => format!(
-                    "{} served by {source}, the file gives them to shard {shard}",
-                    are(slots)
-                ),
-            }
-        }
+        Difference::Misplaced(misplaced) => misplaced_slots(misplaced, pairing),
         Difference::LeftOpen { node, slots } => {
             format!("{} still open on {}", are(slots), pairing.label(*node))
         }
@@ -109,6 +93,25 @@ fn not_replicating(
     format!("{node} {present}, the file makes it a replica of shard {shard}")
 }
 
+fn misplaced_slots(misplaced: &Misplaced, pairing: &Pairing) -> String {
+    let Misplaced {
+        shard,
+        source,
+        target: _,
+        slots,
+        begun,
+        torn: _,
+    } = misplaced;
+    let source = pairing.label(*source);
+    match begun == slots {
+        true => format!("{} half-way from {source} to shard {shard}", are(slots)),
+        false => format!(
+            "{} served by {source}, the file gives them to shard {shard}",
+            are(slots)
+        ),
+    }
+}
+
 /// Why a step is there, in a few words beside it.
 pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
     match difference {
@@ -129,7 +132,7 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
         Difference::Unassigned { slots, .. } => {
             format!("{} that nobody owns", wording::slot_count(slots))
         }
-        Difference::Misplaced { slots, begun, .. } => match begun.is_empty() {
+        Difference::Misplaced(Misplaced { slots, begun, .. }) => match begun.is_empty() {
             true => format!("the file gives it {}", wording::slot_count(slots)),
             false => format!("a move of {} was begun", wording::slot_count(begun)),
         },

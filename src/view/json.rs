@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Role, ShardName, SlotSet};
-use crate::diff::{Blocked, Diff, Difference, Note, Now, OptionChange, Pairing};
+use crate::diff::{Blocked, Diff, Difference, Misplaced, Note, Now, OptionChange, Pairing};
 use crate::observed::{Failure, FailureKind};
 
 use super::difference::sentence;
@@ -197,23 +197,7 @@ impl<'a> What<'a> {
                 primary_id: *primary,
                 slots,
             },
-            Difference::Misplaced {
-                shard,
-                source,
-                target,
-                slots,
-                begun,
-                torn,
-            } => Self::Misplaced {
-                shard,
-                source: name(source),
-                source_id: *source,
-                target: name(target),
-                target_id: *target,
-                slots,
-                begun,
-                torn,
-            },
+            Difference::Misplaced(misplaced) => Self::misplaced(misplaced, pairing),
             Difference::LeftOpen { node, slots } => Self::LeftOpen {
                 node: name(node),
                 id: *node,
@@ -244,6 +228,27 @@ impl<'a> What<'a> {
 }
 
 impl<'a> What<'a> {
+    fn misplaced(misplaced: &'a Misplaced, pairing: &'a Pairing) -> Self {
+        let Misplaced {
+            shard,
+            source,
+            target,
+            slots,
+            begun,
+            torn,
+        } = misplaced;
+        Self::Misplaced {
+            shard,
+            source: pairing.names.get(source),
+            source_id: *source,
+            target: pairing.names.get(target),
+            target_id: *target,
+            slots,
+            begun,
+            torn,
+        }
+    }
+
     fn down(node: &'a NodeName, id: Option<NodeId>, failure: &'a Failure) -> Self {
         let Failure { tried, kind, words } = failure;
         Self::Down {

@@ -1,9 +1,9 @@
 //! What a step is called: before it runs, once it is done, and why it is there.
 
-use crate::base::{Arg, counted};
+use crate::base::{Arg, ShardName, counted};
 use crate::desired::readable_value;
 use crate::diff::{Diff, OptionChange, Pairing};
-use crate::plan::{Action, Engine, Risk, Step};
+use crate::plan::{Action, Engine, Risk, Step, Transfer};
 
 use super::difference;
 use super::styles::Meaning;
@@ -71,50 +71,30 @@ fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
         Tense::Has => has,
     };
     match action {
-        Action::Configure {
-            node: _,
-            name,
-            changes: _,
-            rewrite: _,
-        } => format!("{} {name}", verb("configure", "configured")),
-        Action::Announce {
-            node: _,
-            name,
-            want,
-            changes: _,
-            rewrite: _,
-        } => format!(
+        Action::Configure { name, .. } => format!("{} {name}", verb("configure", "configured")),
+        Action::Announce { name, want, .. } => format!(
             "{} {name} as {}",
             verb("announce", "announced"),
             want.client
         ),
-        Action::Hasten {
-            node: _,
-            name,
-            options,
-        } => format!("{} {} on {name}", verb("lower", "lowered"), values(options)),
-        Action::SetEpoch {
-            node: _,
-            name,
-            epoch,
-        } => format!("{} {name} epoch {epoch}", verb("give", "gave")),
+        Action::Hasten { name, options, .. } => {
+            format!("{} {} on {name}", verb("lower", "lowered"), values(options))
+        }
+        Action::SetEpoch { name, epoch, .. } => {
+            format!("{} {name} epoch {epoch}", verb("give", "gave"))
+        }
         Action::Assign { node, shard, slots } => format!(
             "{} {} to shard {shard} ({})",
             verb("assign", "assigned"),
             ranges(slots),
             pairing.label(*node)
         ),
-        Action::Join {
-            node: _,
-            name,
-            introducers: _,
-        } => format!("{} {name}", verb("join", "joined")),
+        Action::Join { name, .. } => format!("{} {name}", verb("join", "joined")),
         Action::Attach {
-            node: _,
             name,
             shard,
             primary,
-            from: _,
+            ..
         } => format!(
             "{} {name} to shard {shard} ({})",
             verb("attach", "attached"),
@@ -127,28 +107,29 @@ fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
             pairing.label(*node)
         ),
         Action::Move {
-            shard,
-            transfer,
-            load: _,
+            shard, transfer, ..
         } => format!(
-            "{} {} ({}) from {} to shard {shard} ({})",
+            "{} {}",
             verb("move", "moved"),
-            counted(transfer.slots.count(), "slot"),
-            ranges(&transfer.slots),
-            pairing.label(transfer.source),
-            pairing.label(transfer.target)
+            what_moves(shard, transfer, pairing)
         ),
         Action::Settle => verb("wait until all nodes agree", "all nodes agree").to_owned(),
-        Action::Restore {
-            node: _,
-            name,
-            options,
-        } => format!(
+        Action::Restore { name, options, .. } => format!(
             "{} {} on {name}",
             verb("restore", "restored"),
             values(options)
         ),
     }
+}
+
+fn what_moves(shard: &ShardName, transfer: &Transfer, pairing: &Pairing) -> String {
+    format!(
+        "{} ({}) from {} to shard {shard} ({})",
+        counted(transfer.slots.count(), "slot"),
+        ranges(&transfer.slots),
+        pairing.label(transfer.source),
+        pairing.label(transfer.target)
+    )
 }
 
 /// Why the step is there, and what it costs.

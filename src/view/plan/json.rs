@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::base::{Arg, BusAddress, Command, NodeId, ShardName, SlotSet};
-use crate::plan::{Action, Plan, Risk, Send, Step, StepId, Totals};
+use crate::plan::{Action, Load, Plan, Risk, Send, Step, StepId, Totals, Transfer};
 use crate::view::json::{DiffJson, FORMAT_VERSION, NodeJson, OptionJson, line, pretty};
 use crate::view::step;
 
@@ -346,24 +346,33 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
             shard,
             transfer,
             load,
-        } => DetailsJson::Move {
-            shard,
-            source: node(transfer.source, plan),
-            slots: &transfer.slots,
-            begun: transfer.begun(),
-            engine: step::engine(&transfer.engine),
-            keys: load.keys,
-            bytes: load.bytes,
-            templates: transfer
-                .templates()
-                .into_iter()
-                .map(|(id, command)| TemplateJson {
-                    node: node(id, plan),
-                    command,
-                })
-                .collect(),
-        },
+        } => move_details(shard, transfer, *load, plan),
         Action::Settle => DetailsJson::Settle {},
+    }
+}
+
+fn move_details<'a>(
+    shard: &'a ShardName,
+    transfer: &'a Transfer,
+    load: Load,
+    plan: &'a Plan,
+) -> DetailsJson<'a> {
+    DetailsJson::Move {
+        shard,
+        source: node(transfer.source, plan),
+        slots: &transfer.slots,
+        begun: transfer.begun(),
+        engine: step::engine(&transfer.engine),
+        keys: load.keys,
+        bytes: load.bytes,
+        templates: transfer
+            .templates()
+            .into_iter()
+            .map(|(id, command)| TemplateJson {
+                node: node(id, plan),
+                command,
+            })
+            .collect(),
     }
 }
 

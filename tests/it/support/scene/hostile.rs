@@ -257,7 +257,7 @@ impl Scene {
             let owner = node.table.get(&source);
             owner.is_none_or(|owner| slots.difference(&owner.slots).is_empty())
         });
-        if !agreed || world.nodes[to].table.get(&source).is_none() {
+        if !agreed || !world.nodes[to].table.contains_key(&source) {
             return Verdict::Nothing;
         }
         let keys = world.nodes[from].keys.within(&slots);
