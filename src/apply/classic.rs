@@ -47,8 +47,8 @@ enum Stage {
     List(Vec<Slot>),
     /// Their sizes.
     Size(Vec<Batch>),
-    /// MIGRATE.
-    Send(Vec<Batch>),
+    /// MIGRATE, of each batch whether with REPLACE.
+    Send(Vec<(Batch, bool)>),
     /// The last look at the source: no key, still the owner, all slots still open.
     Source,
     /// The last look at the target: still importing them.
@@ -154,7 +154,7 @@ impl<'a> Classic<'a> {
         match self.stage.take() {
             Some(Stage::Send(batches)) => {
                 let torn = &self.transfer.torn;
-                let again = batches.into_iter().map(|batch| {
+                let again = batches.into_iter().map(|(batch, _)| {
                     let replace = !torn.contains(batch.slot);
                     (batch, replace)
                 });
@@ -256,10 +256,8 @@ impl<'a> Classic<'a> {
             commands.push(Command::new("CLUSTER NODES"));
             return self.ask(Stage::Source, self.transfer.source, commands);
         }
-        let each = self
-            .bounds
-            .batch
-            .max(LISTED / u32::try_from(slots.len()).unwrap_or(LISTED));
+        let slots_now = u32::try_from(slots.len()).unwrap_or(LISTED);
+        let each = (LISTED / slots_now.max(1)).max(1);
         let commands = slots.iter().map(|slot| Command::list_keys(*slot, each));
         let commands = commands.collect();
         self.ask(Stage::List(slots), self.transfer.source, commands)
@@ -325,7 +323,7 @@ impl<'a> Classic<'a> {
                 break;
             }
             commands.push(self.migrate(&batch, replace));
-            batches.push(batch);
+            batches.push((batch, replace));
         }
         self.ask(Stage::Send(batches), self.transfer.source, commands)
     }
@@ -342,9 +340,9 @@ impl<'a> Classic<'a> {
     /// A batch that broke off may have left keys on both sides. The source is the owner and gives
     /// the slot away, the target takes it: clients are served by the source as long as it has the
     /// key, so its value is the newer one, and replaces the other.
-    fn sent(&mut self, batches: Vec<Batch>, replies: &[Reply]) -> Result<Todo, Failure> {
+    fn sent(&mut self, batches: Vec<(Batch, bool)>, replies: &[Reply]) -> Result<Todo, Failure> {
         let mut broke_off = false;
-        for (batch, reply) in batches.into_iter().zip(replies) {
+        for ((batch, replaced), reply) in batches.into_iter().zip(replies) {
             match refusal(reply) {
                 None => {
                     self.keys += batch.keys.len() as u64;
@@ -362,8 +360,9 @@ impl<'a> Classic<'a> {
                     ));
                 }
                 Some(words) if words.contains("BUSYKEY") || words.starts_with("IOERR") => {
-                    broke_off |= words.starts_with("IOERR");
-                    self.tries += 1;
+                    let again = replaced || words.starts_with("IOERR");
+                    broke_off |= again;
+                    self.tries += u32::from(again);
                     if self.tries > TRIES {
                         let command = self.migrate(&batch, true);
                         return Err(Failure::refused(self.transfer.source, command, words));
