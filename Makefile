@@ -6,6 +6,9 @@ export CARGO_TERM_COLOR ?= auto
 # compute without a break, and servers beside them would miss each other's pings: these run on their own.
 SERVER_TEST_THREADS ?= 8
 
+# Tests without servers, or that name theirs: a second run, with Valkey in Redis's part, would show nothing new.
+NO_SERVERS = $(addprefix --skip ,mistakes:: desired:: check:: layers:: docs:: help:: conf:: plans:: readme:: lab:: valkey)
+
 .PHONY: demo test bench build lint doc
 
 ## Form, use and grow a cluster on local servers.
@@ -16,6 +19,7 @@ demo:
 test:
 	@.ci/servers
 	RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked -- --skip sim_properties
+	RCL_TEST_VALKEY=1 RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked --test it -- --skip sim_ --skip redis $(NO_SERVERS)
 	cargo test --locked --test it sim_properties
 
 ## Compare with redis-cli on the same servers, in one run.

@@ -10,7 +10,7 @@ use crate::base::{Command, NodeId, Reply, SlotSet};
 use crate::observed::{Job, JobState, NodeTable, Side};
 use crate::plan::Transfer;
 
-use super::mover::{Failure, Todo};
+use super::mover::{Failure, Todo, number, stray};
 
 /// Between two looks at a job.
 const PAUSE: Duration = Duration::from_millis(30);
@@ -24,6 +24,8 @@ const PATIENCE: u32 = 4000;
 #[derive(Debug)]
 enum Stage {
     Watch,
+    /// The target's keys of the slots that are to move.
+    Count(SlotSet),
     Begin,
     Cancel,
 }
@@ -73,6 +75,7 @@ impl<'a> Atomic<'a> {
         match self.stage.take() {
             None => Ok(self.watch()),
             Some(Stage::Watch) => self.watched(replies),
+            Some(Stage::Count(slots)) => self.counted(slots, replies),
             Some(Stage::Begin | Stage::Cancel) => {
                 self.unanswered = 0;
                 let refused = replies.first().and_then(Reply::as_error);
@@ -153,7 +156,27 @@ impl<'a> Atomic<'a> {
         if let Some(words) = self.own_failure(&jobs) {
             self.failed = Some(words);
         }
-        self.begin(left)
+        let commands = left.iter().map(Command::count_keys).collect();
+        self.stage = Some(Stage::Count(left));
+        Ok(Todo::Call {
+            node: self.transfer.target,
+            commands,
+        })
+    }
+
+    /// Valkey 9.1 ends itself when it is given a slot of which it holds a key already.
+    fn counted(&mut self, slots: SlotSet, replies: &[Reply]) -> Result<Todo, Failure> {
+        let target = self.transfer.target;
+        for (slot, reply) in slots.iter().zip(replies) {
+            let count = number(reply, target, &Command::count_keys(slot))?;
+            if count > 0 {
+                return Err(stray(target, slot, count));
+            }
+        }
+        if replies.len() < usize::from(slots.count()) {
+            return Err(Failure::state(target, "answers with too little".to_owned()));
+        }
+        self.begin(slots)
     }
 
     fn begin(&mut self, left: SlotSet) -> Result<Todo, Failure> {

@@ -9,11 +9,11 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::base::{Command, Key, NodeId, Reply, Role, Slot, SlotSet, counted};
+use crate::base::{Command, Key, NodeId, Reply, Role, Slot, SlotSet};
 use crate::observed::{Direction, NodeTable};
 use crate::plan::{Bounds, Transfer};
 
-use super::mover::{Failure, Todo, refusal};
+use super::mover::{Failure, Todo, number, refusal, stray};
 
 /// Slots that are open at once. A stop waits until they are through.
 const WINDOW: usize = 128;
@@ -197,13 +197,7 @@ impl<'a> Classic<'a> {
             if count > 0 && !begun.contains(*slot) {
                 // Nothing of this window was opened yet.
                 self.window.clear();
-                return Err(Failure::state(
-                    target,
-                    format!(
-                        "holds {} of slot {slot}, which it does not own: save or remove them, and run again",
-                        counted(count, "key")
-                    ),
-                ));
+                return Err(stray(target, *slot, count));
             }
         }
         let commands = self.import();
@@ -505,21 +499,6 @@ impl<'a> Classic<'a> {
         self.window.clear();
         Ok(self.open_window())
     }
-}
-
-fn number(reply: &Reply, node: NodeId, command: &Command) -> Result<u64, Failure> {
-    if let Some(words) = reply.as_error() {
-        return Err(Failure::refused(node, command.clone(), words));
-    }
-    reply
-        .as_integer()
-        .and_then(|count| u64::try_from(count).ok())
-        .ok_or_else(|| {
-            Failure::state(
-                node,
-                format!("answers {command} with something else than a number"),
-            )
-        })
 }
 
 fn table(node: NodeId, reply: Option<&Reply>) -> Result<NodeTable, Failure> {

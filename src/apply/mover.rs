@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::base::{Address, Command, NodeId, Reply, SlotSet};
+use crate::base::{Address, Command, NodeId, Reply, Slot, SlotSet, counted};
 use crate::net::Wire;
 use crate::plan::{Action, Engine, Plan, Step, StepId, Transfer};
 
@@ -107,6 +107,34 @@ impl Failure {
 /// The server's words against a command. MIGRATE says NOKEY when nothing was left to move.
 pub(super) fn refusal(reply: &Reply) -> Option<&str> {
     reply.as_error()
+}
+
+/// Keys at a node that takes no part in the move yet are nobody's: they would come back to life with
+/// the slot, or stand in the way of its keys.
+pub(super) fn stray(target: NodeId, slot: Slot, count: u64) -> Failure {
+    Failure::state(
+        target,
+        format!(
+            "holds {} of slot {slot}, which it does not own: save or remove them, and run again",
+            counted(count, "key")
+        ),
+    )
+}
+
+/// The reply to a question for a number.
+pub(super) fn number(reply: &Reply, node: NodeId, command: &Command) -> Result<u64, Failure> {
+    if let Some(words) = reply.as_error() {
+        return Err(Failure::refused(node, command.clone(), words));
+    }
+    reply
+        .as_integer()
+        .and_then(|count| u64::try_from(count).ok())
+        .ok_or_else(|| {
+            Failure::state(
+                node,
+                format!("answers {command} with something else than a number"),
+            )
+        })
 }
 
 /// How a move ended.

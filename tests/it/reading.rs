@@ -98,7 +98,7 @@ fn not_in_cluster_mode() {
 
 /// Loading takes a microsecond a key here, and a look at the network after every kilobyte.
 #[test]
-fn still_loading() {
+fn still_loading_on_redis() {
     let launch = Servers::prepare(ServerKind::Redis70)
         .set("enable-debug-command", "yes")
         .set("loading-process-events-interval-bytes", "1024");

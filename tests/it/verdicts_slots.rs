@@ -177,7 +177,7 @@ fn given_up_by_their_owner() {
 
 /// The source of a move was told its end before the target, which waits for it for ever.
 #[test]
-fn told_to_one_side_only() {
+fn told_to_one_side_only_on_redis() {
     let mut stage = seed(ServerKind::Redis70);
     let target = stage.servers.id("host1:7001");
     stage.tell("host1:7000", &format!("CLUSTER SETSLOT 5 NODE {target}"));

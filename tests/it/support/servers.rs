@@ -61,7 +61,7 @@ impl Servers {
 
     /// Options first: `Servers::prepare(kind).grid(3, 2).without_announce().start()`.
     pub(crate) fn prepare(kind: ServerKind) -> Launch {
-        Launch::new(kind)
+        Launch::new(kind.or_its_stand_in())
     }
 
     #[track_caller]
