@@ -54,11 +54,11 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) {
             }));
         }
     }
-    for (node, slots) in open.close {
+    for (node, slots) in std::mem::take(&mut open.close) {
         diff.differences.push(Difference::LeftOpen { node, slots });
     }
     if !open.unclear.is_empty() {
-        diff.blocked.push(unclear(&open.unclear));
+        diff.blocked.push(unclear(diff, &open));
     }
 }
 
@@ -104,6 +104,8 @@ struct HalfWay {
     close: BTreeMap<NodeId, SlotSet>,
     /// Marks that add up to no move.
     unclear: BTreeMap<String, SlotSet>,
+    /// Ends of those that did not answer.
+    silent: BTreeSet<NodeId>,
     /// All of these slots.
     taken: SlotSet,
 }
@@ -141,6 +143,9 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
                     };
                     let (who, whom) = (diff.pairing.label(view.id), diff.pairing.label(open.peer));
                     add(&mut found.unclear, format!("{who} {verb} {whom}"), &one);
+                    if !look.observed.views.contains_key(&open.peer) {
+                        found.silent.insert(open.peer);
+                    }
                 }
             }
         }
@@ -332,21 +337,31 @@ fn blocked(shard: &ShardName, why: String, evidence: Vec<String>, way_out: Strin
     }
 }
 
-fn unclear(marks: &BTreeMap<String, SlotSet>) -> Blocked {
+fn unclear(diff: &Diff, open: &HalfWay) -> Blocked {
+    let marks = &open.unclear;
     let slots: SlotSet = marks.values().collect();
+    let count = counted(slots.count(), "slot");
+    let silent = diff.pairing.label_all(&open.silent);
+    let (why, way_out) = match open.silent.is_empty() {
+        true => (
+            format!("a move of {count} was begun, and the marks that it left contradict each other"),
+            "Count the keys on both sides (CLUSTER COUNTKEYSINSLOT). Closing a slot (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of it.".to_owned(),
+        ),
+        false => (
+            format!("a move of {count} was begun, and can't be finished without {silent}"),
+            format!("Start {silent}, and plan again. If its shard has another primary by now, it must come back as a replica first."),
+        ),
+    };
     Blocked {
         code: "open-slots",
         severity: Severity::Blocked,
         subject: named(&slots),
-        why: format!(
-            "a move of {} was begun, and the marks that it left contradict each other",
-            counted(slots.count(), "slot")
-        ),
+        why,
         evidence: marks
             .iter()
             .map(|(line, slots)| format!("{line}: {}", named(slots)))
             .collect(),
-        way_out: "Count the keys on both sides (CLUSTER COUNTKEYSINSLOT). Closing a slot (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of it.".to_owned(),
+        way_out,
         scope: Scope::Alone,
     }
 }

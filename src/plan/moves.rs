@@ -1,5 +1,6 @@
 //! Steps that move slots with their keys, and those that take left-over marks away.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::base::{Address, Command, NodeId, SlotSet};
@@ -27,9 +28,13 @@ pub(super) fn close(terms: &Terms<'_>) -> Vec<Step> {
             node: *node,
             command: Command::stable(slot),
         });
+        let Some(view) = terms.views.get(node) else {
+            continue;
+        };
         steps.push(Step {
             because: vec![index],
             sends: sends.collect(),
+            guard: closable(view, slots),
             done_when: Condition::Closed {
                 node: *node,
                 slots: slots.clone(),
@@ -41,6 +46,30 @@ pub(super) fn close(terms: &Terms<'_>) -> Vec<Step> {
         });
     }
     steps
+}
+
+/// It owns the slots still, or has no key of them and knows no other owner than before: without the
+/// mark nobody would look for keys there.
+fn closable(view: &NodeView, slots: &SlotSet) -> Condition {
+    let mut parts = Vec::new();
+    for (owner, member) in view.table.iter() {
+        let slots = member.slots.intersection(slots);
+        if slots.is_empty() {
+            continue;
+        }
+        parts.push(match *owner == view.id {
+            true => Condition::Owns {
+                node: view.id,
+                slots,
+            },
+            false => Condition::Free {
+                slots,
+                on: BTreeSet::from([view.id]),
+                but: *owner,
+            },
+        });
+    }
+    Condition::All(parts)
 }
 
 /// One step a pair of nodes.

@@ -9,8 +9,8 @@ use crate::diff::{Diff, Difference};
 use crate::observed::{Cluster, NodeView, Observed};
 
 use super::{
-    Action, Condition, Phase, Risk, Step, StepId, config, hasten, members, moves, replicas, settle,
-    slots,
+    Action, Condition, Engine, Phase, Risk, Step, StepId, config, hasten, members, moves, replicas,
+    settle, slots,
 };
 
 /// Gossip is given at least this long.
@@ -177,6 +177,7 @@ struct Index {
     copies_of: BTreeMap<NodeId, Vec<StepId>>,
     attached_to: BTreeMap<ShardName, Vec<StepId>>,
     closed: Vec<StepId>,
+    atomic_from: BTreeMap<NodeId, Vec<StepId>>,
     settle: Option<StepId>,
 }
 
@@ -194,6 +195,12 @@ fn link(steps: &mut [Step]) {
         }
         if let Action::Close { .. } = &step.action {
             index.closed.push(step.id);
+        }
+        if let Action::Move { transfer, .. } = &step.action
+            && transfer.engine == Engine::Atomic
+        {
+            let from = index.atomic_from.entry(transfer.source).or_default();
+            from.push(step.id);
         }
         if let Action::Attach { shard, primary, .. } = &step.action {
             let attached = index.attached_to.entry(shard.clone()).or_default();
@@ -259,9 +266,13 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             let ends = [transfer.source, transfer.target];
             let joins = ends.iter().filter_map(|node| of(Phase::Join, *node));
             let copies = index.attached_to.get(shard).into_iter().flatten().copied();
+            // A server runs its jobs one after the other, and can only be told to end all of them.
+            let atomic = index.atomic_from.get(&transfer.source);
+            let jobs = atomic.filter(|_| transfer.engine == Engine::Atomic);
             joins
                 .chain(copies)
                 .chain(index.closed.iter().copied())
+                .chain(jobs.into_iter().flatten().copied())
                 .collect()
         }
         Action::Restore { node, .. } => of(Phase::Hasten, *node)
