@@ -24,6 +24,10 @@ const LISTED: u32 = 1000;
 /// How often a batch that got no answer, or a slot whose new owner wasn't taken, is tried again.
 const TRIES: u32 = 5;
 
+/// The least that one of several MIGRATE commands in one go is given. A server runs them in a row
+/// and serves nobody in between, so that a target that hangs costs the sum of their limits.
+const SHORTEST: Duration = Duration::from_millis(250);
+
 /// What a server needs before another attempt can go better.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -32,6 +36,8 @@ const BREATH: Duration = Duration::from_millis(200);
 struct Batch {
     slot: Slot,
     keys: Vec<Key>,
+    /// Whether it needs the whole limit for itself: a big key, or one that broke off before.
+    alone: bool,
 }
 
 /// What the last commands asked.
@@ -47,8 +53,8 @@ enum Stage {
     List(Vec<Slot>),
     /// Their sizes.
     Size(Vec<Batch>),
-    /// MIGRATE, of each batch whether with REPLACE.
-    Send(Vec<(Batch, bool)>),
+    /// MIGRATE.
+    Send(Vec<Batch>),
     /// The last look at the source: no key, still the owner, all slots still open.
     Source,
     /// The last look at the target: still importing them.
@@ -153,12 +159,7 @@ impl<'a> Classic<'a> {
         }
         match self.stage.take() {
             Some(Stage::Send(batches)) => {
-                let torn = &self.transfer.torn;
-                let again = batches.into_iter().map(|(batch, _)| {
-                    let replace = !torn.contains(batch.slot);
-                    (batch, replace)
-                });
-                self.waiting.extend(again);
+                batches.into_iter().for_each(|batch| self.retry(batch));
                 Ok(Todo::Wait(BREATH))
             }
             stage => {
@@ -270,7 +271,12 @@ impl<'a> Classic<'a> {
             if keys.is_empty() {
                 self.filled.remove(slot);
             } else {
-                batches.push(Batch { slot: *slot, keys });
+                let alone = self.transfer.torn.contains(*slot);
+                batches.push(Batch {
+                    slot: *slot,
+                    keys,
+                    alone,
+                });
             }
         }
         if batches.is_empty() {
@@ -287,7 +293,13 @@ impl<'a> Classic<'a> {
     /// lacks the right, counts as nothing: the count still bounds the batch.
     fn sized(&mut self, batches: Vec<Batch>, replies: &[Reply]) -> Todo {
         let mut sizes = replies.iter();
-        for Batch { slot, keys } in batches {
+        for Batch { slot, keys, alone } in batches {
+            let limit = self.bounds.bytes;
+            let cut = |keys, bytes| Batch {
+                slot,
+                keys,
+                alone: alone || bytes > limit,
+            };
             let (mut batch, mut bytes) = (Vec::new(), 0);
             for key in keys {
                 let size = sizes.next().and_then(Reply::as_integer).unwrap_or(0);
@@ -296,76 +308,90 @@ impl<'a> Classic<'a> {
                     || (!batch.is_empty() && bytes + size > self.bounds.bytes);
                 if full {
                     let keys = std::mem::take(&mut batch);
-                    self.waiting.push_back((Batch { slot, keys }, false));
+                    self.waiting.push_back((cut(keys, bytes), false));
                     bytes = 0;
                 }
                 bytes += size;
                 batch.push(key);
             }
-            self.waiting.push_back((Batch { slot, keys: batch }, false));
+            self.waiting.push_back((cut(batch, bytes), false));
         }
         self.send()
     }
 
-    /// As many batches in one go as make up a full one: the source serves nobody in between.
+    /// As many batches in one go as make up a full one, and as can all time out within the limit:
+    /// the source serves nobody in between.
     fn send(&mut self) -> Todo {
-        let (mut batches, mut commands, mut count) = (Vec::new(), Vec::new(), 0);
+        let shares = self.bounds.limit.as_millis() / SHORTEST.as_millis();
+        let most = usize::try_from(shares).unwrap_or(1).max(1);
+        let (mut batches, mut count) = (Vec::new(), 0);
         while let Some((batch, replace)) = self.waiting.pop_front() {
             count += batch.keys.len();
-            if count > self.bounds.batch as usize && !batches.is_empty() {
+            let full = count > self.bounds.batch as usize || batches.len() == most || batch.alone;
+            if full && !batches.is_empty() {
                 self.waiting.push_front((batch, replace));
                 break;
             }
-            commands.push(self.migrate(&batch, replace));
+            let alone = batch.alone;
             batches.push((batch, replace));
+            if alone {
+                break;
+            }
         }
+        let each = self.bounds.limit / u32::try_from(batches.len()).unwrap_or(1).max(1);
+        let commands = batches.iter();
+        let commands = commands.map(|(batch, replace)| self.migrate(batch, each, *replace));
+        let commands = commands.collect();
+        let batches = batches.into_iter().map(|(batch, _)| batch).collect();
         self.ask(Stage::Send(batches), self.transfer.source, commands)
     }
 
-    fn migrate(&self, batch: &Batch, replace: bool) -> Command {
-        Command::migrate(
-            self.transfer.address,
-            self.bounds.limit,
-            replace,
-            &batch.keys,
-        )
+    fn migrate(&self, batch: &Batch, within: Duration, replace: bool) -> Command {
+        Command::migrate(self.transfer.address, within, replace, &batch.keys)
+    }
+
+    /// Puts a batch that may lie on both sides back in the queue, to go with the whole limit.
+    fn retry(&mut self, batch: Batch) {
+        let replace = !self.transfer.begun().contains(batch.slot);
+        let alone = true;
+        self.waiting.push_back((Batch { alone, ..batch }, replace));
     }
 
     /// A batch that broke off may have left keys on both sides. The source is the owner and gives
     /// the slot away, the target takes it: clients are served by the source as long as it has the
-    /// key, so its value is the newer one, and replaces the other.
-    fn sent(&mut self, batches: Vec<(Batch, bool)>, replies: &[Reply]) -> Result<Todo, Failure> {
+    /// key, so its value is the newer one, and replaces the other. That is certain only of slots that
+    /// this run has opened: of a mark that was lost and set again by an earlier one nothing tells.
+    fn sent(&mut self, batches: Vec<Batch>, replies: &[Reply]) -> Result<Todo, Failure> {
         let mut broke_off = false;
-        for ((batch, replaced), reply) in batches.into_iter().zip(replies) {
+        for (batch, reply) in batches.into_iter().zip(replies) {
             match refusal(reply) {
                 None => {
                     self.keys += batch.keys.len() as u64;
                     self.tries = 0;
                 }
                 Some(words)
-                    if words.contains("BUSYKEY") && self.transfer.torn.contains(batch.slot) =>
+                    if words.contains("BUSYKEY") && self.transfer.begun().contains(batch.slot) =>
                 {
                     return Err(Failure::state(
                         self.transfer.target,
                         format!(
-                            "holds a key of slot {} that the source holds too, and a mark was lost in between: see which of them is the right one, remove the other, and run again",
+                            "holds a key of slot {} that the source holds too, and the move was begun by an earlier run: see which of them is the right one, remove the other, and run again",
                             batch.slot
                         ),
                     ));
                 }
                 Some(words) if words.contains("BUSYKEY") || words.starts_with("IOERR") => {
-                    let again = replaced || words.starts_with("IOERR");
-                    broke_off |= again;
-                    self.tries += u32::from(again);
+                    // Once for all that were sent in one go.
+                    self.tries += u32::from(!broke_off);
+                    broke_off |= words.starts_with("IOERR");
                     if self.tries > TRIES {
-                        let command = self.migrate(&batch, true);
+                        let command = self.migrate(&batch, self.bounds.limit, true);
                         return Err(Failure::refused(self.transfer.source, command, words));
                     }
-                    let replace = !self.transfer.torn.contains(batch.slot);
-                    self.waiting.push_back((batch, replace));
+                    self.retry(batch);
                 }
                 Some(words) => {
-                    let command = self.migrate(&batch, false);
+                    let command = self.migrate(&batch, self.bounds.limit, false);
                     return Err(Failure::refused(self.transfer.source, command, words));
                 }
             }
@@ -517,3 +543,6 @@ fn table(node: NodeId, reply: Option<&Reply>) -> Result<NodeTable, Failure> {
         false => Err(Failure::state(node, "is another node by now".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests;
