@@ -62,6 +62,8 @@ pub async fn run(
     };
     // Moves go on beside the rounds. What they tell is passed on between these.
     let told: RefCell<Vec<Event>> = RefCell::default();
+    // They end early when a step fails, too.
+    let (halt, halted) = watch::channel(Stop::No);
     let mut moving = FuturesUnordered::new();
     let mut ended: Vec<Moved> = Vec::new();
     loop {
@@ -86,6 +88,9 @@ pub async fn run(
             break;
         }
         told.borrow_mut().drain(..).for_each(&mut tell);
+        if run.machine.is_stopping() {
+            halt.send_replace(Stop::Finish);
+        }
         for Moved { step, result } in ended.drain(..) {
             run.machine.moved(step, result, began.elapsed());
         }
@@ -94,7 +99,7 @@ pub async fn run(
                 continue;
             };
             let tell = |event| told.borrow_mut().push(event);
-            moving.push(carry(wire, plan, step, run.stop.clone(), tell));
+            moving.push(carry(wire, plan, step, halted.clone(), tell));
         }
     }
     told.borrow_mut().drain(..).for_each(&mut tell);

@@ -239,6 +239,12 @@ impl<'a> Machine<'a> {
         self.states.insert(step, state);
     }
 
+    /// Whether nothing new begins.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopped_at.is_some()
+    }
+
     /// Whether a move is under way.
     #[must_use]
     pub fn is_moving(&self) -> bool {

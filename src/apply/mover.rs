@@ -115,7 +115,7 @@ pub(super) fn stray(target: NodeId, slot: Slot, count: u64) -> Failure {
     Failure::state(
         target,
         format!(
-            "holds {} of slot {slot}, which it does not own: save or remove them, and run again",
+            "holds {} of slot {slot}, which it does not own. Perhaps another run moves slots right now: wait for it. Else save or remove these keys, and run again",
             counted(count, "key")
         ),
     )

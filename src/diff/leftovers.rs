@@ -119,7 +119,8 @@ fn unwell(look: &Look<'_>, diff: &mut Diff) {
         .iter()
         .filter_map(|id| look.observed.views.get(id));
     let down: BTreeSet<NodeId> = views
-        .filter(|view| !view.state_ok)
+        // A newcomer without slots says so for its first seconds, and serves nobody.
+        .filter(|view| !view.state_ok && !view.own_slots().is_empty())
         .map(|view| view.id)
         .collect();
     if down.is_empty() {

@@ -57,6 +57,9 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) {
     for (node, slots) in std::mem::take(&mut open.close) {
         diff.differences.push(Difference::LeftOpen { node, slots });
     }
+    for (holder, slots) in &open.stray {
+        diff.blocked.push(stray(look, diff, *holder, slots));
+    }
     if !open.unclear.is_empty() {
         diff.blocked.push(unclear(diff, &open));
     }
@@ -104,6 +107,8 @@ struct HalfWay {
     close: BTreeMap<NodeId, SlotSet>,
     /// Marks that add up to no move.
     unclear: BTreeMap<String, SlotSet>,
+    /// Keys that are old, or that somebody has to look at.
+    stray: BTreeMap<NodeId, SlotSet>,
     /// Ends of those that did not answer.
     silent: BTreeSet<NodeId>,
     /// All of these slots.
@@ -130,6 +135,7 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
                     found.torn = found.torn.union(&one);
                 }
             }
+            Some(Judgement::Stray { taker }) => add(&mut found.stray, taker, &one),
             Some(Judgement::Close) => {
                 for (view, _) in marks {
                     add(&mut found.close, view.id, &one);
@@ -161,6 +167,10 @@ fn add<K: Ord>(sets: &mut BTreeMap<K, SlotSet>, key: K, more: &SlotSet) {
 enum Judgement {
     Finish(Pair),
     Close,
+    /// Keys of a slot that nobody has given to their holder.
+    Stray {
+        taker: NodeId,
+    },
 }
 
 /// What becomes of an open slot: nothing, where its marks contradict each other.
@@ -209,10 +219,20 @@ fn judge(
             .iter()
             .all(|(view, _)| view.id == owner || keys(view.id) == Some(0))
             .then_some(Judgement::Close),
-        [taker] if is_declared_there(*taker) || keys(*taker)? > 0 => {
-            Some(Judgement::Finish((owner, *taker)))
+        [taker] => {
+            let given = marks.iter().any(|(view, _)| view.id == owner);
+            let (held, wanted) = (keys(*taker)?, is_declared_there(*taker));
+            match held > 0 {
+                // Redis sets such a mark by itself when it starts with keys of slots that it has
+                // lost meanwhile: nobody gave them away, and what it holds is old.
+                true if !given && (!wanted || keys(owner)? > 0) => {
+                    Some(Judgement::Stray { taker: *taker })
+                }
+                true => Some(Judgement::Finish((owner, *taker))),
+                false if wanted => Some(Judgement::Finish((owner, *taker))),
+                false => Some(Judgement::Close),
+            }
         }
-        [_] => Some(Judgement::Close),
         [_, _, ..] => None,
     }
 }
@@ -333,6 +353,32 @@ fn blocked(shard: &ShardName, why: String, evidence: Vec<String>, way_out: Strin
         why,
         evidence,
         way_out,
+        scope: Scope::Alone,
+    }
+}
+
+fn stray(look: &Look<'_>, diff: &Diff, holder: NodeId, slots: &SlotSet) -> Blocked {
+    let label = diff.pairing.label(holder);
+    let view = look.observed.views.get(&holder);
+    let keys = view.map_or(0, |view| {
+        let counted = view.keys_in_slot.iter();
+        let there = counted.filter(|(slot, _)| slots.contains(**slot));
+        there.map(|(_, keys)| keys).sum::<u64>()
+    });
+    let (keys, slots) = (counted(keys, "key"), named(slots));
+    Blocked {
+        code: "stray-keys",
+        severity: Severity::Blocked,
+        subject: slots.clone(),
+        why: format!(
+            "{label} holds {keys} of {slots}, which others own, and none of them gives it away"
+        ),
+        evidence: vec![format!(
+            "{label} has {slots} open as importing; Redis does so when it starts with old data"
+        )],
+        way_out: format!(
+            "If the owners have what counts, remove these keys at {label} and close the slots there (CLUSTER SETSLOT with STABLE). Finishing such a move would bring old values back."
+        ),
         scope: Scope::Alone,
     }
 }

@@ -1,5 +1,5 @@
-//! Which live shard is which declared one: by most slots in common, then most members in
-//! common, then the live primary. A renamed shard is found by its nodes.
+//! Which live shard is which declared one: by its declared primary, if that serves some of the
+//! slots, then by most slots in common, then most members in common, then the live primary. A renamed shard is found by its nodes.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,9 @@ use super::{Blocked, Diff, Look, Scope, Severity};
 /// How well a live shard fits a declared one; the greatest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Fit {
+    /// The live primary is the declared one, and serves some of the slots already. A shard that is
+    /// split keeps its name, though the newcomer is to have most of its slots.
+    stays: bool,
     slots: u16,
     /// The live primary is one of the declared shard's nodes. Without this, stray replicas of
     /// one shard could outvote the primary of another.
@@ -147,6 +150,7 @@ fn fit(
     let members = ids().filter(|id| nodes.contains(id)).count();
     let declared = diff.pairing.ids.get(&shard.primary) == Some(&primary);
     (slots > 0 || members > 0).then_some(Fit {
+        stays: slots > 0 && declared,
         slots,
         own: ids().any(|id| *id == primary),
         members,

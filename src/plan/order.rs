@@ -176,7 +176,8 @@ struct Index {
     first_copies: BTreeMap<ShardName, StepId>,
     copies_of: BTreeMap<NodeId, Vec<StepId>>,
     attached_to: BTreeMap<ShardName, Vec<StepId>>,
-    closed: Vec<StepId>,
+    /// What comes before anything moves.
+    prepared: Vec<StepId>,
     atomic_from: BTreeMap<NodeId, Vec<StepId>>,
     settle: Option<StepId>,
 }
@@ -193,8 +194,11 @@ fn link(steps: &mut [Step]) {
         if let Action::Assign { shard, .. } = &step.action {
             index.by_shard.insert(shard.clone(), step.id);
         }
-        if let Action::Close { .. } = &step.action {
-            index.closed.push(step.id);
+        if matches!(
+            step.action.phase(),
+            Phase::Configure | Phase::Announce | Phase::Close
+        ) {
+            index.prepared.push(step.id);
         }
         if let Action::Move { transfer, .. } = &step.action
             && transfer.engine == Engine::Atomic
@@ -271,7 +275,7 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             let jobs = atomic.filter(|_| transfer.engine == Engine::Atomic);
             joins
                 .chain(copies)
-                .chain(index.closed.iter().copied())
+                .chain(index.prepared.iter().copied())
                 .chain(jobs.into_iter().flatten().copied())
                 .collect()
         }

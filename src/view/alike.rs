@@ -100,7 +100,9 @@ fn together(group: &[&Difference], pairing: &Pairing) -> String {
     let Some(first) = group.first() else {
         return String::new();
     };
-    let names: Vec<String> = group.iter().map(|one| subject(one)).collect();
+    let mut names: Vec<String> = group.iter().map(|one| subject(one)).collect();
+    // Several nodes give to one shard.
+    names.dedup();
     let (nodes, names) = (counted(group.len(), "node"), list(&names, NAMED));
     match first {
         Difference::Down { failure, .. } => {

@@ -105,10 +105,17 @@ fn misplaced_slots(misplaced: &Misplaced, pairing: &Pairing) -> String {
     let source = pairing.label(*source);
     match begun == slots {
         true => format!("{} half-way from {source} to shard {shard}", are(slots)),
-        false => format!(
-            "{} served by {source}, the file gives them to shard {shard}",
-            are(slots)
-        ),
+        false => {
+            let mut text = format!(
+                "{} served by {source}, the file gives them to shard {shard}",
+                are(slots)
+            );
+            if !begun.is_empty() {
+                let half_way = wording::slot_count(begun);
+                text.push_str(&format!("; a move of {half_way} was begun"));
+            }
+            text
+        }
     }
 }
 
@@ -132,8 +139,8 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
         Difference::Unassigned { slots, .. } => {
             format!("{} that nobody owns", wording::slot_count(slots))
         }
-        Difference::Misplaced(Misplaced { slots, begun, .. }) => match begun.is_empty() {
-            true => format!("the file gives it {}", wording::slot_count(slots)),
+        Difference::Misplaced(Misplaced { begun, .. }) => match begun.is_empty() {
+            true => "the file gives them to it".to_owned(),
             false => format!("a move of {} was begun", wording::slot_count(begun)),
         },
         Difference::LeftOpen { .. } => "left by a move that is over, and hiding no key".to_owned(),

@@ -284,7 +284,60 @@ fn stray_keys_stand_in_the_way() {
     }
     stage.declare(&shifted(5462 - slot));
     let failed = stage.rcl.run(&["apply", "--yes"]).code(3);
-    let words = format!("holds 1 key of slot {slot}, which it does not own");
+    let words = format!("holds 1 key of slot {slot}, which it does not own.");
     assert!(failed.stderr().contains(&words), "{}", failed.stderr());
     assert_eq!(stage.keys("host1:7000"), 1);
+}
+
+/// Redis marks a slot as importing by itself when it starts with keys of it that it has lost meanwhile. Finishing
+/// that would bring old values back.
+#[test]
+fn old_keys_are_not_taken_for_a_move() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let (key, slot) = key_of(&stage, "host1:7000");
+    let (source, _) = ids(&stage);
+    stage.tell(
+        "host1:7001",
+        &format!("CLUSTER SETSLOT {slot} IMPORTING {source}"),
+    );
+    let mut client = judge::connect(stage.servers.address("host1:7001"));
+    let old = ["SET", &key, "old"];
+    let replies = client.pipeline(&[&["ASKING"], &old]).expect("replies");
+    assert_eq!(replies[1].clone().text(), "OK");
+    let told = stage.refuses(3);
+    let words = format!("host1:7001 holds 1 key of slot {slot}, which others own");
+    assert!(told.plan.contains(&words), "{}", told.plan);
+    // The same when the file wants the slot there: of two values nobody knows which one counts.
+    stage.declare(&shifted(5462 - slot));
+    let plan = stage.run(&["plan"], 3);
+    assert!(plan.contains(&words), "{plan}");
+    let value = stage.servers.call("host1:7000", &["GET", &key]).text();
+    assert_eq!(value, "value");
+}
+
+/// The newcomer gets the greater part of a shard: the other part stays where it is.
+#[test]
+fn a_shard_is_split() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let (key, _) = key_of(&stage, "host1:7000");
+    stage.servers.add("host1:7003");
+    stage.servers.add("host2:7003");
+    let mut shards = Shard::seed();
+    shards[0].slots = vec![(0, 100)];
+    shards.push(Shard::new("host1:7003", &["host2:7003"], "101-5461"));
+    stage.declare(&shards);
+    stage.repairs(&shards);
+    let value = stage.servers.call("host1:7003", &["GET", &key]);
+    assert_eq!(value.text(), "value");
+}
+
+/// Options come first. Where one is refused, no slot begins to move.
+#[test]
+fn a_refused_option_moves_nothing() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let yaml = Yaml::new(&stage.servers, &shifted(50)).config("maxmemory-policy", "bogus");
+    stage.file(&yaml);
+    let applied = stage.run(&["apply", "--yes"], 1);
+    assert!(applied.contains("50 to move"), "{applied}");
+    judge::assert_matches(&stage.servers, &Shard::seed());
 }

@@ -31,7 +31,9 @@ fn bounds() -> Bounds {
 fn commands(todo: Result<Todo, Failure>) -> Vec<Command> {
     match todo.unwrap() {
         Todo::Call { commands, .. } => commands,
-        other => panic!("{other:?}"),
+        other @ (Todo::Wait(_) | Todo::Again(_) | Todo::Repeat { .. } | Todo::Done) => {
+            panic!("{other:?}")
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A run in lines, for logs and pipes: one a step that ended, one before a step that may take
 //! long, none for book-keeping that went well. It is talk, so it goes to standard error; what the run came to is data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::apply::{End, Event, Outcome, TroubleKind};
@@ -20,7 +20,12 @@ pub struct Lines<'o, 'w> {
     output: &'o mut Output<'w>,
     commands: bool,
     told: Told,
+    /// How often each move has told how far it has come.
+    moved: BTreeMap<StepId, u32>,
 }
+
+/// Two a second come; a line every ten seconds is enough to see that it goes on.
+const MOVES_TOLD: u32 = 20;
 
 /// What servers refused, as far as it was told: others refuse it in the same words.
 #[derive(Debug, Default)]
@@ -59,6 +64,7 @@ impl<'o, 'w> Lines<'o, 'w> {
             output,
             commands,
             told,
+            moved: BTreeMap::new(),
         }
     }
 }
@@ -69,6 +75,13 @@ impl Progress for Lines<'_, '_> {
     fn event(&mut self, plan: &Plan, event: &Event) {
         if self.told.before(event) && !self.commands {
             return;
+        }
+        if let Event::Moved { step, .. } = event {
+            let times = self.moved.entry(*step).or_default();
+            *times += 1;
+            if !times.is_multiple_of(MOVES_TOLD) {
+                return;
+            }
         }
         let text = told(plan, event, self.commands, self.output.err.styles);
         self.output.talk(&text);
@@ -126,7 +139,15 @@ pub(super) fn told(plan: &Plan, event: &Event, commands: bool, styles: Styles) -
                 ended(&mut page, plan, *step, end);
             }
         }
-        Event::Moved { .. } => {}
+        Event::Moved { step, slots, keys } => {
+            number(&mut page, plan, *step);
+            let (slots, keys) = (counted(*slots, "slot"), counted(*keys, "key"));
+            page.put(
+                Meaning::Dim,
+                format_args!("{slots} moved so far, with {keys}"),
+            )
+            .end();
+        }
         Event::Stopping => {
             page.put(
                 Meaning::Note,
