@@ -45,6 +45,8 @@ struct Batch {
 enum Stage {
     /// The target's keys of the slots that aren't open yet.
     Look,
+    /// The present owner, told to the target.
+    Owner,
     /// IMPORTING at the target.
     Import,
     /// MIGRATING at the source.
@@ -121,6 +123,10 @@ impl<'a> Classic<'a> {
         };
         match stage {
             Stage::Look => self.looked(replies),
+            Stage::Owner => {
+                self.accepted(replies, self.transfer.target, &self.owner())?;
+                Ok(self.take_part())
+            }
             Stage::Import => {
                 self.accepted(replies, self.transfer.target, &self.import())?;
                 let commands = self.export();
@@ -201,8 +207,27 @@ impl<'a> Classic<'a> {
                 return Err(stray(target, *slot, count));
             }
         }
+        let commands = self.owner();
+        if commands.is_empty() {
+            return Ok(self.take_part());
+        }
+        Ok(self.ask(Stage::Owner, target, commands))
+    }
+
+    /// Redis learns no new owner of a slot that it imports. When the giver has failed over, the
+    /// taker knows none, calls the cluster down and takes no key, until it is told who it is.
+    fn owner(&self) -> Vec<Command> {
+        let torn = &self.transfer.torn;
+        let here = self.window.iter().any(|slot| torn.contains(*slot));
+        let slots = torn.iter().filter(|_| here);
+        slots
+            .map(|slot| Command::set_owner(slot, self.transfer.source))
+            .collect()
+    }
+
+    fn take_part(&mut self) -> Todo {
         let commands = self.import();
-        Ok(self.ask(Stage::Import, self.transfer.target, commands))
+        self.ask(Stage::Import, self.transfer.target, commands)
     }
 
     fn import(&self) -> Vec<Command> {
@@ -380,10 +405,11 @@ impl<'a> Classic<'a> {
                         ),
                     ));
                 }
-                Some(words) if words.contains("BUSYKEY") || words.starts_with("IOERR") => {
+                // A target that has just learnt the owners needs a moment.
+                Some(words) if goes_by(words) => {
                     // Once for all that were sent in one go.
                     self.tries += u32::from(!broke_off);
-                    broke_off |= words.starts_with("IOERR");
+                    broke_off |= !words.contains("BUSYKEY");
                     if self.tries > TRIES {
                         let command = self.migrate(&batch, self.bounds.limit, true);
                         return Err(Failure::refused(self.transfer.source, command, words));
@@ -525,6 +551,11 @@ impl<'a> Classic<'a> {
         self.window.clear();
         Ok(self.open_window())
     }
+}
+
+/// Whether another attempt can go better.
+fn goes_by(words: &str) -> bool {
+    words.contains("BUSYKEY") || words.contains("CLUSTERDOWN") || words.starts_with("IOERR")
 }
 
 fn table(node: NodeId, reply: Option<&Reply>) -> Result<NodeTable, Failure> {

@@ -104,11 +104,15 @@ fn unwell(look: &Look<'_>, diff: &mut Diff) {
         return;
     };
     let whole = main.silent.is_empty() && main.assigned() == SlotSet::full();
-    // Members that look for each other in the wrong places hold each other for failed too.
+    // Members that look for each other in the wrong places hold each other for failed too, and
+    // one that takes slots of a node that failed over knows no owner of them.
     let mended = diff.differences.iter().any(|difference| {
         matches!(
             difference,
-            Difference::Announced { .. } | Difference::NotJoined { .. }
+            Difference::Announced { .. }
+                | Difference::NotJoined { .. }
+                | Difference::LeftOpen { .. }
+                | Difference::Misplaced(_)
         )
     });
     if !whole || mended || !diff.pairing.cut_off.is_empty() {
@@ -120,7 +124,10 @@ fn unwell(look: &Look<'_>, diff: &mut Diff) {
         .filter_map(|id| look.observed.views.get(id));
     let down: BTreeSet<NodeId> = views
         // A newcomer without slots says so for its first seconds, and serves nobody.
-        .filter(|view| !view.state_ok && !view.own_slots().is_empty())
+        .filter(|view| {
+            let serves = !view.own_slots().is_empty() || view.role() == Role::Replica;
+            serves && !view.state_ok
+        })
         .map(|view| view.id)
         .collect();
     if down.is_empty() {

@@ -220,7 +220,10 @@ fn judge(
             .all(|(view, _)| view.id == owner || keys(view.id) == Some(0))
             .then_some(Judgement::Close),
         [taker] => {
-            let given = marks.iter().any(|(view, _)| view.id == owner);
+            // A mark that names who was the owner before it failed over is one of a real move.
+            let given = marks
+                .iter()
+                .any(|(view, open)| view.id == owner || open.peer != owner);
             let (held, wanted) = (keys(*taker)?, is_declared_there(*taker));
             match held > 0 {
                 // Redis sets such a mark by itself when it starts with keys of slots that it has

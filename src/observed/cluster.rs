@@ -328,11 +328,15 @@ fn disagreements(
             let mut claims: BTreeMap<Option<NodeId>, Vec<NodeId>> = BTreeMap::new();
             for (owner, (_, said_by)) in said.iter().zip(&by_slot) {
                 let informed = said_by.iter().copied().filter(|node| {
+                    // Redis learns no owner of a slot that it imports: when its giver failed over,
+                    // it knows none until the move is finished.
+                    let imports = || views.get(node).is_some_and(|view| view.imports(&slots));
                     owner.is_some()
-                        || said
-                            .iter()
-                            .flatten()
-                            .any(|owner| hears(views, *node, *owner))
+                        || !imports()
+                            && said
+                                .iter()
+                                .flatten()
+                                .any(|owner| hears(views, *node, *owner))
                 });
                 claims.entry(*owner).or_default().extend(informed);
             }

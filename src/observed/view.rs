@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::base::{Address, Command, NodeId, Reply, Role, Secret, Server, Slot, SlotSet};
 
 use super::info::Fields;
-use super::nodes::{Member, NodeTable, OpenSlot, ParseNodesError};
+use super::nodes::{Direction, Member, NodeTable, OpenSlot, ParseNodesError};
 use super::{FailureKind, Table, config};
 
 /// What to ask a node, beyond what is always asked.
@@ -265,6 +265,15 @@ impl NodeView {
     pub fn own_slots(&self) -> &SlotSet {
         static NONE: SlotSet = SlotSet::new();
         self.myself().map_or(&NONE, |member| &member.slots)
+    }
+
+    /// Whether it has all these slots open as importing.
+    #[must_use]
+    pub fn imports(&self, slots: &SlotSet) -> bool {
+        let open = self.open.iter();
+        let importing = open.filter(|open| open.direction == Direction::Importing);
+        let importing: SlotSet = importing.map(|open| open.slot).collect();
+        slots.difference(&importing).is_empty()
     }
 
     /// The other members it lists, handshakes left out: those have random ids and may never

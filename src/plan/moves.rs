@@ -102,7 +102,7 @@ pub(super) fn moves(terms: &Terms<'_>) -> Vec<Step> {
         };
         let knows = |node: NodeId, primary: NodeId| Condition::KnowsPrimary { node, primary };
         let mut ready = vec![knows(*source, *target), knows(*target, *source)];
-        if giving.state_ok {
+        if giving.state_ok && begun.is_empty() {
             // A newcomer takes seconds to call the cluster ok, and refuses clients until then.
             ready.push(Condition::Serves { node: *target });
         }

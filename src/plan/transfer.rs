@@ -72,7 +72,7 @@ impl Transfer {
             address,
             slots,
             open: _,
-            torn: _,
+            torn,
             engine,
         } = self;
         let bounds = match engine {
@@ -84,7 +84,8 @@ impl Transfer {
         };
         let set = |word: &str, id: &NodeId| format!("CLUSTER SETSLOT <slot> {word} {id}");
         let migrate = Command::migrate(*address, bounds.limit, false, []);
-        vec![
+        let owner = (!torn.is_empty()).then(|| (*target, set("NODE", source)));
+        let rest = [
             (*target, set("IMPORTING", source)),
             (*source, set("MIGRATING", target)),
             (
@@ -93,6 +94,7 @@ impl Transfer {
             ),
             (*target, set("NODE", target)),
             (*source, set("NODE", target)),
-        ]
+        ];
+        owner.into_iter().chain(rest).collect()
     }
 }

@@ -341,3 +341,24 @@ fn a_refused_option_moves_nothing() {
     assert!(applied.contains("50 to move"), "{applied}");
     judge::assert_matches(&stage.servers, &Shard::seed());
 }
+
+/// The giver fails over in the middle. Redis's new primary knows of no move, and the taker learns no owner of what
+/// it takes: it serves nothing until the move is finished.
+#[test]
+fn the_giver_fails_over() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    slowly(&stage, 5, 300);
+    let mut apply = stage.rcl.start(&["apply", "--yes", "-v"]);
+    apply.expect("MIGRATE");
+    stage.tell("host2:7000", "CLUSTER FAILOVER");
+    // Whether a guard or a server's refusal ends it hangs on the moment.
+    let _ = apply.end();
+    stage.wait_for_link("host1:7000");
+    stage.run(&["apply", "--yes"], 0);
+    let mut shards = shifted(300);
+    shards[0] = Shard::new("host2:7000", &["host1:7000"], "0-5161");
+    judge::wait_until_matches(&stage.servers, &shards);
+    stage.run(&["plan", "--detailed-exitcode"], 0);
+    data.assert_kept(&stage.servers, &values);
+}

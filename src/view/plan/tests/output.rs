@@ -120,7 +120,7 @@ fn the_same_values_as_json() {
     assert_snapshot!(outline(&text), @r#"
     absent: ["0002700000000000000000000000000000000000"]
     blocked:
-      {"code":"open-slots","evidence":["host1:7000 is giving to host2:7000: slot 5"],"scope":"alone","severity":"blocked","subject":"slot 5","way_out":"Count the keys on both sides (CLUSTER COUNTKEYSINSLOT). Closing a slot (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of it.","why":"a move of 1 slot was begun, and the marks that it left contradict each other"}
+      {"code":"open-slots","evidence":["host1:7000 is giving to host2:7000: slot 5"],"scope":"alone","severity":"blocked","subject":"slot 5","way_out":"Start host2:7000, and plan again. If its shard has another primary by now, it must come back as a replica first.","why":"a move of 1 slot was begun, and can't be finished without host2:7000"}
     cluster: "orders"
     differences:
       {"failure":"unreachable","id":"0002700000000000000000000000000000000000","kind":"down","node":"host2:7000","text":"host2:7000 does not answer (10.0.0.2:7000: connection refused)","tried":["10.0.0.2:7000"],"words":"connection refused"}
