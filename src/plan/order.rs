@@ -8,6 +8,7 @@ use crate::desired::{Desired, Setting, wire_value};
 use crate::diff::{Diff, Difference};
 use crate::observed::{Cluster, NodeView, Observed};
 
+use super::transfer::Engine;
 use super::{
     Action, Condition, Phase, Risk, Step, StepId, config, hasten, members, moves, replicas, settle,
     slots,
@@ -177,6 +178,8 @@ struct Index {
     copies_of: BTreeMap<NodeId, Vec<StepId>>,
     attached_to: BTreeMap<ShardName, Vec<StepId>>,
     closed: Vec<StepId>,
+    /// Atomic moves, by source.
+    atomic: BTreeMap<NodeId, Vec<StepId>>,
     settle: Option<StepId>,
 }
 
@@ -194,6 +197,12 @@ fn link(steps: &mut [Step]) {
         }
         if let Action::Close { .. } = &step.action {
             index.closed.push(step.id);
+        }
+        if let Action::Move { transfer, .. } = &step.action
+            && transfer.engine == Engine::Atomic
+        {
+            let moves = index.atomic.entry(transfer.source).or_default();
+            moves.push(step.id);
         }
         if let Action::Attach { shard, primary, .. } = &step.action {
             let attached = index.attached_to.entry(shard.clone()).or_default();
@@ -259,8 +268,15 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             let ends = [transfer.source, transfer.target];
             let joins = ends.iter().filter_map(|node| of(Phase::Join, *node));
             let copies = index.attached_to.get(shard).into_iter().flatten().copied();
+            // A source carries out one job after the other all the same, and cancels only all of
+            // them: one at a time, a stop ends what it began, and nothing of anybody else.
+            let jobs = match transfer.engine {
+                Engine::Atomic => index.atomic.get(&transfer.source),
+                Engine::Classic(_) => None,
+            };
             joins
                 .chain(copies)
+                .chain(jobs.into_iter().flatten().copied())
                 .chain(index.closed.iter().copied())
                 .collect()
         }
