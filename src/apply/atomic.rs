@@ -89,6 +89,11 @@ impl<'a> Atomic<'a> {
         }
     }
 
+    /// Whether a job was under way when it was last looked.
+    pub(super) fn goes_on(&self) -> bool {
+        !self.seen.is_empty()
+    }
+
     /// What was asked may have begun: the next look tells.
     pub(super) fn unanswered(
         &mut self,
@@ -140,6 +145,7 @@ impl<'a> Atomic<'a> {
         if !running.is_empty() {
             return self.wait(running);
         }
+        self.seen.clear();
         let table = nodes
             .as_text()
             .and_then(|text| NodeTable::parse(text).ok())

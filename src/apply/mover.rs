@@ -197,7 +197,9 @@ impl<'a> Mover<'a> {
                 let open = classic.open();
                 (!open.is_empty()).then(|| format!("has slots {open} open"))
             }
-            Self::Atomic(_) => None,
+            Self::Atomic(atomic) => atomic
+                .goes_on()
+                .then(|| "still has a job under way, which goes on by itself".to_owned()),
         }
     }
 }
