@@ -29,10 +29,10 @@ fn bounds() -> Bounds {
 }
 
 fn commands(todo: Result<Todo, Failure>) -> Vec<Command> {
-    match todo.unwrap() {
-        Todo::Call { commands, .. } => commands,
-        other => panic!("{other:?}"),
-    }
+    let Ok(Todo::Call { commands, .. }) = todo else {
+        panic!("no commands: {todo:?}");
+    };
+    commands
 }
 
 /// Up to the first MIGRATE; one key in every slot.
@@ -71,11 +71,10 @@ fn a_hung_target_holds_the_source_up_for_no_longer_than_the_limit() {
         if let Ok(Todo::Wait(_)) = next {
             next = classic.next(&[]);
         }
-        match next {
-            Ok(Todo::Call { commands, .. }) => sent = commands,
-            Ok(other) => panic!("{other:?}"),
-            Err(_) => return,
+        if next.is_err() {
+            return;
         }
+        sent = commands(next);
     }
     panic!("it goes on for ever");
 }
