@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::base::{Command, NodeId, Reply, SlotSet};
+use crate::base::{Command, NodeId, Reply, Role, SlotSet};
 use crate::observed::{Job, JobState, NodeTable, Side};
 use crate::plan::Transfer;
 
@@ -152,6 +152,9 @@ impl<'a> Atomic<'a> {
             .filter(|table| table.myself == Some(source))
             .ok_or_else(|| Failure::state(source, "is another node by now".to_owned()))?;
         let own = table.members.get(&source);
+        if own.is_some_and(|own| own.role == Role::Replica) {
+            return Err(Failure::state(source, "is no primary any more".to_owned()));
+        }
         let left = own.map_or_else(SlotSet::new, |own| {
             own.slots.intersection(&self.transfer.slots)
         });

@@ -164,6 +164,12 @@ impl<'a> Classic<'a> {
             return Err(Failure::unanswered(node, command, words));
         }
         match self.stage.take() {
+            // The source may have failed over meanwhile, and have taken writes since.
+            Some(Stage::Take(_)) => {
+                let command = commands.first().cloned();
+                let command = command.unwrap_or_else(|| Command::new("CLUSTER SETSLOT"));
+                Err(Failure::unanswered(node, command, words))
+            }
             Some(Stage::Send(batches)) => {
                 batches.into_iter().for_each(|batch| self.retry(batch));
                 Ok(Todo::Wait(BREATH))

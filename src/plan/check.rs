@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::base::{Arg, Command, NodeId, Role, SLOT_COUNT, Slot, SlotSet};
 use crate::observed::{Observed, groups};
 
-use super::{Action, Plan, Send, Step, StepId, Transfer};
+use super::{Action, Engine, Plan, Send, Step, StepId, Transfer};
 
 /// An invariant that a plan breaks: a mistake in rcl, never in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -51,6 +51,12 @@ pub enum Violation {
         step: StepId,
         slot: Slot,
         giver: NodeId,
+    },
+    #[error("step {} waits for {}, which step {} keeps waiting at the same time", .step.0, .node.short(), .other.0)]
+    Crossed {
+        step: StepId,
+        other: StepId,
+        node: NodeId,
     },
     #[error("step {} moves slots to {}, which is no primary", .step.0, .taker.short())]
     ToReplica { step: StepId, taker: NodeId },
@@ -126,6 +132,46 @@ pub fn check(plan: &Plan, observed: &Observed) -> Vec<Violation> {
                 found.push(Violation::NotRestored {
                     step: id,
                     node: *node,
+                });
+            }
+        }
+    }
+    found.extend(crossed(plan));
+    found
+}
+
+/// Classic moves that give to and take from one node, and could run side by side.
+fn crossed(plan: &Plan) -> Vec<Violation> {
+    let classic = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Move { transfer, .. } if transfer.engine != Engine::Atomic => {
+            Some((step, transfer))
+        }
+        Action::Move { .. }
+        | Action::Configure { .. }
+        | Action::Announce { .. }
+        | Action::Hasten { .. }
+        | Action::SetEpoch { .. }
+        | Action::Assign { .. }
+        | Action::Join { .. }
+        | Action::Attach { .. }
+        | Action::Close { .. }
+        | Action::Settle
+        | Action::Restore { .. } => None,
+    });
+    let classic: Vec<(&Step, &Transfer)> = classic.collect();
+    let mut found = Vec::new();
+    for (place, (earlier, first)) in classic.iter().enumerate() {
+        for (later, second) in &classic[place + 1..] {
+            let meet = [
+                (first.source == second.target).then_some(first.source),
+                (first.target == second.source).then_some(first.target),
+            ];
+            let waits = later.after.contains(&earlier.id);
+            if let Some(node) = meet.into_iter().flatten().next().filter(|_| !waits) {
+                found.push(Violation::Crossed {
+                    step: later.id,
+                    other: earlier.id,
+                    node,
                 });
             }
         }

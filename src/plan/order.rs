@@ -179,6 +179,7 @@ struct Index {
     /// What comes before anything moves.
     prepared: Vec<StepId>,
     atomic_from: BTreeMap<NodeId, Vec<StepId>>,
+    classic: Vec<(StepId, NodeId, NodeId)>,
     settle: Option<StepId>,
 }
 
@@ -205,6 +206,9 @@ fn link(steps: &mut [Step]) {
         {
             let from = index.atomic_from.entry(transfer.source).or_default();
             from.push(step.id);
+        } else if let Action::Move { transfer, .. } = &step.action {
+            let ends = (step.id, transfer.source, transfer.target);
+            index.classic.push(ends);
         }
         if let Action::Attach { shard, primary, .. } = &step.action {
             let attached = index.attached_to.entry(shard.clone()).or_default();
@@ -273,10 +277,18 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             // A server runs its jobs one after the other, and can only be told to end all of them.
             let atomic = index.atomic_from.get(&transfer.source);
             let jobs = atomic.filter(|_| transfer.engine == Engine::Atomic);
+            // MIGRATE stops a server until the other end has answered: two that wait for each other,
+            // or three in a ring, would stand still until their limits.
+            let crossed = index.classic.iter().filter(|(_, source, target)| {
+                transfer.engine != Engine::Atomic
+                    && (*source == transfer.target || *target == transfer.source)
+            });
+            let crossed = crossed.map(|(step, ..)| *step);
             joins
                 .chain(copies)
                 .chain(index.prepared.iter().copied())
                 .chain(jobs.into_iter().flatten().copied())
+                .chain(crossed)
                 .collect()
         }
         Action::Restore { node, .. } => of(Phase::Hasten, *node)
