@@ -103,11 +103,7 @@ impl<'a> Atomic<'a> {
     ) -> Result<Todo, Failure> {
         self.unanswered += 1;
         if self.unanswered > TRIES {
-            let command = commands
-                .first()
-                .cloned()
-                .unwrap_or_else(|| Command::new("PING"));
-            return Err(Failure::unanswered(node, command, words));
+            return Err(Failure::unanswered(node, commands, words));
         }
         self.stage = None;
         Ok(Todo::Wait(PAUSE * 10))

@@ -157,19 +157,11 @@ impl<'a> Classic<'a> {
     ) -> Result<Todo, Failure> {
         self.tries += 1;
         if self.tries > TRIES {
-            let command = commands
-                .first()
-                .cloned()
-                .unwrap_or_else(|| Command::new("PING"));
-            return Err(Failure::unanswered(node, command, words));
+            return Err(Failure::unanswered(node, commands, words));
         }
         match self.stage.take() {
             // The source may have failed over meanwhile, and have taken writes since.
-            Some(Stage::Take(_)) => {
-                let command = commands.first().cloned();
-                let command = command.unwrap_or_else(|| Command::new("CLUSTER SETSLOT"));
-                Err(Failure::unanswered(node, command, words))
-            }
+            Some(Stage::Take(_)) => Err(Failure::unanswered(node, commands, words)),
             Some(Stage::Send(batches)) => {
                 batches.into_iter().for_each(|batch| self.retry(batch));
                 Ok(Todo::Wait(BREATH))

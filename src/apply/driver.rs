@@ -14,7 +14,7 @@ use crate::base::{Command, NodeId};
 use crate::net::Wire;
 use crate::observe::ask_again;
 use crate::observed::{NodeView, Observed, Questions};
-use crate::plan::{Action, Plan, Send, StepId};
+use crate::plan::{Plan, Send, StepId};
 
 use super::event::{Event, Outcome};
 use super::machine::{Machine, Views};
@@ -148,7 +148,7 @@ impl<W: Wire> Run<'_, W> {
         events.into_iter().for_each(&mut *tell);
         let moves = |step: &StepId| {
             let step = self.plan.step(*step);
-            step.is_some_and(|step| matches!(step.action, Action::Move { .. }))
+            step.is_some_and(|step| step.action.transfer().is_some())
         };
         let begun = sends.iter().map(|(step, _)| *step).filter(moves);
         self.begun.extend(begun);

@@ -63,11 +63,12 @@ impl Failure {
         }
     }
 
-    pub(super) fn unanswered(node: NodeId, command: Command, words: &str) -> Self {
+    /// The first of the commands stands for all of them.
+    pub(super) fn unanswered(node: NodeId, commands: &[Command], words: &str) -> Self {
         Self {
             kind: TroubleKind::NoAnswer,
             node,
-            command: Some(command),
+            command: commands.first().cloned(),
             words: words.to_owned(),
         }
     }

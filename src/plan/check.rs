@@ -142,21 +142,9 @@ pub fn check(plan: &Plan, observed: &Observed) -> Vec<Violation> {
 
 /// Classic moves that give to and take from one node, and could run side by side.
 fn crossed(plan: &Plan) -> Vec<Violation> {
-    let classic = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::Move { transfer, .. } if transfer.engine != Engine::Atomic => {
-            Some((step, transfer))
-        }
-        Action::Move { .. }
-        | Action::Configure { .. }
-        | Action::Announce { .. }
-        | Action::Hasten { .. }
-        | Action::SetEpoch { .. }
-        | Action::Assign { .. }
-        | Action::Join { .. }
-        | Action::Attach { .. }
-        | Action::Close { .. }
-        | Action::Settle
-        | Action::Restore { .. } => None,
+    let classic = plan.steps.iter().filter_map(|step| {
+        let transfer = step.action.transfer()?;
+        (transfer.engine != Engine::Atomic).then_some((step, transfer))
     });
     let classic: Vec<(&Step, &Transfer)> = classic.collect();
     let mut found = Vec::new();
@@ -349,27 +337,16 @@ impl<'a> Facts<'a> {
 
     /// What is wrong with a step that moves slots, or takes the marks of a move away.
     fn moved(&self, step: &Step, given: &mut [bool], found: &mut Vec<Violation>) {
-        match &step.action {
-            Action::Move { transfer, .. } => {
-                self.slots_moved(step.id, transfer, given, found);
-            }
-            Action::Close { node, slots } => {
-                let hidden = self.hidden(*node, slots);
-                found.extend(hidden.map(|slot| Violation::HidesKeys {
-                    step: step.id,
-                    slot,
-                    node: *node,
-                }));
-            }
-            Action::Configure { .. }
-            | Action::Announce { .. }
-            | Action::Hasten { .. }
-            | Action::SetEpoch { .. }
-            | Action::Assign { .. }
-            | Action::Join { .. }
-            | Action::Attach { .. }
-            | Action::Settle
-            | Action::Restore { .. } => {}
+        if let Some(transfer) = step.action.transfer() {
+            self.slots_moved(step.id, transfer, given, found);
+        }
+        if let Action::Close { node, slots } = &step.action {
+            let hidden = self.hidden(*node, slots);
+            found.extend(hidden.map(|slot| Violation::HidesKeys {
+                step: step.id,
+                slot,
+                node: *node,
+            }));
         }
     }
 

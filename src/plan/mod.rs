@@ -123,7 +123,7 @@ impl Plan {
     pub fn slots_moved(&self) -> BTreeMap<NodeId, SlotSet> {
         let mut moved: BTreeMap<NodeId, SlotSet> = BTreeMap::new();
         for step in &self.steps {
-            if let Action::Move { transfer, .. } = &step.action {
+            if let Some(transfer) = step.action.transfer() {
                 let slots = moved.entry(transfer.source).or_default();
                 *slots = slots.union(&transfer.slots);
             }

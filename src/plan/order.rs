@@ -201,14 +201,17 @@ fn link(steps: &mut [Step]) {
         ) {
             index.prepared.push(step.id);
         }
-        if let Action::Move { transfer, .. } = &step.action
-            && transfer.engine == Engine::Atomic
-        {
-            let from = index.atomic_from.entry(transfer.source).or_default();
-            from.push(step.id);
-        } else if let Action::Move { transfer, .. } = &step.action {
-            let ends = (step.id, transfer.source, transfer.target);
-            index.classic.push(ends);
+        if let Some(transfer) = step.action.transfer() {
+            match transfer.engine {
+                Engine::Atomic => {
+                    let from = index.atomic_from.entry(transfer.source).or_default();
+                    from.push(step.id);
+                }
+                Engine::Classic(_) => {
+                    let ends = (step.id, transfer.source, transfer.target);
+                    index.classic.push(ends);
+                }
+            }
         }
         if let Action::Attach { shard, primary, .. } = &step.action {
             let attached = index.attached_to.entry(shard.clone()).or_default();

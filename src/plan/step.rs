@@ -170,19 +170,8 @@ pub enum Risk {
 impl Step {
     /// The nodes that get commands.
     pub fn recipients(&self) -> impl Iterator<Item = NodeId> {
-        let ends = match &self.action {
-            Action::Move { transfer, .. } => Some([transfer.source, transfer.target]),
-            Action::Configure { .. }
-            | Action::Announce { .. }
-            | Action::Hasten { .. }
-            | Action::SetEpoch { .. }
-            | Action::Assign { .. }
-            | Action::Join { .. }
-            | Action::Attach { .. }
-            | Action::Close { .. }
-            | Action::Settle
-            | Action::Restore { .. } => None,
-        };
+        let transfer = self.action.transfer();
+        let ends = transfer.map(|transfer| [transfer.source, transfer.target]);
         let sends = self.sends.iter().map(|send| send.node);
         ends.into_iter().flatten().chain(sends)
     }
@@ -221,6 +210,24 @@ impl Action {
             | Self::Restore { node, .. } => Some(*node),
             Self::Move { transfer, .. } => Some(transfer.target),
             Self::Settle => None,
+        }
+    }
+
+    /// What it moves, if it moves slots.
+    #[must_use]
+    pub fn transfer(&self) -> Option<&Transfer> {
+        match self {
+            Self::Move { transfer, .. } => Some(transfer),
+            Self::Configure { .. }
+            | Self::Announce { .. }
+            | Self::Hasten { .. }
+            | Self::SetEpoch { .. }
+            | Self::Assign { .. }
+            | Self::Join { .. }
+            | Self::Attach { .. }
+            | Self::Close { .. }
+            | Self::Settle
+            | Self::Restore { .. } => None,
         }
     }
 
