@@ -249,7 +249,7 @@ fn an_old_primary_is_down() {
 }
 
 #[test]
-fn nodes_disagree() {
+fn nodes_disagree_on_redis() {
     let mut stage = seed();
     let target = stage.servers.id("host1:7001");
     stage.tell("host1:7000", &format!("CLUSTER SETSLOT 5 NODE {target}"));

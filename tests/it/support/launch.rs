@@ -24,6 +24,8 @@ const TEST_SETTINGS: [(&str, &str); 4] = [
 /// Options of a start; [`Servers::start`] takes the defaults.
 pub(crate) struct Launch {
     pub(super) kind: ServerKind,
+    /// The kind that the test is written for.
+    pub(super) asked: ServerKind,
     pub(super) config_file: bool,
     hosts: u8,
     ports: u16,
@@ -35,7 +37,8 @@ pub(crate) struct Launch {
 impl Launch {
     pub(super) fn new(kind: ServerKind) -> Self {
         Self {
-            kind,
+            kind: kind.or_its_stand_in(),
+            asked: kind,
             config_file: true,
             hosts: 2,
             ports: 3,

@@ -61,7 +61,7 @@ impl Servers {
 
     /// Options first: `Servers::prepare(kind).grid(3, 2).without_announce().start()`.
     pub(crate) fn prepare(kind: ServerKind) -> Launch {
-        Launch::new(kind.or_its_stand_in())
+        Launch::new(kind)
     }
 
     #[track_caller]
@@ -85,6 +85,11 @@ impl Servers {
 
     pub(crate) fn kind(&self) -> ServerKind {
         self.launch.kind
+    }
+
+    /// Whether they play the part of another kind.
+    pub(crate) fn stand_in(&self) -> bool {
+        self.launch.kind != self.launch.asked
     }
 
     /// `host1:7000`, … in order.
