@@ -25,7 +25,9 @@ test:
 ## Compare with redis-cli on the same servers, in one run.
 bench:
 	@.ci/servers
-	cargo bench --locked --bench cluster
+	cargo bench --locked --bench cluster -- --runs 3
+	cargo bench --locked --bench cluster -- --grow 50000
+	cargo bench --locked --bench cluster -- --grow 50000 --kind valkey-9.1
 
 build:
 	cargo build --release --locked

@@ -70,11 +70,13 @@ fn agreed_otherwise(look: &Look<'_>, node: &Node, view: &NodeView) -> Option<Add
         let line = look.observed.views.get(other)?.table.get(&view.id)?;
         let works = line.connected && !line.flags.fail && !line.flags.maybe_fail;
         let address = line.address().filter(|_| works && !line.flags.handshake)?;
-        if *agreed.get_or_insert(address) != address {
+        // One that says otherwise decides: with a thousand members most questions end here.
+        let usual = address == view.dialled || address.ip.is_loopback();
+        if usual || *agreed.get_or_insert(address) != address {
             return None;
         }
     }
-    agreed.filter(|agreed| *agreed != view.dialled && !agreed.ip.is_loopback())
+    agreed
 }
 
 /// To announce the dialled address would send every peer and client of a healthy node there.
