@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use crate::base::{Command, NodeId, Reply, Role, SlotSet};
-use crate::observed::{Job, JobState, NodeTable, Side};
+use crate::observed::{Job, JobState, Side};
 use crate::plan::Transfer;
 
-use super::mover::{Failure, Todo, number, stray};
+use super::mover::{Failure, Todo, number, stray, table};
 
 /// Between two looks at a job.
 const PAUSE: Duration = Duration::from_millis(30);
@@ -142,11 +142,7 @@ impl<'a> Atomic<'a> {
             return self.wait(running);
         }
         self.seen.clear();
-        let table = nodes
-            .as_text()
-            .and_then(|text| NodeTable::parse(text).ok())
-            .filter(|table| table.myself == Some(source))
-            .ok_or_else(|| Failure::state(source, "is another node by now".to_owned()))?;
+        let table = table(source, Some(nodes))?;
         let own = table.members.get(&source);
         if own.is_some_and(|own| own.role == Role::Replica) {
             return Err(Failure::state(source, "is no primary any more".to_owned()));
@@ -188,10 +184,9 @@ impl<'a> Atomic<'a> {
         let source = self.transfer.source;
         let command = Command::migrate_slots(&left, self.transfer.target);
         if self.tries >= TRIES {
-            let words = self.failed.clone();
-            let words = words
-                .unwrap_or_else(|| "the job ended and the slots are where they were".to_owned());
-            return Err(Failure::refused(source, command, &words));
+            let words = self.failed.as_deref();
+            let words = words.unwrap_or("the job ended and the slots are where they were");
+            return Err(Failure::refused(source, command, words));
         }
         self.tries += 1;
         self.asked = Some((command.clone(), left));

@@ -13,7 +13,7 @@ use crate::base::{Command, Key, NodeId, Reply, Role, Slot, SlotSet};
 use crate::observed::{Direction, NodeTable};
 use crate::plan::{Bounds, Transfer};
 
-use super::mover::{Failure, Todo, number, refusal, stray};
+use super::mover::{Failure, Todo, number, stray, table};
 
 /// Slots that are open at once. A stop waits until they are through.
 const WINDOW: usize = 128;
@@ -64,7 +64,7 @@ enum Stage {
     /// The new owner, told to the target.
     Take(Vec<Slot>),
     /// The new owner, told to the source.
-    Give(Vec<Slot>),
+    Give,
 }
 
 /// The move of one pair.
@@ -143,7 +143,7 @@ impl<'a> Classic<'a> {
             Stage::Source => self.emptied(replies),
             Stage::Target => self.still_importing(replies),
             Stage::Take(slots) => self.taken(slots, replies),
-            Stage::Give(slots) => self.given(slots, replies),
+            Stage::Give => Ok(self.given()),
         }
     }
 
@@ -168,7 +168,11 @@ impl<'a> Classic<'a> {
             }
             stage => {
                 self.stage = stage;
-                Ok(Todo::Again(BREATH))
+                Ok(Todo::Repeat {
+                    after: BREATH,
+                    node,
+                    commands: commands.to_vec(),
+                })
             }
         }
     }
@@ -216,9 +220,11 @@ impl<'a> Classic<'a> {
     /// taker knows none, calls the cluster down and takes no key, until it is told who it is.
     fn owner(&self) -> Vec<Command> {
         let torn = &self.transfer.torn;
-        let here = self.window.iter().any(|slot| torn.contains(*slot));
-        let slots = torn.iter().filter(|_| here);
-        slots
+        if !self.window.iter().any(|slot| torn.contains(*slot)) {
+            return Vec::new();
+        }
+        // All of them at once: while it misses the owner of one, it serves nothing.
+        torn.iter()
             .map(|slot| Command::set_owner(slot, self.transfer.source))
             .collect()
     }
@@ -248,11 +254,11 @@ impl<'a> Classic<'a> {
         node: NodeId,
         commands: &[Command],
     ) -> Result<(), Failure> {
-        let refused = replies.iter().zip(commands);
-        match refused
-            .filter_map(|(reply, command)| Some((reply.as_error()?, command)))
-            .next()
-        {
+        let mut refused = replies
+            .iter()
+            .zip(commands)
+            .filter_map(|(reply, command)| Some((reply.as_error()?, command)));
+        match refused.next() {
             Some((words, command)) => Err(Failure::refused(node, command.clone(), words)),
             None => Ok(()),
         }
@@ -387,7 +393,7 @@ impl<'a> Classic<'a> {
     fn sent(&mut self, batches: Vec<Batch>, replies: &[Reply]) -> Result<Todo, Failure> {
         let mut broke_off = false;
         for (batch, reply) in batches.into_iter().zip(replies) {
-            match refusal(reply) {
+            match reply.as_error() {
                 None => {
                     self.keys += batch.keys.len() as u64;
                     self.tries = 0;
@@ -519,9 +525,8 @@ impl<'a> Classic<'a> {
             });
         }
         self.tries = 0;
-        let window = self.window.clone();
-        let commands = self.owners(&window);
-        Ok(self.ask(Stage::Give(window), self.transfer.source, commands))
+        let commands = self.owners(&self.window);
+        Ok(self.ask(Stage::Give, self.transfer.source, commands))
     }
 
     /// Slots to send once more, and the first that was refused for good. Valkey 8.0 and later
@@ -544,33 +549,16 @@ impl<'a> Classic<'a> {
 
     /// What the source answers is not judged here: it has lost its last slot perhaps, and is a
     /// replica by now. The step's condition looks at both ends.
-    fn given(&mut self, _slots: Vec<Slot>, _replies: &[Reply]) -> Result<Todo, Failure> {
+    fn given(&mut self) -> Todo {
         self.moved = self.moved.union(&self.open());
         self.window.clear();
-        Ok(self.open_window())
+        self.open_window()
     }
 }
 
 /// Whether another attempt can go better.
 fn goes_by(words: &str) -> bool {
     words.contains("BUSYKEY") || words.contains("CLUSTERDOWN") || words.starts_with("IOERR")
-}
-
-fn table(node: NodeId, reply: Option<&Reply>) -> Result<NodeTable, Failure> {
-    let command = Command::new("CLUSTER NODES");
-    if let Some(words) = reply.and_then(Reply::as_error) {
-        return Err(Failure::refused(node, command, words));
-    }
-    let table = reply
-        .and_then(Reply::as_text)
-        .and_then(|text| NodeTable::parse(text).ok())
-        .ok_or_else(|| {
-            Failure::state(node, "answers CLUSTER NODES with something else".to_owned())
-        })?;
-    match table.myself == Some(node) {
-        true => Ok(table),
-        false => Err(Failure::state(node, "is another node by now".to_owned())),
-    }
 }
 
 #[cfg(test)]

@@ -354,7 +354,7 @@ impl<'a> Machine<'a> {
             };
             return State::Ended(end(step, kind, objections, Sent::default()));
         }
-        if let Action::Move { .. } = step.action {
+        if step.action.transfer().is_some() {
             return State::Moving { since: now };
         }
         State::Running {

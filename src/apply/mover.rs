@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::base::{Address, Command, NodeId, Reply, Slot, SlotSet, counted};
 use crate::net::Wire;
-use crate::plan::{Action, Engine, Plan, Step, StepId, Transfer};
+use crate::observed::NodeTable;
+use crate::plan::{Engine, Plan, Step, StepId, Transfer};
 
 use super::atomic::Atomic;
 use super::classic::Classic;
@@ -33,8 +34,6 @@ pub(super) enum Todo {
     },
     /// Wait, then go on.
     Wait(Duration),
-    /// Wait, then send the same as before.
-    Again(Duration),
     /// Wait, then send this.
     Repeat {
         after: Duration,
@@ -105,11 +104,6 @@ impl Failure {
     }
 }
 
-/// The server's words against a command. MIGRATE says NOKEY when nothing was left to move.
-pub(super) fn refusal(reply: &Reply) -> Option<&str> {
-    reply.as_error()
-}
-
 /// Keys at a node that takes no part in the move yet are nobody's: they would come back to life with
 /// the slot, or stand in the way of its keys.
 pub(super) fn stray(target: NodeId, slot: Slot, count: u64) -> Failure {
@@ -136,6 +130,24 @@ pub(super) fn number(reply: &Reply, node: NodeId, command: &Command) -> Result<u
                 format!("answers {command} with something else than a number"),
             )
         })
+}
+
+/// The table of a node that must still be the same one.
+pub(super) fn table(node: NodeId, reply: Option<&Reply>) -> Result<NodeTable, Failure> {
+    let command = Command::new("CLUSTER NODES");
+    if let Some(words) = reply.and_then(Reply::as_error) {
+        return Err(Failure::refused(node, command, words));
+    }
+    let table = reply
+        .and_then(Reply::as_text)
+        .and_then(|text| NodeTable::parse(text).ok())
+        .ok_or_else(|| {
+            Failure::state(node, "answers CLUSTER NODES with something else".to_owned())
+        })?;
+    match table.myself == Some(node) {
+        true => Ok(table),
+        false => Err(Failure::state(node, "is another node by now".to_owned())),
+    }
 }
 
 /// How a move ended.
@@ -222,14 +234,13 @@ pub(super) async fn carry(
         step: step.id,
         result: Ok(()),
     };
-    let Action::Move { transfer, .. } = &step.action else {
+    let Some(transfer) = step.action.transfer() else {
         return done();
     };
     let mut mover = Mover::new(transfer);
     let mut stopped_at: Option<Instant> = None;
     let mut told_at = Instant::now();
     let mut todo = mover.next(&[]);
-    let mut last: Option<(NodeId, Vec<Command>)> = None;
     loop {
         if stopped_at.is_none() && *stop.borrow_and_update() >= Stop::Finish {
             stopped_at = Some(Instant::now());
@@ -250,7 +261,7 @@ pub(super) async fn carry(
                 return failed(interrupted(transfer.source, &mover));
             }
             Ok(Todo::Done) => return done(),
-            Ok(wanted) => match sendable(wanted, &mut last).await {
+            Ok(wanted) => match sendable(wanted).await {
                 Some(call) => call,
                 None => {
                     todo = mover.next(&[]);
@@ -273,25 +284,17 @@ pub(super) async fn carry(
                 keys,
             });
         }
-        last = Some((node, commands));
     }
 }
 
 /// Waits as long as the move wants to; then gives what to send, or nothing where it only waited.
-async fn sendable(
-    todo: Todo,
-    last: &mut Option<(NodeId, Vec<Command>)>,
-) -> Option<(NodeId, Vec<Command>)> {
+async fn sendable(todo: Todo) -> Option<(NodeId, Vec<Command>)> {
     match todo {
         Todo::Done => None,
         Todo::Call { node, commands } => Some((node, commands)),
         Todo::Wait(pause) => {
             sleep(pause).await;
             None
-        }
-        Todo::Again(pause) => {
-            sleep(pause).await;
-            last.take()
         }
         Todo::Repeat {
             after,

@@ -108,6 +108,12 @@ impl Server {
         self.flavor == Flavor::Valkey && self.at_least((0, 0), (9, 0))
     }
 
+    /// Whether slots can move from the one to the other by CLUSTER MIGRATESLOTS.
+    #[must_use]
+    pub fn moves_atomically_to(self, other: Self) -> bool {
+        self.supports_migrateslots() && other.supports_migrateslots()
+    }
+
     /// Valkey 8.0 and later answers SETSLOT only once its replicas have it too.
     #[must_use]
     pub fn setslot_waits(self) -> bool {

@@ -315,7 +315,7 @@ fn unfit(
             format!("Upgrade {to} first."),
         );
     }
-    let atomic = giving.server.supports_migrateslots() && taking.server.supports_migrateslots();
+    let atomic = giving.server.moves_atomically_to(taking.server);
     if look.desired.policy.moves.engine == Engine::Atomic && !atomic {
         return refuse(
             format!(
@@ -364,9 +364,7 @@ fn stray(look: &Look<'_>, diff: &Diff, holder: NodeId, slots: &SlotSet) -> Block
     let label = diff.pairing.label(holder);
     let view = look.observed.views.get(&holder);
     let keys = view.map_or(0, |view| {
-        let counted = view.keys_in_slot.iter();
-        let there = counted.filter(|(slot, _)| slots.contains(**slot));
-        there.map(|(_, keys)| keys).sum::<u64>()
+        view.keys_in(slots).map(|(_, keys)| keys).sum::<u64>()
     });
     let (keys, slots) = (counted(keys, "key"), named(slots));
     Blocked {

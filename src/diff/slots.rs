@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, SLOT_COUNT, ShardName, Slot, SlotSet, counted, named};
+use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet, counted, named};
 use crate::desired::{Desired, SlotShare};
 use crate::observed::{Answer, Cluster, Failure, NodeView};
 
@@ -210,13 +210,13 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         .observed
         .views
         .values()
-        .filter(|view| keys_in(view, unassigned).next().is_some())
+        .filter(|view| view.keys_in(unassigned).next().is_some())
         .collect();
     let mut held: Vec<String> = holders
         .iter()
         .map(|view| {
-            let keys: u64 = keys_in(view, unassigned).map(|(_, keys)| keys).sum();
-            let slots: SlotSet = keys_in(view, unassigned).map(|(slot, _)| slot).collect();
+            let keys: u64 = view.keys_in(unassigned).map(|(_, keys)| keys).sum();
+            let slots: SlotSet = view.keys_in(unassigned).map(|(slot, _)| slot).collect();
             let label = diff.pairing.label(view.id);
             format!(
                 "{label} holds {} in {}",
@@ -244,13 +244,6 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         way_out: way_out.join(" "),
         scope: Scope::Alone,
     })
-}
-
-fn keys_in<'a>(view: &'a NodeView, slots: &'a SlotSet) -> impl Iterator<Item = (Slot, u64)> + 'a {
-    let counted = view.keys_in_slot.iter();
-    counted
-        .filter(|(slot, _)| slots.contains(**slot))
-        .map(|(slot, keys)| (*slot, *keys))
 }
 
 /// Where the keys are at one primary and its replicas, that one should have the slots back.

@@ -267,6 +267,14 @@ impl NodeView {
         self.myself().map_or(&NONE, |member| &member.slots)
     }
 
+    /// What was counted in these slots, where there are keys.
+    pub fn keys_in<'a>(&'a self, slots: &'a SlotSet) -> impl Iterator<Item = (Slot, u64)> + 'a {
+        let counted = self.keys_in_slot.iter();
+        counted
+            .filter(|(slot, _)| slots.contains(**slot))
+            .map(|(slot, keys)| (*slot, *keys))
+    }
+
     /// Whether it has all these slots open as importing.
     #[must_use]
     pub fn imports(&self, slots: &SlotSet) -> bool {

@@ -141,7 +141,7 @@ fn reached_at(giving: &NodeView, taking: &NodeView) -> Address {
 /// The atomic one where both have it. It refuses slots that are open by hand.
 fn engine(terms: &Terms<'_>, giving: &NodeView, taking: &NodeView, begun: &SlotSet) -> Engine {
     let policy = terms.desired.policy.moves;
-    let both = giving.server.supports_migrateslots() && taking.server.supports_migrateslots();
+    let both = giving.server.moves_atomically_to(taking.server);
     let open = !giving.open.is_empty() || !taking.open.is_empty() || !begun.is_empty();
     let atomic = match policy.engine {
         Choice::Auto => both && !open,
@@ -169,11 +169,8 @@ fn engine(terms: &Terms<'_>, giving: &NodeView, taking: &NodeView, begun: &SlotS
 /// Counted where the look has counted; else by the slots' part of what the node holds.
 fn load(giving: &NodeView, slots: &SlotSet) -> Load {
     let owned = u64::from(giving.own_slots().count()).max(1);
-    let counted = slots
-        .iter()
-        .filter_map(|slot| giving.keys_in_slot.get(&slot));
     let keys = match slots.difference(&giving.counted).is_empty() {
-        true => counted.copied().sum(),
+        true => giving.keys_in(slots).map(|(_, keys)| keys).sum(),
         false => giving.keys * u64::from(slots.count()) / owned,
     };
     Load {

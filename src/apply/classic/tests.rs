@@ -31,7 +31,7 @@ fn bounds() -> Bounds {
 fn commands(todo: Result<Todo, Failure>) -> Vec<Command> {
     match todo.unwrap() {
         Todo::Call { commands, .. } => commands,
-        other @ (Todo::Wait(_) | Todo::Again(_) | Todo::Repeat { .. } | Todo::Done) => {
+        other @ (Todo::Wait(_) | Todo::Repeat { .. } | Todo::Done) => {
             panic!("{other:?}")
         }
     }

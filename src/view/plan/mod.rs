@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use crate::base::counted;
 use crate::desired::Desired;
 use crate::observed::{Cluster, Observed};
-use crate::plan::{Action, Phase, Plan, Step};
+use crate::plan::{Phase, Plan, Step};
 
 use super::page::Page;
 use super::styles::{Meaning, Styles};
@@ -192,7 +192,7 @@ fn print_step(page: &mut Page, step: &Step, plan: &Plan, width: usize) {
             .put(Meaning::Dim, format_args!("# {reason}"));
     }
     page.end();
-    if let Action::Move { transfer, .. } = &step.action {
+    if let Some(transfer) = step.action.transfer() {
         for (node, command) in transfer.templates() {
             let node = plan.diff.pairing.label(node);
             page.put(Meaning::Dim, format_args!("    {node}> "))

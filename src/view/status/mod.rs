@@ -63,8 +63,8 @@ pub fn health(view: &StatusView<'_>) -> Health {
         codes.contains("unassigned-slots") && codes.iter().all(|code| MENDABLE.contains(code));
     let mut views = view.observed.views.values();
     let keys = views.any(|own| {
-        let mut held = own.keys_in_slot.iter();
-        held.any(|(slot, keys)| *keys > 0 && seen.topology.unassigned.contains(*slot))
+        let mut held = own.keys_in(&seen.topology.unassigned);
+        held.any(|(_, keys)| keys > 0)
     });
     match () {
         () if !seen.silent.is_empty() => Health::Ill,
