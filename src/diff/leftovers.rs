@@ -36,11 +36,18 @@ pub(super) fn find(look: &Look<'_>, diff: &mut Diff) {
         });
     }
     let members = look.cluster.members.iter();
-    let mut strangers: Vec<Note> = members
+    let mut strangers: Vec<(bool, Note)> = members
         .filter(|(id, member)| !diff.pairing.names.contains_key(id) && member.is_listed())
-        .filter_map(|(id, member)| stranger(look, diff, *id, member))
+        .filter_map(|(id, member)| {
+            let note = stranger(look, diff, *id, member)?;
+            Some((member.usual_address().is_none(), note))
+        })
         .collect();
-    strangers.sort_by(|left, right| (left.code, &left.subject).cmp(&(right.code, &right.subject)));
+    // Those that have but an id come last: ids are random, and some look like addresses to a sort.
+    strangers.sort_by(|(left_bare, left), (right_bare, right)| {
+        (left.code, left_bare, &left.subject).cmp(&(right.code, right_bare, &right.subject))
+    });
+    let strangers = strangers.into_iter().map(|(_, note)| note);
     diff.notes.extend(strangers);
 }
 
