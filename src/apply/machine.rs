@@ -19,9 +19,6 @@ const FINISH_WITHIN: Duration = Duration::from_secs(10);
 /// How long a command without an answer may still turn out to have had its effect.
 const UNANSWERED_GRACE: Duration = Duration::from_secs(5);
 
-/// Convergence must be seen twice, this far apart: views can agree by accident in passing.
-const CONVERGED_FOR: Duration = Duration::from_millis(200);
-
 /// The latest views by node; a node that stopped answering has none.
 pub type Views = BTreeMap<NodeId, NodeView>;
 
@@ -480,7 +477,7 @@ fn against(step: &Step, views: &Views) -> BTreeMap<NodeId, String> {
 }
 
 fn lasts(step: &Step, held_since: Option<Duration>, now: Duration) -> bool {
-    step.action != Action::Settle || held_since.is_some_and(|held| now >= held + CONVERGED_FOR)
+    step.holds_for.is_zero() || held_since.is_some_and(|held| now >= held + step.holds_for)
 }
 
 fn end(step: &Step, kind: TroubleKind, objections: BTreeMap<NodeId, String>, sent: Sent) -> End {

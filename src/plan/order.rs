@@ -40,6 +40,7 @@ impl Terms<'_> {
             ready_when: Condition::Always,
             guard: Condition::Always,
             done_when: Condition::Always,
+            holds_for: Duration::ZERO,
             deadline: self.patience,
             risk: Risk::None,
             required: true,

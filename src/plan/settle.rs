@@ -1,11 +1,15 @@
 //! The last step: everybody agrees on everything.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::diff::Difference;
 
 use super::order::Terms;
 use super::{Action, Condition, Step};
+
+/// Convergence must be seen twice, this far apart: views can agree by accident in passing.
+const CONVERGED_FOR: Duration = Duration::from_millis(200);
 
 /// Demanded when nothing was left out of the plan: with something blocked or somebody down
 /// the cluster can't be whole.
@@ -18,6 +22,7 @@ pub(super) fn settle(terms: &Terms<'_>) -> Option<Step> {
     let absent = terms.absent.clone();
     Some(Step {
         done_when: Condition::Converged { expected, absent },
+        holds_for: CONVERGED_FOR,
         ..terms.step(Action::Settle)
     })
 }

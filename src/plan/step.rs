@@ -32,6 +32,8 @@ pub struct Step {
     pub guard: Condition,
     /// The effect, looked for on the nodes themselves; a reply of OK is never taken for it.
     pub done_when: Condition,
+    /// For how long the effect must be seen without a break.
+    pub holds_for: Duration,
     /// How long to wait for the readiness, and again for the effect.
     pub deadline: Duration,
     pub risk: Risk,

@@ -219,6 +219,7 @@ fn step_json<'a>(step: &'a Step, plan: &'a Plan) -> StepJson<'a> {
         ready_when: _,
         guard: _,
         done_when: _,
+        holds_for: _,
         deadline,
         risk,
         required,
