@@ -6,6 +6,7 @@ pub mod cli;
 pub mod conf;
 pub mod desired;
 pub mod diff;
+pub mod export;
 pub mod lab;
 pub mod lint;
 pub mod net;

@@ -79,6 +79,35 @@ pub async fn look_until_settled(
     look_until(wire, targets, within, Cluster::is_settled, waiting).await
 }
 
+/// Members that were reached at another address than their peers have for them are asked there
+/// too: what leads to the same node under an address that all share is the better one to keep.
+pub async fn look_where_peers_do(wire: &impl Wire, questions: &Questions, observed: &mut Observed) {
+    let cluster = Cluster::merge(observed);
+    let elsewhere: Vec<(NodeId, Address)> = observed
+        .views
+        .values()
+        .filter_map(|view| {
+            let seen = cluster.members.get(&view.id)?.usual_address()?;
+            // On the node's own machine a loopback address answers too, and elsewhere it misleads.
+            let misleads = seen.ip.is_loopback() && !view.dialled.ip.is_loopback();
+            (seen != view.dialled && !misleads).then_some((view.id, seen))
+        })
+        .collect();
+    let answers = join_all(
+        elsewhere
+            .iter()
+            .map(|(_, address)| ask(wire, *address, questions)),
+    )
+    .await;
+    for ((id, address), answer) in elsewhere.into_iter().zip(answers) {
+        if let (Ok(there), Some(view)) = (answer, observed.views.get_mut(&id))
+            && there.id == id
+        {
+            view.dialled = address;
+        }
+    }
+}
+
 /// After a run, until the links of replicas are up too: one whose primary got its address back
 /// tries it again after a second. A copy under way is not waited for.
 pub async fn look_until_linked(wire: &impl Wire, targets: &Targets, within: Duration) -> Observed {

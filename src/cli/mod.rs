@@ -6,6 +6,7 @@ pub mod completions;
 pub mod conf;
 pub mod drift;
 mod exit;
+pub mod export;
 pub mod lab;
 mod load;
 pub mod plan;
@@ -59,6 +60,7 @@ enum Command {
     Drift(drift::DriftArgs),
     Status(status::StatusArgs),
     Check(check::CheckArgs),
+    Export(export::ExportArgs),
     Conf(conf::Args),
     Lab(lab::Args),
     Completions(completions::CompletionsArgs),
@@ -191,6 +193,7 @@ fn dispatch(cli: &Cli, output: &mut Output<'_>) -> u8 {
             output.data(&String::from_utf8_lossy(&text));
             code
         }
+        Command::Export(args) => runtime.block_on(export::run(args, output)).code(),
         Command::Conf(args) => with_file(
             &load_without_secrets(&args.file),
             output,

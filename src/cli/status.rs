@@ -80,7 +80,8 @@ pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
     }
 }
 
-enum Wrong {
+/// Why there is nothing to look at.
+pub(super) enum Wrong {
     Load(super::load::LoadError),
     Address(String),
 }
@@ -94,13 +95,27 @@ async fn where_to_look(place: &str) -> Result<(Option<Loaded>, Targets), Wrong> 
         let targets = targets(&loaded.desired).await;
         return Ok((Some(loaded), targets));
     };
+    Ok((None, one_node(place, host, port).await?))
+}
+
+/// The one node at an address.
+pub(super) async fn target(place: &str) -> Result<Targets, Wrong> {
+    match split_address(place) {
+        Some((host, port)) => one_node(place, host, port).await,
+        None => Err(Wrong::Address(format!(
+            "{place:?} is no address: write host:port, such as 10.0.0.1:7000"
+        ))),
+    }
+}
+
+async fn one_node(place: &str, host: &str, port: u16) -> Result<Targets, Wrong> {
     let ips = resolve(host, Duration::from_secs(5))
         .await
         .map_err(Wrong::Address)?;
     let addresses = ips.into_iter().map(|ip| Address::new(ip, port)).collect();
     let mut targets = Targets::default();
     targets.nodes.insert(NodeName::new(place), Ok(addresses));
-    Ok((None, targets))
+    Ok(targets)
 }
 
 fn split_address(text: &str) -> Option<(&str, u16)> {

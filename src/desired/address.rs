@@ -29,7 +29,7 @@ pub(super) enum NodeHost {
 }
 
 /// Letters, digits, `.`, `_` and `-`.
-pub(super) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text
             .chars()
@@ -169,7 +169,7 @@ pub(super) fn is_dns_name(text: &str) -> bool {
 }
 
 /// What servers take for `cluster-announce-hostname`: letters, digits, `-` and `.`.
-pub(super) fn is_announced_hostname(text: &str) -> bool {
+pub fn is_announced_hostname(text: &str) -> bool {
     is_dns_name(text) && !text.contains('_')
 }
 

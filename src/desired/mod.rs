@@ -30,6 +30,7 @@ use serde::Serialize;
 
 use crate::base::{Address, NodeId, NodeName, Secret, ShardName, SlotSet};
 
+pub use address::{is_announced_hostname, is_name};
 pub use conceal::concealed;
 pub use finding::{FINDINGS_SHOWN, Finding, Place, Related};
 pub use option::{readable_value, same_value, settable_at_runtime, wire_value};

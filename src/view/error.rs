@@ -32,6 +32,14 @@ pub fn human(error: &dyn Error, hints: &[&str], styles: Styles) -> String {
     page.into_text()
 }
 
+/// An error that has nothing but its words.
+#[must_use]
+pub fn human_text(words: &str, styles: Styles) -> String {
+    let mut page = Page::new(styles);
+    lines(&mut page, (Meaning::Bad, "error: "), words);
+    page.into_text()
+}
+
 /// For programs: why there is nothing to tell of a file.
 #[derive(Debug, Serialize)]
 pub struct Unusable<'a> {

@@ -7,12 +7,14 @@
 pub mod check;
 pub mod drift;
 pub mod error;
+pub mod export;
 pub mod findings;
 pub mod output;
 pub mod plan;
 pub mod run;
 pub mod status;
 pub mod styles;
+pub mod yaml;
 
 mod alike;
 mod attention;

@@ -44,6 +44,7 @@ fn the_help_is_a_screen() {
       drift        Tell what is not as declared: silent when nothing is, for cron
       status       Show the cluster as it is
       check        Check a file without asking any server
+      export       Write a file that describes a live cluster
       conf         Write a redis.conf and a systemd unit for every node
       lab          Run the file's nodes on this machine
       completions  Print a completion script for a shell
@@ -126,6 +127,8 @@ fn command_lines_without_sense_end_with_64() {
         vec!["apply", "--allow", "forget=host1:7000"],
         vec!["drift", "--timeout", "soon"],
         vec!["conf"],
+        vec!["export"],
+        vec!["export", "127.0.0.1:7000", "--name", "two words"],
     ] {
         let ran = rcl.run(&words).code(64);
         assert_eq!(ran.stdout(), "", "{words:?}");

@@ -12,6 +12,7 @@ mod conf;
 mod desired;
 mod docs;
 mod drift;
+mod export;
 mod form;
 mod harness;
 mod help;

@@ -3,12 +3,14 @@
 //!
 //! Options that aren't in the table are the file's business: they compare as text.
 
+mod default;
 mod refusal;
 mod table;
 mod value;
 
 use crate::base::{Flavor, Server};
 
+pub use default::{is_default, of_the_cluster};
 pub(super) use refusal::refusal;
 pub(super) use value::Mistake;
 

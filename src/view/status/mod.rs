@@ -74,6 +74,21 @@ pub fn health(view: &StatusView<'_>) -> Health {
     }
 }
 
+/// What is wrong, a line each: who does not answer, then the rest with its evidence.
+#[must_use]
+pub fn troubles(view: &StatusView<'_>) -> Vec<String> {
+    let seen = Seen::new(view);
+    let silent = seen.silent.iter().map(|silent| {
+        let words = &silent.failure.words;
+        format!("{} does not answer: {words}", silent.title)
+    });
+    let wrong = seen.wrong.iter().map(|wrong| match wrong.evidence.len() {
+        0 => wrong.what.clone(),
+        _ => format!("{} ({})", wrong.what, list(&wrong.evidence, MOST_ALIKE)),
+    });
+    silent.chain(wrong).collect()
+}
+
 /// What may be wrong together where only slots have no owner.
 const MENDABLE: [&str; 2] = ["unassigned-slots", "not-ok"];
 

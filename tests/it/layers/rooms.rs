@@ -6,11 +6,12 @@ use super::source::{Source, paths};
 use super::{none, read, rust_files};
 
 /// A room, and the rooms that it may import.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("base", &[]),
     ("desired", &["base"]),
     ("observed", &["base"]),
     ("diff", &["base", "desired", "observed"]),
+    ("export", &["base", "desired", "observed"]),
     ("plan", &["base", "desired", "observed", "diff"]),
     ("lint", &["base", "desired", "observed", "diff", "plan"]),
     ("conf", &["base", "desired"]),
@@ -26,14 +27,14 @@ const ROOMS: [(&str, &[&str]); 13] = [
     (
         "view",
         &[
-            "base", "desired", "observed", "diff", "plan", "lint", "apply",
+            "base", "desired", "observed", "diff", "export", "plan", "lint", "apply",
         ],
     ),
     (
         "cli",
         &[
-            "base", "desired", "observed", "diff", "plan", "lint", "conf", "net", "observe",
-            "apply", "lab", "view",
+            "base", "desired", "observed", "diff", "export", "plan", "lint", "conf", "net",
+            "observe", "apply", "lab", "view",
         ],
     ),
 ];
@@ -60,11 +61,12 @@ const CRATES: [(&str, &[&str]); 14] = [
 ];
 
 /// Rooms and files that compute and do nothing else: equal input gives equal bytes.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "base",
     "desired",
     "observed",
     "diff",
+    "export",
     "plan",
     "lint",
     "conf",

@@ -20,6 +20,7 @@ fn command_lines(markdown: &str) -> Vec<String> {
         }
         if inside {
             let line = line.split(" #").next().unwrap_or(line);
+            let line = line.split(" > ").next().unwrap_or(line);
             let start = line.strip_prefix("$ ").unwrap_or(line);
             let command = start
                 .split_once("/rcl ")

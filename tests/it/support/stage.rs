@@ -33,7 +33,11 @@ impl Stage {
     /// Servers that are blank, without a file yet.
     #[track_caller]
     pub(crate) fn blank(launch: Launch) -> Self {
-        let servers = launch.node_timeout_ms(NODE_TIMEOUT_MS).start();
+        Self::on(launch.node_timeout_ms(NODE_TIMEOUT_MS).start())
+    }
+
+    /// These servers, whatever they are.
+    pub(crate) fn on(servers: Servers) -> Self {
         Self {
             redactions: Redactions::new(&servers),
             servers,
