@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::base::{Command, NodeId, Reply, Role, SlotSet};
 use crate::observed::{Job, JobState, Side};
-use crate::plan::Transfer;
+use crate::plan::{Load, Transfer};
 
+use super::event::JobHeadway;
 use super::mover::{Failure, Todo, number, stray, table};
 
 /// Between two looks at a job.
@@ -17,6 +18,9 @@ const PAUSE: Duration = Duration::from_millis(30);
 
 /// A server that fails a job has cleaned up after it, so trying again is safe.
 const TRIES: u32 = 3;
+
+/// Every so many looks the target's keys are counted: half a second.
+const COUNT_EVERY: u32 = 16;
 
 /// Looks without any change, after which a job counts as stuck: two minutes.
 const PATIENCE: u32 = 4000;
@@ -28,12 +32,15 @@ enum Stage {
     Count(SlotSet),
     Begin,
     Cancel,
+    /// The same while the job runs: how far it has come.
+    Follow,
 }
 
 /// The move of one pair.
 #[derive(Debug)]
 pub(super) struct Atomic<'a> {
     transfer: &'a Transfer,
+    load: Load,
     stage: Option<Stage>,
     /// What was asked for last.
     asked: Option<(Command, SlotSet)>,
@@ -41,28 +48,53 @@ pub(super) struct Atomic<'a> {
     /// The jobs as last seen, and how often they looked the same.
     seen: Vec<Job>,
     still: u32,
+    looks: u32,
     failed: Option<String>,
     unanswered: u32,
     stopping: bool,
     cancelled: bool,
     pub(super) moved: SlotSet,
+    /// As the target counts them; in the end as the plan has counted them.
+    pub(super) keys: u64,
 }
 
 impl<'a> Atomic<'a> {
-    pub(super) fn new(transfer: &'a Transfer) -> Self {
+    pub(super) fn new(transfer: &'a Transfer, load: Load) -> Self {
         Self {
             transfer,
+            load,
             stage: None,
             asked: None,
             tries: 0,
             seen: Vec::new(),
             still: 0,
+            looks: 0,
             failed: None,
             unanswered: 0,
             stopping: false,
             cancelled: false,
             moved: SlotSet::new(),
+            keys: 0,
         }
+    }
+
+    /// What the server told last of the job that runs.
+    pub(super) fn job(&self) -> Option<JobHeadway> {
+        let job = self.seen.first()?;
+        let JobState::Running(state) = &job.state else {
+            return None;
+        };
+        Some(JobHeadway {
+            state: state.clone(),
+            remaining: job.remaining,
+        })
+    }
+
+    /// The bytes of the keys so far, by what all of them were estimated at.
+    pub(super) fn bytes(&self) -> u64 {
+        let Load { keys, bytes } = self.load;
+        let part = u128::from(bytes) * u128::from(self.keys.min(keys)) / u128::from(keys.max(1));
+        u64::try_from(part).unwrap_or(bytes)
     }
 
     /// Our own job is cancelled; the servers then clean up.
@@ -76,6 +108,12 @@ impl<'a> Atomic<'a> {
             None => Ok(self.watch()),
             Some(Stage::Watch) => self.watched(replies),
             Some(Stage::Count(slots)) => self.counted(slots, replies),
+            Some(Stage::Follow) => {
+                // Only for people to see: whatever it answers, the job goes on.
+                let counts = replies.iter().filter_map(Reply::as_integer);
+                self.keys = counts.filter_map(|count| u64::try_from(count).ok()).sum();
+                Ok(Todo::Wait(PAUSE))
+            }
             Some(Stage::Begin | Stage::Cancel) => {
                 self.unanswered = 0;
                 let refused = replies.first().and_then(Reply::as_error);
@@ -101,11 +139,13 @@ impl<'a> Atomic<'a> {
         node: NodeId,
         commands: &[Command],
     ) -> Result<Todo, Failure> {
+        if let Some(Stage::Follow) = self.stage.take() {
+            return Ok(Todo::Wait(PAUSE));
+        }
         self.unanswered += 1;
         if self.unanswered > TRIES {
             return Err(Failure::unanswered(node, commands, words));
         }
-        self.stage = None;
         Ok(Todo::Wait(PAUSE * 10))
     }
 
@@ -151,6 +191,9 @@ impl<'a> Atomic<'a> {
             own.slots.intersection(&self.transfer.slots)
         });
         self.moved = self.transfer.slots.difference(&left);
+        if left.is_empty() {
+            self.keys = self.load.keys;
+        }
         if left.is_empty() || self.stopping {
             return Ok(Todo::Done);
         }
@@ -244,7 +287,21 @@ impl<'a> Atomic<'a> {
                 ),
             ));
         }
+        self.looks += 1;
+        let counts = running
+            .first()
+            .filter(|_| self.looks.is_multiple_of(COUNT_EVERY))
+            .map(|job| job.slots.intersection(&self.transfer.slots));
         self.seen = running;
-        Ok(Todo::Wait(PAUSE))
+        match counts {
+            Some(slots) if !slots.is_empty() => {
+                self.stage = Some(Stage::Follow);
+                Ok(Todo::Call {
+                    node: self.transfer.target,
+                    commands: slots.iter().map(Command::count_keys).collect(),
+                })
+            }
+            Some(_) | None => Ok(Todo::Wait(PAUSE)),
+        }
     }
 }

@@ -41,12 +41,13 @@ pub enum Stop {
     Now,
 }
 
-/// Runs a plan on the nodes that `observed` has views of.
+/// Runs a plan on the nodes that `observed` has views of, with so many moves `at_once`.
 pub async fn run(
     wire: &impl Wire,
     plan: &Plan,
     observed: &Observed,
     mut stop: watch::Receiver<Stop>,
+    at_once: usize,
     mut tell: impl FnMut(Event),
 ) -> Outcome {
     let began = Instant::now();
@@ -54,7 +55,7 @@ pub async fn run(
         wire,
         plan,
         began,
-        machine: Machine::new(plan),
+        machine: Machine::new(plan).at_once(at_once),
         views: observed.views.clone(),
         told: BTreeSet::new(),
         begun: Vec::new(),
@@ -66,6 +67,7 @@ pub async fn run(
     let (halt, halted) = watch::channel(Stop::No);
     let mut moving = FuturesUnordered::new();
     let mut ended: Vec<Moved> = Vec::new();
+    let mut moved = BTreeMap::new();
     loop {
         let asked = *stop.borrow_and_update();
         if asked >= Stop::Finish && !run.machine.is_interrupted() {
@@ -91,7 +93,13 @@ pub async fn run(
         if run.machine.is_stopping() {
             halt.send_replace(Stop::Finish);
         }
-        for Moved { step, result } in ended.drain(..) {
+        for Moved {
+            step,
+            headway,
+            result,
+        } in ended.drain(..)
+        {
+            moved.insert(step, headway);
             run.machine.moved(step, result, began.elapsed());
         }
         for step in run.begun.drain(..) {
@@ -107,6 +115,7 @@ pub async fn run(
     let asked_to_stop = run.machine.is_interrupted();
     let mut outcome = Outcome {
         ends: run.machine.into_ends(),
+        moved,
         interrupted: false,
         took: began.elapsed(),
     };

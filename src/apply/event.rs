@@ -27,11 +27,10 @@ pub enum Event {
         command: Command,
         words: String,
     },
-    /// How far a move has come.
+    /// How far a move has come: twice a second, and when it ends.
     Moved {
         step: StepId,
-        slots: u16,
-        keys: u64,
+        headway: Headway,
     },
     Ended {
         step: StepId,
@@ -39,6 +38,28 @@ pub enum Event {
     },
     /// The run was asked to stop: nothing new begins.
     Stopping,
+}
+
+/// How far a move has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headway {
+    pub slots: u16,
+    pub keys: u64,
+    /// In the source's memory, roughly.
+    pub bytes: u64,
+    /// Since it began.
+    pub took: Duration,
+    /// Where the servers' own job stands.
+    pub job: Option<JobHeadway>,
+}
+
+/// What a server tells of a job of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobHeadway {
+    /// In its own word.
+    pub state: String,
+    /// Bytes of changes that still wait to be sent.
+    pub remaining: u64,
 }
 
 /// How a step ended.
@@ -84,6 +105,8 @@ pub enum TroubleKind {
 pub struct Outcome {
     /// The steps that began; the others were not reached.
     pub ends: BTreeMap<StepId, End>,
+    /// How far each move came.
+    pub moved: BTreeMap<StepId, Headway>,
     pub interrupted: bool,
     pub took: Duration,
 }

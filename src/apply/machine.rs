@@ -61,6 +61,8 @@ pub struct Machine<'a> {
     half_asked: BTreeSet<StepId>,
     stopped_at: Option<Duration>,
     interrupted: bool,
+    /// Moves that may be under way at the same time.
+    at_once: usize,
 }
 
 impl<'a> Machine<'a> {
@@ -78,7 +80,15 @@ impl<'a> Machine<'a> {
             half_asked: BTreeSet::new(),
             stopped_at: None,
             interrupted: false,
+            at_once: usize::MAX,
         }
+    }
+
+    /// Lets no more than so many moves go on at the same time.
+    #[must_use]
+    pub fn at_once(mut self, moves: usize) -> Self {
+        self.at_once = moves.max(1);
+        self
     }
 
     /// Asks for a stop: nothing new begins.
@@ -95,14 +105,7 @@ impl<'a> Machine<'a> {
     /// Lets steps whose time has come wait, and says which nodes to look at and what to ask
     /// each of them, given what is known of them.
     pub fn look(&mut self, views: &Views, now: Duration) -> BTreeMap<NodeId, Questions> {
-        let due: Vec<StepId> = self
-            .plan
-            .steps
-            .iter()
-            .filter(|step| self.is_due(step))
-            .map(|step| step.id)
-            .collect();
-        for step in due {
+        for step in self.due() {
             self.states.insert(step, State::Waiting { since: now });
         }
         self.half_asked.clear();
@@ -277,6 +280,28 @@ impl<'a> Machine<'a> {
                 State::Pending | State::Waiting { .. } => None,
             })
             .collect()
+    }
+
+    /// The steps whose time has come; of moves no more than may go on.
+    fn due(&self) -> Vec<StepId> {
+        let under_way = |step: &&Step| match self.states.get(&step.id) {
+            Some(State::Waiting { .. } | State::Moving { .. }) => step.action.transfer().is_some(),
+            Some(State::Pending | State::Running { .. } | State::Ended(_)) | None => false,
+        };
+        let steps = || self.plan.steps.iter();
+        let mut free = self
+            .at_once
+            .saturating_sub(steps().filter(under_way).count());
+        let due = steps().filter(|step| {
+            if !self.is_due(step) {
+                return false;
+            }
+            let moves = step.action.transfer().is_some();
+            let fits = !moves || free > 0;
+            free -= usize::from(moves && fits);
+            fits
+        });
+        due.map(|step| step.id).collect()
     }
 
     fn is_due(&self, step: &Step) -> bool {

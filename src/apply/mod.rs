@@ -9,5 +9,5 @@ mod machine;
 mod mover;
 
 pub use driver::{Stop, run};
-pub use event::{End, Event, Outcome, Trouble, TroubleKind};
+pub use event::{End, Event, Headway, JobHeadway, Outcome, Trouble, TroubleKind};
 pub use machine::{Machine, Views};

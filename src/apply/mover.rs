@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep};
 use crate::base::{Address, Command, NodeId, Reply, Slot, SlotSet, counted};
 use crate::net::Wire;
 use crate::observed::NodeTable;
-use crate::plan::{Engine, Plan, Step, StepId, Transfer};
+use crate::plan::{Action, Engine, Load, Plan, Step, StepId, Transfer};
 
 use super::atomic::Atomic;
 use super::classic::Classic;
 use super::driver::Stop;
-use super::event::{Event, Trouble, TroubleKind};
+use super::event::{Event, Headway, Trouble, TroubleKind};
 
 /// How long one call of a move may take beside what its MIGRATE commands may.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -154,6 +154,7 @@ pub(super) fn table(node: NodeId, reply: Option<&Reply>) -> Result<NodeTable, Fa
 #[derive(Debug)]
 pub(super) struct Moved {
     pub(super) step: StepId,
+    pub(super) headway: Headway,
     pub(super) result: Result<(), Trouble>,
 }
 
@@ -163,9 +164,9 @@ enum Mover<'a> {
 }
 
 impl<'a> Mover<'a> {
-    fn new(transfer: &'a Transfer) -> Self {
+    fn new(transfer: &'a Transfer, load: Load) -> Self {
         match transfer.engine {
-            Engine::Atomic => Self::Atomic(Atomic::new(transfer)),
+            Engine::Atomic => Self::Atomic(Atomic::new(transfer, load)),
             Engine::Classic(bounds) => Self::Classic(Classic::new(transfer, bounds)),
         }
     }
@@ -196,10 +197,24 @@ impl<'a> Mover<'a> {
         }
     }
 
-    fn moved(&self) -> (&SlotSet, u64) {
+    fn moved(&self) -> &SlotSet {
         match self {
-            Self::Classic(classic) => (&classic.moved, classic.keys),
-            Self::Atomic(atomic) => (&atomic.moved, 0),
+            Self::Classic(classic) => &classic.moved,
+            Self::Atomic(atomic) => &atomic.moved,
+        }
+    }
+
+    fn headway(&self, took: Duration) -> Headway {
+        let (keys, bytes, job) = match self {
+            Self::Classic(classic) => (classic.keys, classic.bytes, None),
+            Self::Atomic(atomic) => (atomic.keys, atomic.bytes(), atomic.job()),
+        };
+        Headway {
+            slots: self.moved().count(),
+            keys,
+            bytes,
+            took,
+            job,
         }
     }
 
@@ -223,23 +238,60 @@ pub(super) async fn carry(
     wire: &impl Wire,
     plan: &Plan,
     step: &Step,
-    mut stop: watch::Receiver<Stop>,
+    stop: watch::Receiver<Stop>,
     tell: impl Fn(Event),
 ) -> Moved {
-    let failed = |trouble| Moved {
+    let Action::Move { transfer, load, .. } = &step.action else {
+        return Moved {
+            step: step.id,
+            headway: Headway::default(),
+            result: Ok(()),
+        };
+    };
+    let began = Instant::now();
+    let mut mover = Mover::new(transfer, *load);
+    let mut told_at = began;
+    let told = |mover: &Mover<'_>| {
+        let headway = mover.headway(began.elapsed());
+        tell(Event::Moved {
+            step: step.id,
+            headway: headway.clone(),
+        });
+        headway
+    };
+    let result = drive(
+        &mut mover,
+        transfer,
+        stop,
+        async |node, commands| {
+            let answer = call(wire, plan.places.get(&node), transfer, commands).await;
+            tell_answers(step.id, node, commands, &answer, &tell);
+            answer
+        },
+        |mover| {
+            if told_at.elapsed() > TOLD_EVERY {
+                told_at = Instant::now();
+                told(mover);
+            }
+        },
+    )
+    .await;
+    Moved {
         step: step.id,
-        result: Err(trouble),
-    };
-    let done = || Moved {
-        step: step.id,
-        result: Ok(()),
-    };
-    let Some(transfer) = step.action.transfer() else {
-        return done();
-    };
-    let mut mover = Mover::new(transfer);
+        headway: told(&mover),
+        result,
+    }
+}
+
+/// Does what the mover wants, call by call, and says after each how far it is.
+async fn drive(
+    mover: &mut Mover<'_>,
+    transfer: &Transfer,
+    mut stop: watch::Receiver<Stop>,
+    call: impl AsyncFn(NodeId, &[Command]) -> Result<Vec<Reply>, String>,
+    mut called: impl FnMut(&Mover<'_>),
+) -> Result<(), Trouble> {
     let mut stopped_at: Option<Instant> = None;
-    let mut told_at = Instant::now();
     let mut todo = mover.next(&[]);
     loop {
         if stopped_at.is_none() && *stop.borrow_and_update() >= Stop::Finish {
@@ -247,7 +299,7 @@ pub(super) async fn carry(
             mover.stop();
         }
         if stopped_at.is_some_and(|at| at.elapsed() > FINISH_WITHIN) {
-            return failed(interrupted(transfer.source, &mover));
+            return Err(interrupted(transfer.source, mover));
         }
         let (node, commands) = match todo {
             Err(failure) => {
@@ -255,12 +307,12 @@ pub(super) async fn carry(
                 if let Some(words) = mover.left_open() {
                     trouble.objections.entry(transfer.source).or_insert(words);
                 }
-                return failed(trouble);
+                return Err(trouble);
             }
-            Ok(Todo::Done) if stopped_at.is_some() && *mover.moved().0 != transfer.slots => {
-                return failed(interrupted(transfer.source, &mover));
+            Ok(Todo::Done) if stopped_at.is_some() && *mover.moved() != transfer.slots => {
+                return Err(interrupted(transfer.source, mover));
             }
-            Ok(Todo::Done) => return done(),
+            Ok(Todo::Done) => return Ok(()),
             Ok(wanted) => match sendable(wanted).await {
                 Some(call) => call,
                 None => {
@@ -269,21 +321,12 @@ pub(super) async fn carry(
                 }
             },
         };
-        let answer = call(wire, plan.places.get(&node), transfer, &commands).await;
-        told(step.id, node, &commands, &answer, &tell);
+        let answer = call(node, &commands).await;
         todo = match &answer {
             Ok(replies) => mover.next(replies),
             Err(words) => mover.unanswered(words, node, &commands),
         };
-        if told_at.elapsed() > TOLD_EVERY {
-            told_at = Instant::now();
-            let (slots, keys) = mover.moved();
-            tell(Event::Moved {
-                step: step.id,
-                slots: slots.count(),
-                keys,
-            });
-        }
+        called(mover);
     }
 }
 
@@ -339,7 +382,7 @@ fn interrupted(source: NodeId, mover: &Mover<'_>) -> Trouble {
 }
 
 /// Tells of the commands that change something; questions are nobody's news.
-fn told(
+fn tell_answers(
     step: StepId,
     node: NodeId,
     commands: &[Command],

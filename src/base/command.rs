@@ -2,6 +2,7 @@
 //! so that what people read and what a server gets can't drift apart.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -16,26 +17,37 @@ pub enum Arg {
     Secret(Secret),
 }
 
-/// The name of a key, with the text that people see of it.
+/// The name of a key. Millions of them pass through a move, each in several commands: copies are cheap.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    bytes: Vec<u8>,
-    shown: String,
+    bytes: Arc<[u8]>,
+    /// What people see of a name that is no text.
+    shown: Option<Arc<str>>,
 }
 
 impl Key {
     #[must_use]
     pub fn new(bytes: &[u8]) -> Self {
+        let shown = match std::str::from_utf8(bytes) {
+            Ok(_) => None,
+            Err(_) => Some(String::from_utf8_lossy(bytes).into()),
+        };
         Self {
-            bytes: bytes.to_vec(),
-            shown: String::from_utf8_lossy(bytes).into_owned(),
+            bytes: bytes.into(),
+            shown,
         }
+    }
+
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        let text = self.shown.as_deref();
+        text.unwrap_or_else(|| std::str::from_utf8(&self.bytes).unwrap_or_default())
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.shown)
+        write!(f, "{:?}", self.shown())
     }
 }
 
@@ -45,7 +57,7 @@ impl Arg {
     pub fn shown(&self) -> &str {
         match self {
             Self::Plain(text) => text,
-            Self::Key(key) => &key.shown,
+            Self::Key(key) => key.shown(),
             Self::Secret(_) => Secret::MASK,
         }
     }
@@ -184,6 +196,12 @@ impl Command {
     #[must_use]
     pub fn list_keys(slot: Slot, most: u32) -> Self {
         Self::new("CLUSTER GETKEYSINSLOT").arg(slot).arg(most)
+    }
+
+    /// What a key and its value take, in bytes; of a collection a few of its parts are looked at.
+    #[must_use]
+    pub fn memory_usage(key: &Key) -> Self {
+        Self::new("MEMORY USAGE").keys([key])
     }
 
     /// `MIGRATE … KEYS …` of database 0, the only one that holds slots. `replace` overwrites what

@@ -1,6 +1,7 @@
 //! `rcl apply`: shows the plan, asks, does it, and looks again.
 
 use std::io::IsTerminal;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::Args;
@@ -34,7 +35,13 @@ pub struct ApplyArgs {
     /// Show every command with its answer
     #[arg(long, short)]
     pub verbose: bool,
+    /// How many pairs of nodes move slots at the same time
+    #[arg(long, value_name = "N", default_value_t = AT_ONCE)]
+    pub parallelism: NonZeroUsize,
 }
+
+/// Pairs that move at once unless one says otherwise.
+const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
 
 /// Plans, asks, applies, and returns the exit code.
 pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Exit {
@@ -68,7 +75,9 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
     } else {
         Form::People { commands: verbose }
     };
-    let (outcome, stopped) = carry_out_with_signals(&made, &loaded.name, form, output).await;
+    let at_once = args.parallelism.get();
+    let (outcome, stopped) =
+        carry_out_with_signals(&made, &loaded.name, at_once, form, output).await;
     let settle = match stopped {
         // What was just sent needs seconds to be known everywhere, and looks like trouble until then.
         Stop::No | Stop::Finish => SETTLE_WITHIN,
@@ -147,6 +156,7 @@ async fn answer(mut interrupt: Option<Signal>) -> Option<String> {
 async fn carry_out_with_signals(
     made: &Made,
     file: &str,
+    at_once: usize,
     form: Form,
     output: &mut Output<'_>,
 ) -> (Outcome, Stop) {
@@ -155,9 +165,9 @@ async fn carry_out_with_signals(
     let stop = asked.clone();
     let mut shown = progress(output, form);
     shown.begin(&made.plan);
-    let work = carry_out(&connections, &made.plan, &made.observed, asked, |event| {
-        shown.event(&made.plan, &event)
-    });
+    let tell = |event| shown.event(&made.plan, &event);
+    let (plan, observed) = (&made.plan, &made.observed);
+    let work = carry_out(&connections, plan, observed, asked, at_once, tell);
     let outcome = tokio::select! {
         outcome = work => outcome,
         never = watch_signals(ask) => match never {},

@@ -22,6 +22,9 @@ pub struct Job {
     pub created: u64,
     /// Grows while the other end is heard of.
     pub heard: u64,
+    /// Bytes of changes that wait to be sent to the other end.
+    #[serde(default)]
+    pub remaining: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +85,7 @@ impl Job {
             message: text("message").unwrap_or_default().to_owned(),
             created: number("create_time"),
             heard: number("last_ack_time").max(number("last_update_time")),
+            remaining: number("remaining_repl_size"),
         })
     }
 }
@@ -116,6 +120,8 @@ mod tests {
                 text(state),
                 text("message"),
                 text(""),
+                text("remaining_repl_size"),
+                Reply::Integer(4096),
             ])
         };
         let reply = Reply::List(vec![job("snapshotting"), job("success"), job("failed")]);
@@ -132,6 +138,7 @@ mod tests {
         assert_eq!(jobs[0].slots, "0-9,20-29".parse().unwrap());
         assert_eq!(jobs[0].target, Some(target.parse().unwrap()));
         assert_eq!(jobs[0].heard, 1_795_356_936);
+        assert_eq!(jobs[0].remaining, 4096);
         assert_eq!(Job::parse_all(&text("OK")), None);
     }
 }

@@ -1,5 +1,7 @@
 //! Slots move with their keys: under traffic, in every version, killed at any line, stopped, half-way.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::support::traffic::{Data, Traffic, keys_at_primaries};
 use crate::support::yaml::Yaml;
 use crate::support::{ServerKind, Servers, Shard, Stage, judge};
@@ -59,6 +61,83 @@ fn grows_on_valkey_8_1() {
 #[test]
 fn grows_on_valkey_9_1() {
     grows_under_traffic(ServerKind::Valkey91);
+}
+
+/// One pair after the other; as lines for programs what moves is told, and adds up.
+#[test]
+fn tells_how_far_it_is() {
+    let stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    let mut shards = Shard::seed();
+    shards[0].slots = vec![(0, 5261)];
+    shards[1].slots = vec![(5262, 10922), (16284, 16383)];
+    shards[2].slots = vec![(10923, 16283)];
+    let yaml = Yaml::new(&stage.servers, &shards);
+    let moves = "policy: {move: {engine: classic, batch: 1, pause: 50ms}}\n";
+    stage.file(&format!("{yaml}{moves}"));
+    let arguments = ["apply", "--yes", "--json", "--parallelism", "1"];
+    let applied = stage.rcl.run(&arguments).code(0);
+    let lines: Vec<serde_json::Value> = applied
+        .stdout()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    let of_kind = |kind: &'static str| lines.iter().filter(move |line| line["kind"] == kind);
+    // Two pairs, and nothing is begun before the other has ended.
+    let mut under_way = BTreeSet::new();
+    let mut pairs = 0;
+    for line in &lines {
+        let moves = line["text"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("move "));
+        if line["kind"] == "step_started" && moves {
+            assert!(under_way.is_empty(), "{under_way:?} and {line}");
+            under_way.insert(line["step"].as_u64());
+            pairs += 1;
+        }
+        if line["kind"] == "step_ended" {
+            under_way.remove(&line["step"].as_u64());
+        }
+    }
+    assert_eq!(pairs, 2);
+    let last: BTreeMap<u64, &serde_json::Value> = of_kind("step_progress")
+        .map(|line| (line["step"].as_u64().expect("a number"), line))
+        .collect();
+    assert!(
+        of_kind("step_progress").count() > last.len(),
+        "only the ends are told"
+    );
+    let sum = |member: &str| -> u64 {
+        let numbers = last.values().map(|line| line[member].as_u64());
+        numbers.map(|number| number.expect("a number")).sum()
+    };
+    let moved = &of_kind("apply_ended").next().expect("an end")["moved"];
+    assert_eq!(moved["slots"], 300);
+    for (member, told) in [
+        ("slots", "slots_moved"),
+        ("keys", "keys_moved"),
+        ("bytes", "bytes_moved"),
+    ] {
+        assert_eq!(moved[member], sum(told), "{member}");
+        assert!(sum(told) > 0, "{member}");
+    }
+    assert_eq!(
+        sum("keys"),
+        sum("keys_moved"),
+        "as many as the plan has counted"
+    );
+    let page = std::fs::read_to_string("docs/json.md").expect("the page");
+    for member in last
+        .values()
+        .flat_map(|line| line.as_object().expect("an object").keys())
+    {
+        assert!(
+            page.contains(&format!("`{member}`")),
+            "docs/json.md lacks {member}"
+        );
+    }
+    judge::wait_until_matches(&stage.servers, &shards);
+    data.assert_kept(&stage.servers, &values);
 }
 
 /// Two slots of a to b, slowly.

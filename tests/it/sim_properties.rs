@@ -238,7 +238,7 @@ async fn stop_half_way(scene: &Scene, how: Break, percent: u8) -> Checked<()> {
     tokio::select! {
         biased;
         () = stopped => {}
-        _ = carry_out(&wire, &made, &observed, asked, |_| {}) => {}
+        _ = carry_out(&wire, &made, &observed, asked, usize::MAX, |_| {}) => {}
     }
     scene.sim.forget_writes();
     Ok(())
@@ -247,7 +247,7 @@ async fn stop_half_way(scene: &Scene, how: Break, percent: u8) -> Checked<()> {
 /// Runs a plan to its end.
 async fn apply(scene: &Scene, made: &Plan, observed: &Observed) -> Checked<()> {
     let (_ask, asked) = watch::channel(Stop::No);
-    let outcome = carry_out(&scene.sim, made, observed, asked, |_| {}).await;
+    let outcome = carry_out(&scene.sim, made, observed, asked, usize::MAX, |_| {}).await;
     let trouble = outcome
         .first_trouble()
         .and_then(|(step, trouble)| Some((&made.step(step)?.action, trouble)));
@@ -289,7 +289,7 @@ async fn a_hostile_cluster(draft: &Draft, hostilities: &[Hostility], late: bool)
         })?;
     }
     let (_ask, asked) = watch::channel(Stop::No);
-    let applied = carry_out(&scene.sim, &made, &observed, asked, |_| {});
+    let applied = carry_out(&scene.sim, &made, &observed, asked, usize::MAX, |_| {});
     let ended = tokio::time::timeout(Duration::from_secs(1200), applied).await;
     ensure(ended.is_ok(), || format!("the run never ends: {}", show()))?;
     for write in scene.sim.writes().iter() {

@@ -101,6 +101,104 @@ fn what_broke_off_goes_again_with_the_whole_limit() {
     assert!(again[0].to_string().contains("REPLACE"), "{again:?}");
 }
 
+/// Answers with as many keys in each slot, up to the question for their sizes.
+fn listed(classic: &mut Classic<'_>, asked: &[Command], keys: usize) -> Vec<Command> {
+    let each = (0..keys).map(|number| Reply::Text(format!("key{number}")));
+    let keys = Reply::List(each.collect());
+    commands(classic.next(&vec![keys; asked.len()]))
+}
+
+/// Opens a window, up to the first listing.
+fn listing(classic: &mut Classic<'_>) -> Vec<Command> {
+    let mut asked = commands(classic.next(&[]));
+    for reply in [Reply::Integer(0), Reply::ok(), Reply::ok()] {
+        asked = commands(classic.next(&vec![reply; asked.len()]));
+    }
+    asked
+}
+
+fn keys_of(command: &Command) -> usize {
+    let text = command.to_string();
+    let (_, keys) = text.split_once(" KEYS ").unwrap();
+    keys.split(' ').count()
+}
+
+fn sizes(count: usize, big: Option<usize>) -> Vec<Reply> {
+    let size = |place| if Some(place) == big { 5 << 20 } else { 60 };
+    (0..count)
+        .map(|place| Reply::Integer(size(place)))
+        .collect()
+}
+
+#[test]
+fn a_big_key_goes_alone() {
+    let transfer = transfer("");
+    let mut classic = Classic::new(&transfer, bounds());
+    let asked = listing(&mut classic);
+    assert_eq!(asked.len(), 5, "as many slots as make up 500 keys");
+    let asked = listed(&mut classic, &asked, 30);
+    assert_eq!(asked.len(), 150, "the size of each key");
+    let mut sent = commands(classic.next(&sizes(150, Some(10))));
+    let mut batches = Vec::new();
+    while sent[0].moves() {
+        batches.push(sent.iter().map(keys_of).collect::<Vec<_>>());
+        sent = commands(classic.next(&vec![Reply::ok(); sent.len()]));
+    }
+    assert_eq!(batches, [vec![10], vec![1], vec![19, 30, 30], vec![30, 30]]);
+}
+
+/// 40 slots of 100 keys: 500 sizes, and then one in 16, until one of these is big.
+#[test]
+fn few_sizes_are_asked_of_small_keys() {
+    let transfer = transfer("");
+    let mut classic = Classic::new(&transfer, bounds());
+    let asked = listing(&mut classic);
+    let asked = listed(&mut classic, &asked, 99);
+    assert_eq!(asked.len(), 5 * 99);
+    let mut sent = commands(classic.next(&sizes(5 * 99, None)));
+    while sent[0].moves() {
+        sent = commands(classic.next(&vec![Reply::ok(); sent.len()]));
+    }
+    // Not known well enough yet: five slots more.
+    let asked = listed(&mut classic, &sent, 99);
+    assert_eq!(asked.len(), 5 * 99);
+    let mut sent = commands(classic.next(&sizes(5 * 99, None)));
+    while sent[0].moves() {
+        sent = commands(classic.next(&vec![Reply::ok(); sent.len()]));
+    }
+    assert_eq!(sent.len(), 30, "all slots that are left");
+    let asked = listed(&mut classic, &sent, 99);
+    assert_eq!(asked.len(), 30 * 7);
+    // One of them is big: what was listed with it is suspect.
+    let asked = commands(classic.next(&sizes(30 * 7, Some(3))));
+    assert_eq!(asked.len(), 30 * 99);
+}
+
+/// A big key that nobody has asked for makes its batch break off.
+#[test]
+fn what_broke_off_is_measured_and_cut() {
+    let transfer = transfer("");
+    let mut classic = Classic::new(&transfer, bounds());
+    classic.sizes.add_many(500, 60);
+    let asked = listing(&mut classic);
+    let asked = listed(&mut classic, &asked, 30);
+    assert_eq!(asked.len(), 40 * 2, "one in 16");
+    let sent = commands(classic.next(&sizes(80, None)));
+    assert_eq!(sent.iter().map(keys_of).collect::<Vec<_>>(), [30, 30, 30]);
+    let words = "IOERR error or timeout reading to target instance".to_owned();
+    let replies = [Reply::Error(words), Reply::ok(), Reply::ok()];
+    assert!(matches!(classic.next(&replies), Ok(Todo::Wait(_))));
+    let mut sent = commands(classic.next(&[]));
+    while sent[0].moves() {
+        sent = commands(classic.next(&vec![Reply::ok(); sent.len()]));
+    }
+    assert_eq!(sent.len(), 30, "the sizes of the batch that broke off");
+    let again = commands(classic.next(&sizes(30, Some(10))));
+    assert_eq!(again.len(), 1);
+    assert!(again[0].to_string().contains("REPLACE"), "{again:?}");
+    assert_eq!((keys_of(&again[0]), limit_of(&again[0])), (10, 2500));
+}
+
 /// An earlier run that lost a mark and set it again leaves the same marks as one that was killed.
 #[test]
 fn no_value_replaces_another_in_slots_that_an_earlier_run_opened() {

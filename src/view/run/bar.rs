@@ -1,17 +1,18 @@
-//! A run on a terminal: one bar with what is being waited for, and above it only what went
-//! wrong, or every command when asked for.
+//! A run on a terminal: one bar with what is being waited for, one for each pair of nodes that
+//! moves slots, and above them only what went wrong, or every command when asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::apply::{End, Event, Outcome};
+use crate::apply::{End, Event, Headway, Outcome};
 use crate::plan::{Plan, StepId};
 use crate::view::output::Output;
 use crate::view::page::clean;
 
 use super::lines::{Told, intent, told};
+use super::moving::{self, Whole};
 use super::{Progress, outcome};
 
 /// How often the bar moves while nothing happens, so that people see it lives.
@@ -22,10 +23,11 @@ pub struct Bar<'o, 'w> {
     output: &'o mut Output<'w>,
     commands: bool,
     target: Option<ProgressDrawTarget>,
+    all: MultiProgress,
     bar: ProgressBar,
     waiting: BTreeSet<StepId>,
-    /// How far each move has come.
-    moved: BTreeMap<StepId, u16>,
+    /// The moves under way.
+    moving: BTreeMap<StepId, ProgressBar>,
     told: Told,
 }
 
@@ -43,9 +45,10 @@ impl<'o, 'w> Bar<'o, 'w> {
             output,
             commands,
             target: Some(target),
+            all: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
             bar: ProgressBar::hidden(),
             waiting: BTreeSet::new(),
-            moved: BTreeMap::new(),
+            moving: BTreeMap::new(),
             told: Told::default(),
         }
     }
@@ -53,18 +56,46 @@ impl<'o, 'w> Bar<'o, 'w> {
     fn say(&mut self, text: &str) {
         if !text.is_empty() {
             let output = &mut self.output;
-            self.bar.suspend(|| output.talk(text));
+            self.all.suspend(|| output.talk(text));
+        }
+    }
+
+    /// A bar of its own for a step that moves slots.
+    fn add_move(&mut self, plan: &Plan, step: StepId) {
+        let action = plan.step(step).map(|step| &step.action);
+        let transfer = action.and_then(|action| action.transfer());
+        let (Some(transfer), Some(whole)) = (transfer, Whole::of(plan, step)) else {
+            return;
+        };
+        let (_, length) = whole.part(&Headway::default());
+        let bar = self.all.add(ProgressBar::new(length));
+        if let Ok(style) = ProgressStyle::with_template("  {prefix} [{bar:24}] {wide_msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        let label = |node| plan.diff.pairing.label(node);
+        let ends = format!("{} to {}", label(transfer.source), label(transfer.target));
+        bar.set_prefix(clean(&ends).into_owned());
+        bar.set_message(moving::words(&Headway::default(), whole));
+        self.moving.insert(step, bar);
+    }
+
+    /// Takes all bars from the screen.
+    fn clear(&mut self) {
+        for bar in self.moving.values().chain([&self.bar]) {
+            bar.finish_and_clear();
         }
     }
 
     fn show_waits(&self, plan: &Plan) {
-        let message = match self.waiting.first() {
+        // What has a bar of its own need not be named here.
+        let first = self
+            .waiting
+            .iter()
+            .find(|step| !self.moving.contains_key(step));
+        let message = match first {
             None => String::new(),
             Some(step) => {
                 let mut message = intent(plan, *step);
-                if let Some(moved) = self.moved.get(step) {
-                    message.push_str(&format!(", {moved} done"));
-                }
                 if self.waiting.len() > 1 {
                     message.push_str(&format!(" and {} more", self.waiting.len() - 1));
                 }
@@ -82,7 +113,8 @@ impl Progress for Bar<'_, '_> {
             .target
             .take()
             .unwrap_or_else(ProgressDrawTarget::hidden);
-        self.bar = ProgressBar::with_draw_target(Some(steps), target);
+        self.all = MultiProgress::with_draw_target(target);
+        self.bar = self.all.add(ProgressBar::new(steps));
         // The template is a constant; were it wrong, the default style would do.
         if let Ok(style) =
             ProgressStyle::with_template("{spinner} [{bar:24}] {pos}/{len} {elapsed} {wide_msg}")
@@ -96,19 +128,28 @@ impl Progress for Bar<'_, '_> {
         let well = match event {
             Event::Started { step } => {
                 self.waiting.insert(*step);
+                self.add_move(plan, *step);
                 true
             }
             Event::Ended { step, end } => {
                 self.waiting.remove(step);
+                if let Some(bar) = self.moving.remove(step) {
+                    bar.finish_and_clear();
+                    self.all.remove(&bar);
+                }
                 self.bar.inc(1);
                 match end {
                     End::Done { took: _ } | End::AlreadySo => true,
                     End::Failed(_) | End::Skipped(_) => false,
                 }
             }
-            Event::Moved { step, slots, .. } => {
-                self.moved.insert(*step, *slots);
-                true
+            Event::Moved { step, headway } => {
+                if let (Some(bar), Some(whole)) = (self.moving.get(step), Whole::of(plan, *step)) {
+                    bar.set_position(whole.part(headway).0);
+                    bar.set_message(moving::words(headway, whole));
+                }
+                // The bar shows it.
+                return;
             }
             Event::Answered { reply, .. } => reply.as_error().is_none(),
             Event::Unanswered { .. } | Event::Stopping => false,
@@ -122,7 +163,7 @@ impl Progress for Bar<'_, '_> {
     }
 
     fn end(&mut self, plan: &Plan, outcome: &Outcome, file: &str) {
-        self.bar.finish_and_clear();
+        self.clear();
         outcome::print(self.output, plan, outcome, file);
     }
 }
@@ -130,6 +171,6 @@ impl Progress for Bar<'_, '_> {
 /// An error that ends the run early must not leave the bar behind.
 impl Drop for Bar<'_, '_> {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.clear();
     }
 }

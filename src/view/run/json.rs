@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::apply::{End, Event, Outcome, Trouble};
+use crate::apply::{End, Event, Headway, Outcome, Trouble};
 use crate::base::Command;
 use crate::plan::{Plan, StepId};
 use crate::view::json::{FORMAT_VERSION, NodeJson, line};
@@ -12,6 +12,7 @@ use crate::view::wording::{answer as masked, with_labels};
 
 use super::Progress;
 use super::lines::{intent, kind_word, reply};
+use super::moving::{Speed, Sum, Whole};
 use super::outcome::{Tally, summary};
 
 /// One JSON object a line.
@@ -66,6 +67,16 @@ enum LineJson<'a> {
         step: StepId,
         slots_moved: u16,
         keys_moved: u64,
+        bytes_moved: u64,
+        slots: u16,
+        keys: u64,
+        bytes: u64,
+        took_ms: u64,
+        keys_per_second: u64,
+        bytes_per_second: u64,
+        left_ms: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        job: Option<JobJson<'a>>,
     },
     ApplyStopping,
     /// Comes after every run, however it went.
@@ -75,11 +86,26 @@ enum LineJson<'a> {
         summary: String,
         took_ms: u64,
         totals: TotalsJson,
+        moved: MovedJson,
         done: usize,
         failed: usize,
         skipped: usize,
         not_started: usize,
     },
+}
+
+#[derive(Debug, Serialize)]
+struct JobJson<'a> {
+    state: &'a str,
+    bytes_to_send: u64,
+}
+
+/// All moves together, those that did not come to their end too.
+#[derive(Debug, Serialize)]
+struct MovedJson {
+    slots: u64,
+    keys: u64,
+    bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -168,11 +194,9 @@ impl Progress for JsonLines<'_, '_> {
                 command,
                 answer: AnswerJson::NoAnswer(masked(words, command)),
             },
-            Event::Moved { step, slots, keys } => LineJson::StepProgress {
-                step: *step,
-                slots_moved: *slots,
-                keys_moved: *keys,
-            },
+            Event::Moved { step, headway } => {
+                progress(*step, headway, Whole::of(plan, *step).unwrap_or_default())
+            }
             Event::Ended { step, end } => LineJson::StepEnded {
                 step: *step,
                 end: end_json(end, plan),
@@ -188,17 +212,47 @@ impl Progress for JsonLines<'_, '_> {
             skipped,
             not_started,
         } = Tally::new(plan, outcome);
+        let Sum { slots, keys, bytes } = Sum::of(outcome);
         self.write(LineJson::ApplyEnded {
             complete: outcome.is_complete(plan.steps.len()),
             interrupted: outcome.interrupted,
             summary: summary(plan, outcome),
             took_ms: millis(outcome.took),
             totals: TotalsJson::new(plan.totals(|step| outcome.did(step.id))),
+            moved: MovedJson { slots, keys, bytes },
             done,
             failed,
             skipped,
             not_started,
         });
+    }
+}
+
+fn progress(step: StepId, headway: &Headway, whole: Whole) -> LineJson<'_> {
+    let Headway {
+        slots,
+        keys,
+        bytes,
+        took,
+        job,
+    } = headway;
+    let speed = Speed::of(headway, whole);
+    LineJson::StepProgress {
+        step,
+        slots_moved: *slots,
+        keys_moved: *keys,
+        bytes_moved: *bytes,
+        slots: whole.slots,
+        keys: whole.load.keys,
+        bytes: whole.load.bytes,
+        took_ms: millis(*took),
+        keys_per_second: speed.keys,
+        bytes_per_second: speed.bytes,
+        left_ms: speed.left.map(millis),
+        job: job.as_ref().map(|job| JobJson {
+            state: &job.state,
+            bytes_to_send: job.remaining,
+        }),
     }
 }
 

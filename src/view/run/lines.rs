@@ -13,6 +13,7 @@ use crate::view::step;
 use crate::view::styles::{Meaning, Styles};
 use crate::view::wording::{answer, command, duration};
 
+use super::moving::{self, Whole};
 use super::{Progress, outcome};
 
 /// Lines on standard error.
@@ -76,10 +77,12 @@ impl Progress for Lines<'_, '_> {
         if self.told.before(event) && !self.commands {
             return;
         }
-        if let Event::Moved { step, .. } = event {
+        if let Event::Moved { step, headway } = event {
             let times = self.moved.entry(*step).or_default();
             *times += 1;
-            if !times.is_multiple_of(MOVES_TOLD) {
+            // Of one that has ended the next line tells.
+            let whole = Whole::of(plan, *step).is_some_and(|whole| headway.slots == whole.slots);
+            if !times.is_multiple_of(MOVES_TOLD) || whole {
                 return;
             }
         }
@@ -139,14 +142,10 @@ pub(super) fn told(plan: &Plan, event: &Event, commands: bool, styles: Styles) -
                 ended(&mut page, plan, *step, end);
             }
         }
-        Event::Moved { step, slots, keys } => {
+        Event::Moved { step, headway } => {
             number(&mut page, plan, *step);
-            let (slots, keys) = (counted(*slots, "slot"), counted(*keys, "key"));
-            page.put(
-                Meaning::Dim,
-                format_args!("{slots} moved so far, with {keys}"),
-            )
-            .end();
+            let whole = Whole::of(plan, *step).unwrap_or_default();
+            page.put(Meaning::Dim, moving::words(headway, whole)).end();
         }
         Event::Stopping => {
             page.put(

@@ -4,6 +4,7 @@
 mod bar;
 mod json;
 mod lines;
+mod moving;
 mod outcome;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::view::styles::{Meaning, Styles};
 use crate::view::wording::{MOST_ALIKE, answer, command, duration, list, with_labels};
 
 use super::lines::{because, intent};
+use super::moving::Sum;
 
 /// Steps that failed and are told in full.
 const TOLD: usize = 3;
@@ -153,7 +154,11 @@ fn complete(plan: &Plan, outcome: &Outcome) -> String {
         ),
         (
             totals.moves,
-            format!("{} moved", counted(totals.moves, "slot")),
+            format!(
+                "{} moved{}",
+                counted(totals.moves, "slot"),
+                Sum::of(outcome).words()
+            ),
         ),
         (
             totals.attached,

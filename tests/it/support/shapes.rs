@@ -381,6 +381,7 @@ pub(crate) enum Line {
         summary: String,
         took_ms: u64,
         totals: Totals,
+        moved: BTreeMap<String, u64>,
         done: usize,
         failed: usize,
         skipped: usize,

@@ -1,0 +1,135 @@
+//! The end of a window: the last look at both sides, and the new owner.
+
+use crate::base::{Command, NodeId, Reply, Role, Slot, SlotSet};
+use crate::observed::{Direction, NodeTable};
+
+use super::super::mover::{Failure, Todo, number, table};
+use super::{BREATH, Classic, Stage, TRIES};
+
+impl Classic<'_> {
+    /// The source's keys of the window, and what it says of itself.
+    pub(super) fn look_at_source(&mut self) -> Todo {
+        let counts = self.window.iter().copied().map(Command::count_keys);
+        let mut commands: Vec<Command> = counts.collect();
+        commands.push(Command::new("CLUSTER NODES"));
+        self.ask(Stage::Source, self.transfer.source, commands)
+    }
+
+    /// The new owner is announced only while the old one holds no key, owns the slots, and sends
+    /// clients on to the target.
+    pub(super) fn emptied(&mut self, replies: &[Reply]) -> Result<Todo, Failure> {
+        let source = self.transfer.source;
+        for (slot, reply) in self.window.iter().zip(replies) {
+            if number(reply, source, &Command::count_keys(*slot))? > 0 {
+                self.filled.insert(*slot);
+            }
+        }
+        let window = self.open();
+        let table = table(source, replies.last())?;
+        let own = table.members.get(&source);
+        let owned = own.map(|own| own.slots.clone()).unwrap_or_default();
+        let kept = window.difference(&owned);
+        if !kept.is_empty() {
+            return Err(Failure::state(
+                source,
+                format!("does not own slots {kept} any more"),
+            ));
+        }
+        self.marked(&table, source, Direction::Migrating)?;
+        if self.filled.is_empty() {
+            let commands = vec![Command::new("CLUSTER NODES")];
+            return Ok(self.ask(Stage::Target, self.transfer.target, commands));
+        }
+        Ok(self.list())
+    }
+
+    pub(super) fn still_importing(&mut self, replies: &[Reply]) -> Result<Todo, Failure> {
+        let target = self.transfer.target;
+        let table = table(target, replies.last())?;
+        let role = table.members.get(&target).map(|own| own.role);
+        if role != Some(Role::Primary) {
+            return Err(Failure::state(target, "is no primary any more".to_owned()));
+        }
+        // Without the mark the new owner would take no new epoch, and others would not believe it.
+        self.marked(&table, target, Direction::Importing)?;
+        Ok(self.take(self.window.clone()))
+    }
+
+    fn marked(&self, table: &NodeTable, node: NodeId, direction: Direction) -> Result<(), Failure> {
+        let marks = table.open.iter().filter(|open| open.direction == direction);
+        let marks: SlotSet = marks.map(|open| open.slot).collect();
+        let missing = self.open().difference(&marks);
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::state(
+                node,
+                format!("has lost the marks of slots {missing}"),
+            )),
+        }
+    }
+
+    fn take(&mut self, slots: Vec<Slot>) -> Todo {
+        let commands = self.owners(&slots);
+        self.ask(Stage::Take(slots), self.transfer.target, commands)
+    }
+
+    fn owners(&self, slots: &[Slot]) -> Vec<Command> {
+        let slots = slots.iter();
+        slots
+            .map(|slot| Command::set_owner(*slot, self.transfer.target))
+            .collect()
+    }
+
+    /// The target first: told the source first, it would send clients away to a node that sends
+    /// them back.
+    pub(super) fn taken(&mut self, slots: Vec<Slot>, replies: &[Reply]) -> Result<Todo, Failure> {
+        let target = self.transfer.target;
+        let (again, refused) = self.not_accepted(&slots, replies);
+        if let Some((slot, words)) = refused {
+            let command = Command::set_owner(slot, target);
+            return Err(Failure::refused(target, command, words));
+        }
+        if !again.is_empty() {
+            self.tries += 1;
+            if self.tries > TRIES {
+                let command = Command::set_owner(again[0], target);
+                return Err(Failure::refused(target, command, "NOREPLICAS"));
+            }
+            self.stage = Some(Stage::Take(again.clone()));
+            return Ok(Todo::Repeat {
+                after: BREATH,
+                node: target,
+                commands: self.owners(&again),
+            });
+        }
+        self.tries = 0;
+        let commands = self.owners(&self.window);
+        Ok(self.ask(Stage::Give, self.transfer.source, commands))
+    }
+
+    /// Slots to send once more, and the first that was refused for good. Valkey 8.0 and later
+    /// waits for its replicas, and says NOREPLICAS when one is late, though it takes effect there.
+    fn not_accepted<'r>(
+        &self,
+        slots: &[Slot],
+        replies: &'r [Reply],
+    ) -> (Vec<Slot>, Option<(Slot, &'r str)>) {
+        let mut again = Vec::new();
+        for (slot, reply) in slots.iter().zip(replies) {
+            match reply.as_error() {
+                None => {}
+                Some(words) if words.starts_with("NOREPLICAS") => again.push(*slot),
+                Some(words) => return (again, Some((*slot, words))),
+            }
+        }
+        (again, None)
+    }
+
+    /// What the source answers is not judged here: it has lost its last slot perhaps, and is a
+    /// replica by now. The step's condition looks at both ends.
+    pub(super) fn given(&mut self) -> Todo {
+        self.moved = self.moved.union(&self.open());
+        self.window.clear();
+        self.open_window()
+    }
+}
