@@ -63,6 +63,27 @@ fn grows_on_valkey_9_1() {
     grows_under_traffic(ServerKind::Valkey91);
 }
 
+/// How many pairs moved, none of which began before the other had ended.
+#[track_caller]
+fn pairs_in_turn(lines: &[serde_json::Value]) -> usize {
+    let mut under_way = BTreeSet::new();
+    let mut pairs = 0;
+    for line in lines {
+        let moves = line["text"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("move "));
+        if line["kind"] == "step_started" && moves {
+            assert!(under_way.is_empty(), "{under_way:?} and {line}");
+            under_way.insert(line["step"].as_u64());
+            pairs += 1;
+        }
+        if line["kind"] == "step_ended" {
+            under_way.remove(&line["step"].as_u64());
+        }
+    }
+    pairs
+}
+
 /// One pair after the other; as lines for programs what moves is told, and adds up.
 #[test]
 fn tells_how_far_it_is() {
@@ -83,23 +104,7 @@ fn tells_how_far_it_is() {
         .map(|line| serde_json::from_str(line).expect("a line of JSON"))
         .collect();
     let of_kind = |kind: &'static str| lines.iter().filter(move |line| line["kind"] == kind);
-    // Two pairs, and nothing is begun before the other has ended.
-    let mut under_way = BTreeSet::new();
-    let mut pairs = 0;
-    for line in &lines {
-        let moves = line["text"]
-            .as_str()
-            .is_some_and(|text| text.starts_with("move "));
-        if line["kind"] == "step_started" && moves {
-            assert!(under_way.is_empty(), "{under_way:?} and {line}");
-            under_way.insert(line["step"].as_u64());
-            pairs += 1;
-        }
-        if line["kind"] == "step_ended" {
-            under_way.remove(&line["step"].as_u64());
-        }
-    }
-    assert_eq!(pairs, 2);
+    assert_eq!(pairs_in_turn(&lines), 2);
     let last: BTreeMap<u64, &serde_json::Value> = of_kind("step_progress")
         .map(|line| (line["step"].as_u64().expect("a number"), line))
         .collect();
