@@ -27,6 +27,11 @@ pub enum Event {
         command: Command,
         words: String,
     },
+    /// A step is next, and its shard has not been left in peace for long enough: so much is left.
+    Calming {
+        step: StepId,
+        left: Duration,
+    },
     /// How far a move has come: twice a second, and when it ends.
     Moved {
         step: StepId,

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use crate::base::{NodeId, Reply};
 use crate::observed::{NodeView, Questions};
-use crate::plan::{Action, Plan, SILENT, Send, Step, StepId, Verdict};
+use crate::plan::{Action, Calm, Plan, SILENT, Send, Step, StepId, Verdict};
 
 use super::event::{End, Event, Trouble, TroubleKind};
+use super::peace::Peace;
 
 /// After a stop, what is under way gets this long to show its effect.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
@@ -59,6 +60,7 @@ pub struct Machine<'a> {
     /// Steps that wait for somebody silent: until that one answers, nobody else counts keys for
     /// them, one question a slot, and they don't begin.
     half_asked: BTreeSet<StepId>,
+    peace: Peace,
     stopped_at: Option<Duration>,
     interrupted: bool,
     /// Moves that may be under way at the same time.
@@ -78,6 +80,7 @@ impl<'a> Machine<'a> {
             states,
             agreed: BTreeMap::new(),
             half_asked: BTreeSet::new(),
+            peace: Peace::default(),
             stopped_at: None,
             interrupted: false,
             at_once: usize::MAX,
@@ -143,6 +146,14 @@ impl<'a> Machine<'a> {
             for node in parties {
                 questions.entry(node).or_insert_with(briefly);
             }
+            // From the start of the run on: so all shards wait at the same time.
+            let waits = matches!(
+                self.states.get(&step.id),
+                Some(State::Pending | State::Waiting { .. })
+            );
+            if let Some(calm) = step.calm.filter(|_| waits && self.stopped_at.is_none()) {
+                questions.entry(calm.node).or_insert_with(briefly);
+            }
         }
         questions
     }
@@ -154,6 +165,8 @@ impl<'a> Machine<'a> {
         now: Duration,
     ) -> (Vec<(StepId, Vec<Send>)>, Vec<Event>) {
         let (mut sends, mut events) = (Vec::new(), Vec::new());
+        let calms = self.plan.steps.iter().filter_map(|step| step.calm);
+        self.peace.watch(calms, views, now);
         for step in &self.plan.steps {
             let next = match self.states.remove(&step.id) {
                 Some(State::Waiting { since }) => {
@@ -161,6 +174,9 @@ impl<'a> Machine<'a> {
                     if let State::Running { .. } | State::Moving { .. } = &next {
                         events.push(Event::Started { step: step.id });
                         sends.push((step.id, step.sends.clone()));
+                    }
+                    if let State::Waiting { .. } = &next {
+                        events.extend(self.peace.tell(step, now));
                     }
                     next
                 }
@@ -343,8 +359,23 @@ impl<'a> Machine<'a> {
         if self.stopped_at.is_some() && !step.always {
             return State::Pending;
         }
-        if let Verdict::Fails(objections) = step.ready_when.verdict(views) {
-            if now < since + step.deadline {
+        let mut until = since + step.deadline;
+        if let Some(calm) = step.calm {
+            // Nobody waits for what has come to nothing meanwhile.
+            let answered = |node: &NodeId| views.contains_key(node);
+            let mut broken = against(step, views);
+            broken.retain(|node, _| answered(node));
+            if !broken.is_empty() {
+                let kind = TroubleKind::GuardBroken;
+                return State::Ended(end(step, kind, broken, Sent::default()));
+            }
+            until += calm.lasting;
+            if now < until && self.peace.left(calm, now) > Duration::ZERO {
+                return State::Waiting { since };
+            }
+        }
+        if let Verdict::Fails(objections) = self.readiness(step, views, now) {
+            if now < until {
                 return State::Waiting { since };
             }
             return State::Ended(end(
@@ -384,6 +415,18 @@ impl<'a> Machine<'a> {
             since: now,
             sent: Sent::default(),
             held_since: None,
+        }
+    }
+
+    /// Whether a step can begin, and who has something against it.
+    fn readiness(&self, step: &Step, views: &Views, now: Duration) -> Verdict {
+        let left = |calm: Calm| self.peace.left(calm, now);
+        match step.calm.filter(|calm| left(*calm) > Duration::ZERO) {
+            Some(calm) => Verdict::Fails(BTreeMap::from([(
+                calm.node,
+                "keeps changing its role or its epoch".to_owned(),
+            )])),
+            None => step.ready_when.verdict(views),
         }
     }
 

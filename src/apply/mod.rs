@@ -7,6 +7,7 @@ mod driver;
 mod event;
 mod machine;
 mod mover;
+mod peace;
 
 pub use driver::{Stop, run};
 pub use event::{End, Event, Headway, JobHeadway, Outcome, Trouble, TroubleKind};

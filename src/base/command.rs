@@ -155,6 +155,25 @@ impl Command {
         Self::new("CLUSTER REPLICATE").arg(primary)
     }
 
+    /// `CLUSTER FAILOVER`, to a replica: its primary waits until it has everything, and they change
+    /// places. Never FORCE, never TAKEOVER.
+    #[must_use]
+    pub fn fail_over() -> Self {
+        Self::new("CLUSTER FAILOVER")
+    }
+
+    /// `CLUSTER REPLICATE NO ONE`, Valkey 9.0 and later: a replica becomes an empty primary.
+    #[must_use]
+    pub fn replicate_no_one() -> Self {
+        Self::new("CLUSTER REPLICATE NO ONE")
+    }
+
+    /// `CLUSTER RESET SOFT`: a replica forgets everybody and drops its copy; its id stays.
+    #[must_use]
+    pub fn reset_soft() -> Self {
+        Self::new("CLUSTER RESET SOFT")
+    }
+
     /// `CLUSTER SETSLOT slot IMPORTING source`, to the node that takes the slot.
     #[must_use]
     pub fn importing(slot: Slot, source: NodeId) -> Self {

@@ -114,6 +114,20 @@ impl Server {
         self.supports_migrateslots() && other.supports_migrateslots()
     }
 
+    /// Whether one shard can fail over again at once. Elsewhere votes and an old election hold for
+    /// up to four node timeouts: a failover before that fails, says nothing, and keeps writes waiting
+    /// for five seconds.
+    #[must_use]
+    pub fn fails_over_again_at_once(self) -> bool {
+        self.flavor == Flavor::Valkey && self.at_least((0, 0), (8, 1))
+    }
+
+    /// CLUSTER REPLICATE NO ONE, Valkey 9.0.
+    #[must_use]
+    pub fn supports_replicate_no_one(self) -> bool {
+        self.flavor == Flavor::Valkey && self.at_least((0, 0), (9, 0))
+    }
+
     /// Valkey 8.0 and later answers SETSLOT only once its replicas have it too.
     #[must_use]
     pub fn setslot_waits(self) -> bool {
@@ -164,23 +178,23 @@ mod tests {
         let table = [
             (
                 Server::new(Flavor::Redis, 6, 2, 14),
-                [false, false, false, false],
+                [false, false, false, false, false, false],
             ),
             (
                 Server::new(Flavor::Redis, 7, 0, 15),
-                [true, true, true, false],
+                [true, true, true, false, false, false],
             ),
             (
                 Server::new(Flavor::Redis, 8, 2, 3),
-                [true, true, true, false],
+                [true, true, true, false, false, false],
             ),
             (
                 Server::new(Flavor::Valkey, 8, 1, 8),
-                [true, true, true, false],
+                [true, true, true, false, true, false],
             ),
             (
                 Server::new(Flavor::Valkey, 9, 1, 2),
-                [true, true, true, true],
+                [true, true, true, true, true, true],
             ),
         ];
         for (server, expected) in table {
@@ -189,6 +203,8 @@ mod tests {
                 server.supports_config_set_many(),
                 server.supports_announced_hostname(),
                 server.supports_migrateslots(),
+                server.fails_over_again_at_once(),
+                server.supports_replicate_no_one(),
             ];
             assert_eq!(answers, expected, "{server}");
         }

@@ -46,7 +46,7 @@ pub struct DriftArgs {
 enum Found {
     Diff {
         cluster: String,
-        diff: Diff,
+        diff: Box<Diff>,
     },
     NotLoaded(LoadError),
     /// With the nodes that had not answered.
@@ -102,7 +102,7 @@ async fn look(file: &Path, limit: Duration) -> Found {
     match timeout(limit, compare).await {
         Ok(diff) => Found::Diff {
             cluster: loaded.desired.cluster,
-            diff,
+            diff: Box::new(diff),
         },
         Err(_) => Found::OutOfTime {
             silent: silent(&wire.silent(), places.get()),

@@ -206,6 +206,8 @@ pub enum SecretSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     pub replicas_apart: Apart,
+    /// Whether the primary role is brought back to the declared node.
+    pub failback: bool,
     pub moves: Moves,
 }
 

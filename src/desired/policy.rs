@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::file::not_supported_yet;
 use super::finding::{Findings, quoted};
 use super::option::{Kind, Unit, checked_value};
-use super::read::{Wanted, boolean, fields, text};
+use super::read::{Field, Wanted, boolean, fields, text};
 use super::yaml::Tree;
 use super::{Apart, Engine, Moves, Policy};
 
@@ -27,18 +27,21 @@ pub(super) fn read(tree: &Tree, findings: &mut Findings) -> Policy {
     let Some([apart, failback, prune, moves]) = fields(tree, POLICY, known, findings) else {
         return Policy::default();
     };
-    for (field, key) in [(failback, "failback"), (prune, "prune")] {
+    let mut switch = |field: Option<Field<'_>>, key: &str| {
         let wanted = Wanted {
             what: &format!("`{key}`"),
             example: &format!("`{key}: false`"),
         };
-        // What `false` asks for is what rcl does anyway.
         let asked = field.and_then(|field| boolean(field.value, wanted, findings));
-        if asked.is_some_and(|asked| asked.value) {
-            not_supported_yet(field, &format!("{key}: true"), findings);
-        }
+        asked.is_some_and(|asked| asked.value)
+    };
+    let (failback, pruned) = (switch(failback, "failback"), switch(prune, "prune"));
+    if pruned {
+        // What `false` asks for is what rcl does anyway.
+        not_supported_yet(prune, "prune: true", findings);
     }
     Policy {
+        failback,
         replicas_apart: apart
             .and_then(|field| replicas_apart(field.value, findings))
             .unwrap_or_default(),

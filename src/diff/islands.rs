@@ -61,6 +61,8 @@ fn incomplete_formation(diff: &Diff) -> Blocked {
             | Difference::Option { .. }
             | Difference::Unassigned { .. }
             | Difference::Misplaced { .. }
+            | Difference::LeaderElsewhere(_)
+            | Difference::HandOver(_)
             | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }
             | Difference::LinkDown { .. } => None,

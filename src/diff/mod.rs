@@ -1,6 +1,6 @@
 //! How the live cluster differs from the desired state.
 //!
-//! `shards` decides which live shard is which declared one; `members`, `slots`, `replicas`,
+//! `shards` decides which live shard is which declared one; `members`, `roles`, `slots`, `replicas`,
 //! `announce` and `config` compare one aspect each; `verdict` finds the states that are not
 //! touched. Pure: equal input gives an equal diff.
 
@@ -14,6 +14,7 @@ mod members;
 mod moves;
 mod pairing;
 mod replicas;
+mod roles;
 mod shards;
 mod slots;
 mod verdict;
@@ -77,6 +78,10 @@ pub enum Difference {
     },
     /// Slots that another node serves than the file says, or that are on their way already.
     Misplaced(Misplaced),
+    /// The node that is to lead a shard nobody serves replicates another one.
+    LeaderElsewhere(Elsewhere),
+    /// The primary role of a shard is to go to another of its nodes.
+    HandOver(HandOver),
     /// Marks of a move that is over, or that never began to matter.
     LeftOpen { node: NodeId, slots: SlotSet },
     /// A node that is to replicate the shard's primary and doesn't.
@@ -109,11 +114,44 @@ pub struct Misplaced {
     pub torn: SlotSet,
 }
 
+/// A replica that is to be the primary of another shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    pub node: NodeName,
+    pub id: NodeId,
+    pub shard: ShardName,
+    /// Whom it replicates.
+    pub primary: NodeId,
+    /// Keys of its copy, which go.
+    pub keys: u64,
+}
+
+/// A primary and the replica that is to take its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandOver {
+    pub shard: ShardName,
+    pub from: NodeId,
+    pub to: NodeId,
+    pub cause: Cause,
+}
+
+/// Why a primary hands over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The file places the role elsewhere, and wants it back there.
+    Failback,
+    /// The file declares the primary in another shard.
+    Crossed,
+}
+
 /// What a node that is to become a replica is at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     pub role: Role,
     pub primary: Option<NodeId>,
+    /// It serves slots, and gives them all away by this very plan.
+    pub serves: bool,
     /// Keys that replicating another primary wipes.
     pub keys: u64,
 }
@@ -217,6 +255,7 @@ pub fn diff_of(
         members::joins(&look, &mut diff);
         announce::compare(&look, &mut diff);
         config::compare(&look, &mut diff);
+        roles::compare(&look, &mut diff);
         slots::compare(&look, &mut diff);
         replicas::compare(&look, &mut diff);
         leftovers::find(&look, &mut diff);
@@ -260,6 +299,24 @@ impl<'a> Look<'a> {
 }
 
 impl Difference {
+    /// What is to move, if it is about that.
+    #[must_use]
+    pub fn misplaced(&self) -> Option<&Misplaced> {
+        match self {
+            Self::Misplaced(misplaced) => Some(misplaced),
+            Self::Down { .. }
+            | Self::NotJoined { .. }
+            | Self::Announced { .. }
+            | Self::Option { .. }
+            | Self::Unassigned { .. }
+            | Self::LeaderElsewhere(_)
+            | Self::HandOver(_)
+            | Self::LeftOpen { .. }
+            | Self::NotReplicating { .. }
+            | Self::LinkDown { .. } => None,
+        }
+    }
+
     /// Whether no apply mends it: a person has to bring the node or its link back.
     #[must_use]
     pub fn is_loss(&self) -> bool {
@@ -270,6 +327,8 @@ impl Difference {
             | Self::Option { .. }
             | Self::Unassigned { .. }
             | Self::Misplaced { .. }
+            | Self::LeaderElsewhere(_)
+            | Self::HandOver(_)
             | Self::LeftOpen { .. }
             | Self::NotReplicating { .. } => false,
         }

@@ -16,6 +16,10 @@ pub struct Pairing {
     /// The primary that serves a declared shard now; for a shard without a live node, the
     /// declared primary, once it answers.
     pub primaries: BTreeMap<ShardName, NodeId>,
+    /// Those of them that are replicas of others still, and are detached first.
+    pub detached: BTreeSet<NodeId>,
+    /// Who is to take its place, where it hands over.
+    pub successors: BTreeMap<ShardName, NodeId>,
     /// The nodes of islands that may grow together into the cluster: all that answered and
     /// that the file accounts for.
     pub joinable: BTreeSet<NodeId>,
@@ -28,6 +32,21 @@ pub struct Pairing {
 }
 
 impl Pairing {
+    /// The one that a primary hands over to.
+    #[must_use]
+    pub fn successor_of(&self, primary: NodeId) -> Option<NodeId> {
+        let mut successors = self.successors.iter();
+        let found = successors.find(|(shard, _)| self.primaries.get(shard) == Some(&primary));
+        found.map(|(_, to)| *to)
+    }
+
+    /// Who leads a shard once all that hand over have done so.
+    #[must_use]
+    pub fn leader_to_be(&self, shard: &ShardName) -> Option<NodeId> {
+        let found = self.successors.get(shard);
+        found.or_else(|| self.primaries.get(shard)).copied()
+    }
+
     #[must_use]
     pub fn label(&self, id: NodeId) -> String {
         self.labels

@@ -1,6 +1,6 @@
 //! Which nodes replicate whom.
 
-use crate::base::{Address, NodeId, NodeName, Role, counted};
+use crate::base::{Address, NodeId, NodeName, Role, SlotSet, counted};
 use crate::desired::Shard;
 use crate::observed::{Member, NodeView, Replication};
 
@@ -23,12 +23,49 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
             let Some(view) = look.observed.views.get(&id).filter(|_| joinable) else {
                 continue;
             };
-            if id != primary && !diff.is_node_blocked(name) {
-                replica(look, diff, shard, name, view, primary);
+            if id == primary || diff.is_node_blocked(name) {
+                continue;
+            }
+            match gives_all(diff, view) {
+                true => late(diff, shard, name, view),
+                false => replica(look, diff, shard, name, view, primary),
             }
         }
-        failover_note(diff, shard, primary);
     }
+}
+
+/// Whether a node serves slots now, and by this plan none any more: because it hands over, or
+/// because they all move.
+fn gives_all(diff: &Diff, view: &NodeView) -> bool {
+    let moves = diff.differences.iter().filter_map(Difference::misplaced);
+    let moved: SlotSet = moves
+        .filter(|moved| moved.source == view.id)
+        .map(|moved| &moved.slots)
+        .collect();
+    let serves = !view.own_slots().is_empty();
+    let hands_over = diff.pairing.successor_of(view.id).is_some();
+    serves && (hands_over || view.own_slots().difference(&moved).is_empty())
+}
+
+/// A node that becomes a replica once it serves nothing any more.
+fn late(diff: &mut Diff, shard: &Shard, name: &NodeName, view: &NodeView) {
+    let Some(primary) = diff.pairing.leader_to_be(&shard.name) else {
+        return;
+    };
+    // What it moves away is no copy of anything; what it hands over it goes on copying.
+    let hands_over = diff.pairing.successor_of(view.id).is_some();
+    diff.differences.push(Difference::NotReplicating {
+        node: name.clone(),
+        id: view.id,
+        shard: shard.name.clone(),
+        primary,
+        now: Now {
+            role: Role::Primary,
+            primary: None,
+            serves: true,
+            keys: if hands_over { view.keys } else { 0 },
+        },
+    });
 }
 
 fn replica(
@@ -60,12 +97,7 @@ fn replica(
         });
         return;
     }
-    let now = Now {
-        role: view.role(),
-        primary: view.primary(),
-        keys: view.keys,
-    };
-    if let Some(blocked) = unsafe_to_attach(look, diff, shard, name, view, primary, now) {
+    if let Some(blocked) = unsafe_to_attach(look, diff, shard, name, view, primary) {
         diff.blocked.push(blocked);
     } else {
         let shard = shard.name.clone();
@@ -74,14 +106,23 @@ fn replica(
             id: view.id,
             shard,
             primary,
-            now,
+            now: now(view),
         });
+    }
+}
+
+fn now(view: &NodeView) -> Now {
+    Now {
+        role: view.role(),
+        primary: view.primary(),
+        serves: false,
+        keys: view.keys,
     }
 }
 
 /// Whether a replica looks for its primary where that one isn't. Servers that learn a new address
 /// from gossip, and not from the primary itself, go on dialling the old one for ever.
-fn dials_elsewhere(look: &Look<'_>, view: &NodeView, primary: NodeId) -> bool {
+pub(super) fn dials_elsewhere(look: &Look<'_>, view: &NodeView, primary: NodeId) -> bool {
     let Replication::Replica {
         host,
         port,
@@ -127,15 +168,15 @@ fn link(diff: &mut Diff, name: &NodeName, view: &NodeView, primary: NodeId) {
 
 /// Why the node may not be made a replica now: it serves slots, holds keys that nothing
 /// accounts for, or would be wiped without leave.
-fn unsafe_to_attach(
+pub(super) fn unsafe_to_attach(
     look: &Look<'_>,
     diff: &Diff,
     shard: &Shard,
     name: &NodeName,
     view: &NodeView,
     primary: NodeId,
-    now: Now,
 ) -> Option<Blocked> {
+    let now = now(view);
     let block = |code, why, evidence, way_out| {
         let scope = Scope::Node(name.clone());
         Some(Blocked {
@@ -151,7 +192,11 @@ fn unsafe_to_attach(
     if !view.own_slots().is_empty() {
         return block(
             "replica-serves-slots",
-            format!("{name} is declared a replica of shard {}, but serves {}; moving slots and handing over are not supported yet", shard.name, counted(view.own_slots().count(), "slot")),
+            format!(
+                "{name} is declared a replica of shard {}, but serves {}",
+                shard.name,
+                counted(view.own_slots().count(), "slot")
+            ),
             vec![format!("it serves {}", view.own_slots())],
             "Declare it as the primary of the shard whose slots it serves, or move its slots away first.".to_owned(),
         );
@@ -167,7 +212,7 @@ fn unsafe_to_attach(
             "Save what you need of them, empty the node yourself, and plan again.".to_owned(),
         ),
         Role::Primary => None,
-        Role::Replica if !old_primary_is_well(look, now.primary) => {
+        Role::Replica if !is_well(look, now.primary) => {
             let old = now
                 .primary
                 .map_or("an unknown node".to_owned(), |old| diff.pairing.label(old));
@@ -180,8 +225,8 @@ fn unsafe_to_attach(
                 format!("Bring {old} back, or let its shard elect a new primary first."),
             )
         }
-        // It keeps its primary, and what it copied from there.
-        Role::Replica if now.primary == Some(primary) => None,
+        // It keeps what it copied: from its primary, or from a replica of it.
+        Role::Replica if root(look, view) == Some(primary) => None,
         Role::Replica if now.keys > 0 && !look.allowed.resync.contains(name) => block(
             "needs-leave",
             format!(
@@ -200,7 +245,21 @@ fn unsafe_to_attach(
     }
 }
 
-fn old_primary_is_well(look: &Look<'_>, primary: Option<NodeId>) -> bool {
+/// The primary whose data a replica has, be it by way of other replicas.
+fn root(look: &Look<'_>, view: &NodeView) -> Option<NodeId> {
+    let mut root = view.primary()?;
+    // A ring of replicas leads nowhere.
+    for _ in 0..look.observed.views.len() {
+        match look.observed.views.get(&root)?.primary() {
+            Some(next) => root = next,
+            None => return Some(root),
+        }
+    }
+    None
+}
+
+/// Whether a node's primary answers, and its peers hold it for well.
+pub(super) fn is_well(look: &Look<'_>, primary: Option<NodeId>) -> bool {
     let well = |id: NodeId| {
         look.observed.views.contains_key(&id)
             && look
@@ -210,22 +269,4 @@ fn old_primary_is_well(look: &Look<'_>, primary: Option<NodeId>) -> bool {
                 .is_some_and(|member| !member.failed)
     };
     primary.is_some_and(well)
-}
-
-/// After a failover with everyone alive nothing is wrong: roles change at run time.
-fn failover_note(diff: &mut Diff, shard: &Shard, primary: NodeId) {
-    let Some(name) = diff.pairing.names.get(&primary) else {
-        return;
-    };
-    if *name == shard.primary || !shard.replicas.contains(name) {
-        return;
-    }
-    diff.notes.push(Note {
-        code: "failed-over",
-        subject: format!("shard {}", shard.name),
-        text: format!(
-            "{name} is the primary now, the file places it at {}. Nothing is done about it.",
-            shard.primary
-        ),
-    });
 }

@@ -8,7 +8,7 @@ use crate::base::{NodeId, Role, ShardName, SlotSet};
 use crate::desired::{Shard, SlotShare};
 use crate::observed::LiveMember;
 
-use super::{Blocked, Diff, Look, Scope, Severity};
+use super::{Blocked, Diff, Look, Scope, Severity, roles};
 
 /// How well a live shard fits a declared one; the greatest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +45,14 @@ pub(super) fn pair(look: &Look<'_>, diff: &mut Diff) {
         }
     }
     pair_best(look, diff, &idle, &mut paired);
+    for (index, shard) in look.desired.shards.iter().enumerate() {
+        if !paired.contains_key(&index)
+            && let Ok(id) = roles::detachable(look, diff, shard)
+        {
+            diff.pairing.detached.insert(id);
+            paired.insert(index, id);
+        }
+    }
     for (index, primary) in paired {
         let name = look.desired.shards[index].name.clone();
         diff.pairing.primaries.insert(name, primary);

@@ -1,10 +1,9 @@
 //! States that are left alone: what they look like, what they block, and what gets out of them.
 
-use crate::base::{NodeId, Role, counted, named};
-use crate::desired::Shard;
+use crate::base::{NodeId, counted, named};
 use crate::observed::{Claim, Disagreement, LiveMember, NodeView};
 
-use super::{Blocked, Diff, Look, Scope, Severity, cut_off, lost};
+use super::{Blocked, Diff, Look, Scope, Severity, cut_off, lost, roles};
 
 /// Nodes of one island that say different things about who owns a slot. They were given time.
 pub(super) fn disagreements(look: &Look<'_>, diff: &mut Diff) {
@@ -61,7 +60,7 @@ fn way_out_of(disagreement: &Disagreement, slots: &str, diff: &Diff) -> String {
     }
 }
 
-/// Shards whose primary is gone, or stands outside of what the file names.
+/// Shards whose primary is gone.
 pub(super) fn shards(look: &Look<'_>, diff: &mut Diff) {
     let mut owners: Vec<(NodeId, &LiveMember)> = look
         .cluster
@@ -83,13 +82,10 @@ pub(super) fn shards(look: &Look<'_>, diff: &mut Diff) {
         if diff.is_shard_blocked(&shard.name) {
             continue;
         }
-        if let Some(primary) = diff.pairing.primaries.get(&shard.name).copied()
-            && let Some(blocked) = outsider_serves(diff, shard, primary)
+        if !diff.pairing.primaries.contains_key(&shard.name)
+            && let Err(Some(blocked)) = roles::detachable(look, diff, shard)
         {
-            diff.blocked.push(blocked);
-        }
-        if let Some(blocked) = declared_primary_elsewhere(look, diff, shard) {
-            diff.blocked.push(blocked);
+            diff.blocked.push(*blocked);
         }
     }
 }
@@ -119,7 +115,7 @@ fn quorum(look: &Look<'_>) -> Quorum {
     }
 }
 
-fn has_quorum(look: &Look<'_>) -> bool {
+pub(super) fn has_quorum(look: &Look<'_>) -> bool {
     let quorum = quorum(look);
     quorum.alive >= quorum.needed
 }
@@ -225,79 +221,4 @@ fn waiting(view: &NodeView, diff: &Diff) -> Vec<String> {
         ));
     }
     lines
-}
-
-/// The file's shard is served by a node that it doesn't name, or names in another shard.
-fn outsider_serves(diff: &Diff, shard: &Shard, primary: NodeId) -> Option<Blocked> {
-    let name = diff.pairing.names.get(&primary);
-    if name.is_some_and(|name| shard.nodes().any(|node| node == name)) {
-        return None;
-    }
-    let label = diff.pairing.label(primary);
-    let (code, why, way_out) = match name {
-        Some(name) => (
-            "roles-crossed",
-            format!(
-                "shard {} is served by {name}, which the file declares in another shard; handing over is not supported yet",
-                shard.name
-            ),
-            format!(
-                "Declare {name} in shard {}, or fail over to one of its declared nodes by hand.",
-                shard.name
-            ),
-        ),
-        None => (
-            "undeclared-primary",
-            format!(
-                "shard {} is served by {label}, which the file doesn't name",
-                shard.name
-            ),
-            format!(
-                "Declare {label} in shard {}, or fail over to one of its declared nodes by hand; handing over is not supported yet.",
-                shard.name
-            ),
-        ),
-    };
-    Some(Blocked {
-        code,
-        severity: Severity::Blocked,
-        subject: format!("shard {}", shard.name),
-        why,
-        evidence: vec![format!("its id is {primary}")],
-        way_out,
-        scope: Scope::Shard(shard.name.clone()),
-    })
-}
-
-/// A shard that nobody serves, whose declared primary replicates another shard.
-fn declared_primary_elsewhere(look: &Look<'_>, diff: &Diff, shard: &Shard) -> Option<Blocked> {
-    if diff.pairing.primaries.contains_key(&shard.name) {
-        return None;
-    }
-    let view = look
-        .observed
-        .views
-        .get(diff.pairing.ids.get(&shard.primary)?)?;
-    let primary = view.primary().filter(|_| view.role() == Role::Replica)?;
-    Some(Blocked {
-        code: "primary-is-replica",
-        severity: Severity::Blocked,
-        subject: format!("shard {}", shard.name),
-        why: format!(
-            "{} is to be the primary of shard {}, but replicates {}; detaching a replica is not supported yet",
-            shard.primary,
-            shard.name,
-            diff.pairing.label(primary)
-        ),
-        evidence: vec![format!(
-            "it copies {} of {}",
-            counted(view.keys, "key"),
-            diff.pairing.label(primary)
-        )],
-        way_out: format!(
-            "Name another node as the primary of shard {}. Detaching {} by hand (CLUSTER RESET SOFT on it, then CLUSTER MEET) wipes its copy.",
-            shard.name, shard.primary
-        ),
-        scope: Scope::Shard(shard.name.clone()),
-    })
 }

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::base::{Arg, Command, NodeId, Role, SLOT_COUNT, Slot, SlotSet};
+use crate::base::{Arg, Command, NodeId, SLOT_COUNT, Slot, SlotSet};
 use crate::observed::{Observed, groups};
 
 use super::{Action, Engine, Plan, Send, Step, StepId, Transfer};
+
+mod roles;
 
 /// An invariant that a plan breaks: a mistake in rcl, never in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -40,6 +42,16 @@ pub enum Violation {
     WipesOwner { step: StepId, node: NodeId },
     #[error("step {} wipes the copy of {} without leave", .step.0, .node.short())]
     WipesWithoutLeave { step: StepId, node: NodeId },
+    #[error("step {} takes {} away from a primary that doesn't answer: its copy may be the only one", .step.0, .node.short())]
+    LastCopy { step: StepId, node: NodeId },
+    #[error("step {} makes {} the replica of a replica", .step.0, .node.short())]
+    FollowsReplica { step: StepId, node: NodeId },
+    #[error("step {} fails over to {}, which has no copy of what its shard serves", .step.0, .node.short())]
+    NotInSync { step: StepId, node: NodeId },
+    #[error("step {} makes the shard of {} fail over for the second time", .step.0, .node.short())]
+    FailedOverTwice { step: StepId, node: NodeId },
+    #[error("step {} fails over while step {} may be doing so", .step.0, .other.0)]
+    FailoversTogether { step: StepId, other: StepId },
     #[error("step {} introduces {}, whose members or slots nobody accounts for", .step.0, .node.short())]
     Merges { step: StepId, node: NodeId },
     #[error("step {} gives epoch {epoch} for the second time", .step.0)]
@@ -70,8 +82,11 @@ pub enum Violation {
     ActsWhileBlocked { step: StepId },
 }
 
-/// What plans may send, by first words; everything else is forbidden.
-const KNOWN: [&str; 8] = [
+/// What plans may send to the letter.
+const EXACTLY: [&str; 3] = ["CLUSTER FAILOVER", "CLUSTER RESET SOFT", "CONFIG REWRITE"];
+
+/// What else they may send, by first words; everything else is forbidden.
+const KNOWN: [&str; 7] = [
     "CLUSTER MEET ",
     "CLUSTER ADDSLOTS ",
     "CLUSTER ADDSLOTSRANGE ",
@@ -79,7 +94,6 @@ const KNOWN: [&str; 8] = [
     "CLUSTER REPLICATE ",
     "CLUSTER SETSLOT ",
     "CONFIG SET ",
-    "CONFIG REWRITE",
 ];
 
 /// Everything that is wrong with a plan made from `observed`; nothing, unless rcl is.
@@ -137,6 +151,7 @@ pub fn check(plan: &Plan, observed: &Observed) -> Vec<Violation> {
         }
     }
     found.extend(crossed(plan));
+    found.extend(roles::roles(plan, observed));
     found
 }
 
@@ -170,33 +185,20 @@ fn crossed(plan: &Plan) -> Vec<Violation> {
 fn one_send(plan: &Plan, facts: &Facts<'_>, step: &Step, send: &Send, found: &mut Vec<Violation>) {
     let id = step.id;
     let text = send.command.to_string();
-    if !KNOWN.iter().any(|known| text.starts_with(known)) {
+    let known = KNOWN.iter().any(|known| text.starts_with(known));
+    if !known && !EXACTLY.contains(&text.as_str()) {
         found.push(Violation::Forbidden {
             step: id,
             command: text,
         });
         return;
     }
-    let Some(view) = facts.observed.views.get(&send.node) else {
+    if !facts.observed.views.contains_key(&send.node) {
         found.push(Violation::UnknownRecipient {
             step: id,
             node: send.node,
         });
         return;
-    };
-    if text.starts_with("CLUSTER REPLICATE ") {
-        if !view.own_slots().is_empty() || (view.role() == Role::Primary && view.keys > 0) {
-            found.push(Violation::WipesOwner {
-                step: id,
-                node: send.node,
-            });
-        }
-        if view.role() == Role::Replica && view.keys > 0 && step.risk == super::Risk::None {
-            found.push(Violation::WipesWithoutLeave {
-                step: id,
-                node: send.node,
-            });
-        }
     }
     // Those that know of each other already bring nobody new together.
     if text.starts_with("CLUSTER MEET ") && !facts.together(step, send.node) {
@@ -304,8 +306,10 @@ impl<'a> Facts<'a> {
             | Action::SetEpoch { .. }
             | Action::Assign { .. }
             | Action::Attach { .. }
+            | Action::Detach { .. }
             | Action::Close { .. }
             | Action::Move { .. }
+            | Action::FailOver { .. }
             | Action::Settle
             | Action::Restore { .. } => Vec::new(),
         };
@@ -375,8 +379,7 @@ impl<'a> Facts<'a> {
             slots,
             ..
         } = transfer;
-        let taker = self.observed.views.get(target);
-        if taker.is_none_or(|view| view.role() == Role::Replica) {
+        if !self.observed.views.contains_key(target) {
             found.push(Violation::ToReplica {
                 step,
                 taker: *target,

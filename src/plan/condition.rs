@@ -10,6 +10,8 @@ use crate::base::{Address, Arg, NodeId, Role, SlotSet, counted};
 use crate::desired::same_value;
 use crate::observed::{NodeView, Questions, Unmet, unmet};
 
+mod leadership;
+
 /// What is said of a node without a view.
 pub const SILENT: &str = "does not answer any more";
 
@@ -89,6 +91,29 @@ pub enum Condition {
         node: NodeId,
         primary: NodeId,
     },
+    /// It is a primary without slots and keys.
+    Detached {
+        node: NodeId,
+    },
+    /// It replicates the primary, and lacks so little that it can take over in a moment.
+    CaughtUp {
+        node: NodeId,
+        primary: NodeId,
+    },
+    /// All of these list the node as a replica of the primary.
+    SeenFollowing {
+        node: NodeId,
+        primary: NodeId,
+        by: Arc<BTreeSet<NodeId>>,
+    },
+    /// It is a primary by a newer epoch than this, and all of these show it as the owner of the
+    /// slots.
+    Leads {
+        node: NodeId,
+        slots: SlotSet,
+        since: u64,
+        by: Arc<BTreeSet<NodeId>>,
+    },
     /// All nodes agree on everything.
     Converged {
         expected: Arc<BTreeSet<NodeId>>,
@@ -152,11 +177,15 @@ impl Condition {
             | Self::KnowsPrimary { node, .. }
             | Self::Serves { node }
             | Self::Owns { node, .. }
+            | Self::Detached { node }
             | Self::Closed { node, .. }
             | Self::Replaceable { node, .. }
             | Self::Replicates { node, .. } => BTreeSet::from([*node]),
             Self::SeenAt { by, .. } => by.clone(),
             Self::Moved { from, to, .. } => BTreeSet::from([*from, *to]),
+            Self::CaughtUp { node, primary } => BTreeSet::from([*node, *primary]),
+            Self::SeenFollowing { by, .. } => (**by).clone(),
+            Self::Leads { node, by, .. } => by.iter().copied().chain([*node]).collect(),
             Self::Joined { node, peers } => peers.iter().copied().chain([*node]).collect(),
             Self::Free { on, .. } => on.clone(),
             Self::Converged { expected, .. } => expected.iter().copied().collect(),
@@ -195,6 +224,10 @@ impl Condition {
             | Self::Closed { .. }
             | Self::Replaceable { .. }
             | Self::Replicates { .. }
+            | Self::Detached { .. }
+            | Self::CaughtUp { .. }
+            | Self::SeenFollowing { .. }
+            | Self::Leads { .. }
             | Self::Converged { .. } => {}
         }
     }
@@ -218,6 +251,12 @@ impl Condition {
             }
             return;
         }
+        if let Self::CaughtUp { node, primary } = self {
+            if let Some((who, text)) = leadership::behind(views, *node, *primary) {
+                fails.entry(who).or_insert(text);
+            }
+            return;
+        }
         for node in self
             .nodes()
             .into_iter()
@@ -236,7 +275,7 @@ impl Condition {
     /// What one of the deciding nodes has to say against it.
     fn objection(&self, view: &NodeView) -> Option<String> {
         match self {
-            Self::Always | Self::All(_) | Self::Converged { .. } => None,
+            Self::Always | Self::All(_) | Self::CaughtUp { .. } | Self::Converged { .. } => None,
             Self::Options { values, .. } => values
                 .iter()
                 .find_map(|(option, want)| option_differs(view, option, want)),
@@ -274,6 +313,13 @@ impl Condition {
             Self::Moved { to, slots, .. } => not_moved(view, *to, slots),
             Self::Closed { slots, .. } => still_open(view, slots),
             Self::Replaceable { keys, .. } => not_replaceable(view, *keys),
+            Self::Detached { .. } => leadership::attached(view),
+            Self::SeenFollowing { node, primary, .. } => {
+                leadership::not_following(view, *node, *primary)
+            }
+            Self::Leads {
+                node, slots, since, ..
+            } => leadership::not_leading(view, *node, slots, *since),
             Self::Replicates { primary, .. } => {
                 (!view.replicates(*primary)).then(|| match view.primary() == Some(*primary) {
                     true => "replicates it, but the link is not up yet".to_owned(),

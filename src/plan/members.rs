@@ -98,6 +98,12 @@ pub(super) fn joins(terms: &Terms<'_>) -> Vec<Step> {
     steps
 }
 
+/// What brings a node that has forgotten everybody back to the members it had, whose id it keeps.
+pub(super) fn meet_again(terms: &Terms<'_>, node: NodeId) -> Vec<Send> {
+    let members = terms.main.iter().filter(|id| **id != node);
+    introductions(terms, node, &hosts(terms, &members.copied().collect()))
+}
+
 /// Members that others list and that list nobody, and so hear no gossip: they learn only whom
 /// they meet themselves. Newcomers have introducers of their own.
 fn deaf(terms: &Terms<'_>, newcomers: &[NodeId]) -> Vec<NodeId> {

@@ -11,6 +11,7 @@ mod members;
 mod moves;
 mod order;
 mod replicas;
+mod roles;
 mod settle;
 mod slots;
 mod step;
@@ -25,7 +26,7 @@ use crate::observed::{Cluster, Observed};
 
 pub use check::{Violation, check};
 pub use condition::{Condition, SILENT, Verdict};
-pub use step::{Action, Load, Phase, Risk, Send, Step, StepId};
+pub use step::{Action, Calm, Load, Phase, Risk, Send, Step, StepId};
 pub use transfer::{Bounds, Engine, Transfer};
 
 /// What will be done, and what won't and why. Nothing that shaped it is read again later.
@@ -49,6 +50,8 @@ pub struct Totals {
     /// Slots.
     pub moves: usize,
     pub attached: usize,
+    pub detached: usize,
+    pub failed_over: usize,
     pub removed: usize,
     pub announced: usize,
     pub configured: usize,
@@ -139,6 +142,8 @@ impl Plan {
                 Action::Join { .. } => totals.joins += 1,
                 Action::Assign { slots, .. } => totals.slots += usize::from(slots.count()),
                 Action::Attach { .. } => totals.attached += 1,
+                Action::Detach { .. } => totals.detached += 1,
+                Action::FailOver { .. } => totals.failed_over += 1,
                 Action::Move { transfer, .. } => {
                     totals.moves += usize::from(transfer.slots.count());
                 }

@@ -9,8 +9,8 @@ use crate::diff::{Diff, Difference};
 use crate::observed::{Cluster, NodeView, Observed};
 
 use super::{
-    Action, Condition, Engine, Phase, Risk, Step, StepId, config, hasten, members, moves, replicas,
-    settle, slots,
+    Action, Condition, Engine, Phase, Risk, Step, StepId, Transfer, config, hasten, members, moves,
+    replicas, roles, settle, slots,
 };
 
 /// Gossip is given at least this long.
@@ -24,7 +24,9 @@ pub(super) struct Terms<'a> {
     /// The nodes that are the cluster now.
     pub(super) main: BTreeSet<NodeId>,
     pub(super) absent: BTreeSet<NodeId>,
-    /// How long gossip may take: four node timeouts, ten seconds at least.
+    /// Four of the longest node timeouts.
+    pub(super) gossip: Duration,
+    /// How long gossip may take: that, and ten seconds at least.
     pub(super) patience: Duration,
 }
 
@@ -38,6 +40,7 @@ impl Terms<'_> {
             after: Vec::new(),
             sends: Vec::new(),
             ready_when: Condition::Always,
+            calm: None,
             guard: Condition::Always,
             done_when: Condition::Always,
             holds_for: Duration::ZERO,
@@ -63,6 +66,8 @@ impl Terms<'_> {
                 | Difference::Announced { .. }
                 | Difference::Option { .. }
                 | Difference::Misplaced { .. }
+                | Difference::LeaderElsewhere(_)
+                | Difference::HandOver(_)
                 | Difference::LeftOpen { .. }
                 | Difference::NotReplicating { .. }
                 | Difference::LinkDown { .. } => all,
@@ -93,6 +98,7 @@ pub(super) fn steps(
     diff: &Diff,
 ) -> Vec<Step> {
     let forming = diff.pairing.forming;
+    let gossip = four_node_timeouts(desired, observed);
     let terms = Terms {
         desired,
         diff,
@@ -109,7 +115,8 @@ pub(super) fn steps(
             .map(|(id, _)| *id)
             .chain(diff.pairing.cut_off.iter().copied())
             .collect(),
-        patience: patience(desired, observed),
+        gossip,
+        patience: SHORTEST_WAIT.max(gossip),
     };
     let mut steps = config::configure(&terms);
     steps.extend(config::announce(&terms));
@@ -119,7 +126,16 @@ pub(super) fn steps(
     let hastens = settle.is_some();
     steps.extend(lower.into_iter().filter(|_| hastens));
     steps.extend(members::epochs(&terms));
-    let (assign, join) = (slots::assign(&terms), members::joins(&terms));
+    let (mut assign, join) = (slots::assign(&terms), members::joins(&terms));
+    let of_detached = |step: &mut Step| {
+        let leader = if let Action::Attach { primary, .. } = step.action {
+            Some(primary)
+        } else {
+            step.action.node()
+        };
+        leader.is_some_and(|leader| diff.pairing.detached.contains(&leader))
+    };
+    let assign_detached: Vec<Step> = assign.extract_if(.., of_detached).collect();
     // Slots before the first MEET only while every node is blank: later, a node that hasn't
     // heard of an owner yet would let the slot be given away twice.
     if forming {
@@ -130,8 +146,15 @@ pub(super) fn steps(
         steps.extend(assign);
     }
     steps.extend(moves::close(&terms));
-    steps.extend(replicas::attach(&terms));
+    let (mut attach, attach_late) = replicas::attach(&terms);
+    let attach_detached: Vec<Step> = attach.extract_if(.., of_detached).collect();
+    steps.extend(attach);
+    steps.extend(roles::detach(&terms));
+    steps.extend(assign_detached);
+    steps.extend(attach_detached);
     steps.extend(moves::moves(&terms));
+    steps.extend(roles::fail_over(&terms));
+    steps.extend(attach_late);
     if !steps.is_empty() {
         steps.extend(settle);
     }
@@ -142,7 +165,7 @@ pub(super) fn steps(
 }
 
 /// Four times the longest node timeout that a node has, or gets by this plan.
-fn patience(desired: &Desired, observed: &Observed) -> Duration {
+fn four_node_timeouts(desired: &Desired, observed: &Observed) -> Duration {
     const OPTION: &str = "cluster-node-timeout";
     let live = observed
         .views
@@ -160,7 +183,7 @@ fn patience(desired: &Desired, observed: &Observed) -> Duration {
         .filter_map(|text| text.parse::<u64>().ok())
         .max()
         .unwrap_or(0);
-    SHORTEST_WAIT.max(Duration::from_millis(longest.saturating_mul(4)))
+    Duration::from_millis(longest.saturating_mul(4))
 }
 
 fn number(steps: &mut [Step]) {
@@ -181,6 +204,10 @@ struct Index {
     prepared: Vec<StepId>,
     atomic_from: BTreeMap<NodeId, Vec<StepId>>,
     classic: Vec<(StepId, NodeId, NodeId)>,
+    moves: Vec<(StepId, NodeId)>,
+    detached: Vec<StepId>,
+    /// With who hands over to whom.
+    failovers: Vec<(StepId, NodeId, NodeId)>,
     settle: Option<StepId>,
 }
 
@@ -202,7 +229,14 @@ fn link(steps: &mut [Step]) {
         ) {
             index.prepared.push(step.id);
         }
+        if step.action.phase() == Phase::Detach {
+            index.detached.push(step.id);
+        }
+        if let Action::FailOver { node, from, .. } = &step.action {
+            index.failovers.push((step.id, *from, *node));
+        }
         if let Some(transfer) = step.action.transfer() {
+            index.moves.push((step.id, transfer.source));
             match transfer.engine {
                 Engine::Atomic => {
                     let from = index.atomic_from.entry(transfer.source).or_default();
@@ -252,52 +286,97 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             })
             .flatten()
             .collect(),
-        Action::Assign { node, .. } => of(Phase::Join, *node).into_iter().collect(),
+        Action::Assign { node, .. } => [Phase::Join, Phase::Detach]
+            .into_iter()
+            .filter_map(|phase| of(phase, *node))
+            .collect(),
         Action::Attach {
-            node, shard, from, ..
-        } => {
-            let mut after: Vec<StepId> = index.by_shard.get(shard).copied().into_iter().collect();
-            // The first copy of every shard before anyone's second.
-            if index.first_copies.get(shard) != of(Phase::Attach, *node).as_ref() {
-                after.extend(index.first_copies.values());
-            }
-            // The new copy before the old one leaves.
-            after.extend(
-                from.iter()
-                    .flat_map(|old| index.copies_of.get(old))
-                    .flatten(),
-            );
-            after
+            node,
+            shard,
+            primary,
+            from,
+            ..
+        } => before_attach((*node, *primary), shard, *from, index),
+        // Another copy of what it copies first.
+        Action::Detach { from, .. } => {
+            let copies = index.copies_of.get(from).into_iter().flatten().copied();
+            copies.chain(index.prepared.iter().copied()).collect()
         }
         Action::Close { .. } | Action::Settle => Vec::new(),
-        // A primary that gets its first slot before its replica can pull another shard's (Redis
-        // 8.2), and what it takes has to be safe from the start.
         Action::Move {
             shard, transfer, ..
-        } => {
-            let ends = [transfer.source, transfer.target];
-            let joins = ends.iter().filter_map(|node| of(Phase::Join, *node));
-            let copies = index.attached_to.get(shard).into_iter().flatten().copied();
-            // A server runs its jobs one after the other, and can only be told to end all of them.
-            let atomic = index.atomic_from.get(&transfer.source);
-            let jobs = atomic.filter(|_| transfer.engine == Engine::Atomic);
-            // MIGRATE stops a server until the other end has answered: two that wait for each other,
-            // or three in a ring, would stand still until their limits.
-            let crossed = index.classic.iter().filter(|(_, source, target)| {
-                transfer.engine != Engine::Atomic
-                    && (*source == transfer.target || *target == transfer.source)
-            });
-            let crossed = crossed.map(|(step, ..)| *step);
-            joins
-                .chain(copies)
-                .chain(index.prepared.iter().copied())
-                .chain(jobs.into_iter().flatten().copied())
-                .chain(crossed)
-                .collect()
-        }
+        } => before_move(shard, transfer, index),
+        Action::FailOver { node, shard, .. } => before_failover(*node, shard, index),
         Action::Restore { node, .. } => of(Phase::Hasten, *node)
             .into_iter()
             .chain(index.settle)
             .collect(),
     }
+}
+
+fn before_attach(
+    (node, primary): (NodeId, NodeId),
+    shard: &ShardName,
+    from: Option<NodeId>,
+    index: &Index,
+) -> Vec<StepId> {
+    let of = |phase: Phase, node: NodeId| index.by_node.get(&(phase, node)).copied();
+    let mut after: Vec<StepId> = index.by_shard.get(shard).copied().into_iter().collect();
+    after.extend(of(Phase::Detach, primary));
+    // Who serves slots until others have them becomes a replica after that.
+    let moved = index.moves.iter().filter(|(_, source)| *source == node);
+    after.extend(moved.map(|(step, _)| *step));
+    let swaps = index.failovers.iter();
+    let swaps = swaps.filter(|(_, old, new)| *old == node || *new == primary);
+    after.extend(swaps.map(|(step, ..)| *step));
+    // The first copy of every shard before anyone's second.
+    if index.first_copies.get(shard) != of(Phase::Attach, node).as_ref() {
+        after.extend(index.first_copies.values());
+    }
+    // The new copy before the old one leaves.
+    let copies = from.iter().flat_map(|old| index.copies_of.get(old));
+    after.extend(copies.flatten());
+    after
+}
+
+/// A primary that gets its first slot before its replica can pull another shard's (Redis 8.2), and
+/// what it takes has to be safe from the start.
+fn before_move(shard: &ShardName, transfer: &Transfer, index: &Index) -> Vec<StepId> {
+    let of = |phase: Phase, node: &NodeId| index.by_node.get(&(phase, *node)).copied();
+    let ends = [transfer.source, transfer.target];
+    let phases = |node: &NodeId| [of(Phase::Join, node), of(Phase::Detach, node)];
+    let joins = ends.iter().flat_map(phases).flatten();
+    let copies = index.attached_to.get(shard).into_iter().flatten().copied();
+    // A server runs its jobs one after the other, and can only be told to end all of them.
+    let atomic = index.atomic_from.get(&transfer.source);
+    let jobs = atomic.filter(|_| transfer.engine == Engine::Atomic);
+    // MIGRATE stops a server until the other end has answered: two that wait for each other,
+    // or three in a ring, would stand still until their limits.
+    let crossed = index.classic.iter().filter(|(_, source, target)| {
+        transfer.engine != Engine::Atomic
+            && (*source == transfer.target || *target == transfer.source)
+    });
+    let crossed = crossed.map(|(step, ..)| *step);
+    joins
+        .chain(copies)
+        .chain(index.prepared.iter().copied())
+        .chain(jobs.into_iter().flatten().copied())
+        .chain(crossed)
+        .collect()
+}
+
+/// One shard at a time, and with nothing else under way that changes epochs. The copies come first:
+/// they follow from the old primary to the new one by themselves.
+fn before_failover(node: NodeId, shard: &ShardName, index: &Index) -> Vec<StepId> {
+    let join = index.by_node.get(&(Phase::Join, node)).copied();
+    let copies = index.attached_to.get(shard).into_iter().flatten().copied();
+    let moves = index.moves.iter().map(|(step, _)| *step);
+    let failovers = index.failovers.iter().map(|(step, ..)| *step);
+    join.into_iter()
+        .chain(index.detached.iter().copied())
+        .chain(copies)
+        .chain(moves)
+        .chain(failovers)
+        .chain(index.prepared.iter().copied())
+        .collect()
 }

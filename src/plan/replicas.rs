@@ -4,20 +4,31 @@ use std::time::Duration;
 
 use crate::base::{Command, NodeId, Role};
 use crate::diff::Difference;
+use crate::observed::NodeView;
 
 use super::order::Terms;
+use super::roles;
 use super::{Action, Condition, Risk, Send, Step};
 
 /// What a first copy of the data may take on top of the usual deadline: a slow network and a
 /// busy disk carry this many bytes a second.
 const SLOWEST_COPY: u64 = 10 * 1024 * 1024;
 
+/// How long the first copy of a primary's data may take, beside what gossip takes.
+pub(super) fn time_to_copy(primary: &NodeView) -> Duration {
+    Duration::from_secs(primary.used_memory / SLOWEST_COPY)
+}
+
 /// What must still be so when a node is made a replica.
 fn guard(terms: &Terms<'_>, node: NodeId, from: Option<NodeId>) -> Condition {
     let mut parts = vec![Condition::Replaceable { node, keys: 0 }];
     // Minutes may have passed: with its present primary gone, this copy may be the only one. One
-    // that serves nothing may be made a replica by this very plan.
-    let served = from.and_then(|old| Some((old, terms.views.get(&old)?.own_slots().clone())));
+    // that serves nothing may be made a replica by this very plan. Who has handed over follows the
+    // new owner of its slots.
+    let handed = terms.diff.pairing.successor_of(node);
+    let owner = if handed.is_some() { Some(node) } else { from };
+    let owner = owner.and_then(|owner| terms.views.get(&owner));
+    let served = from.zip(owner.map(|owner| roles::slots_by_then(terms, owner)));
     if let Some((old, slots)) = served.filter(|(_, slots)| !slots.is_empty()) {
         parts.push(Condition::KnowsPrimary { node, primary: old });
         parts.push(Condition::Owns { node: old, slots });
@@ -26,9 +37,9 @@ fn guard(terms: &Terms<'_>, node: NodeId, from: Option<NodeId>) -> Condition {
 }
 
 /// Blank ones first, then those that leave another shard, so that a shard has its new copy
-/// before an old one goes.
-pub(super) fn attach(terms: &Terms<'_>) -> Vec<Step> {
-    let mut steps = Vec::new();
+/// before an old one goes. Apart from these, those that serve slots until others have taken over.
+pub(super) fn attach(terms: &Terms<'_>) -> (Vec<Step>, Vec<Step>) {
+    let (mut steps, mut late) = (Vec::new(), Vec::new());
     for (index, difference) in terms.diff.differences.iter().enumerate() {
         let Difference::NotReplicating {
             node: name,
@@ -40,19 +51,27 @@ pub(super) fn attach(terms: &Terms<'_>) -> Vec<Step> {
         else {
             continue;
         };
-        let bytes = terms.views.get(primary).map_or(0, |view| view.used_memory);
-        let wiped = match now.role {
-            Role::Replica if now.keys > 0 => Risk::Resync { keys: now.keys },
-            Role::Replica | Role::Primary => Risk::None,
+        // What a successor holds it has from who is primary now.
+        let pairing = &terms.diff.pairing;
+        let source = pairing.primaries.get(shard).unwrap_or(primary);
+        let copying = terms.views.get(source).map_or(Duration::ZERO, time_to_copy);
+        let from = match now.serves {
+            true => pairing.successor_of(*id),
+            false => now.primary.filter(|_| now.role == Role::Replica),
+        };
+        let wiped = match from.filter(|_| now.keys > 0) {
+            Some(_) => Risk::Resync { keys: now.keys },
+            None => Risk::None,
         };
         let step = terms.step(Action::Attach {
             node: *id,
             name: name.clone(),
             shard: shard.clone(),
             primary: *primary,
-            from: now.primary.filter(|_| now.role == Role::Replica),
+            from,
         });
-        steps.push(Step {
+        let into = if now.serves { &mut late } else { &mut steps };
+        into.push(Step {
             because: vec![index],
             sends: vec![Send {
                 node: *id,
@@ -62,21 +81,16 @@ pub(super) fn attach(terms: &Terms<'_>) -> Vec<Step> {
                 node: *id,
                 primary: *primary,
             },
-            guard: guard(
-                terms,
-                *id,
-                now.primary.filter(|_| now.role == Role::Replica),
-            ),
+            guard: guard(terms, *id, from),
             done_when: Condition::Replicates {
                 node: *id,
                 primary: *primary,
             },
-            deadline: step.deadline.max(Duration::from_secs(30))
-                + Duration::from_secs(bytes / SLOWEST_COPY),
+            deadline: step.deadline.max(Duration::from_secs(30)) + copying,
             risk: wiped,
             ..step
         });
     }
     steps.sort_by_key(|step| matches!(&step.action, Action::Attach { from: Some(_), .. }));
-    steps
+    (steps, late)
 }

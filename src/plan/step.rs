@@ -30,6 +30,8 @@ pub struct Step {
     pub ready_when: Condition,
     /// Must hold when the step begins; else somebody else has changed the cluster.
     pub guard: Condition,
+    /// Waited for as well: that a shard has been left in peace for long enough.
+    pub calm: Option<Calm>,
     /// The effect, looked for on the nodes themselves; a reply of OK is never taken for it.
     pub done_when: Condition,
     /// For how long the effect must be seen without a break.
@@ -57,6 +59,14 @@ impl Step {
         }
         parties
     }
+}
+
+/// For how long a node must have been a primary with one epoch, as far as the run itself has seen:
+/// nothing that a server tells says when a shard failed over last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calm {
+    pub node: NodeId,
+    pub lasting: Duration,
 }
 
 /// A command and the node it goes to.
@@ -116,6 +126,13 @@ pub enum Action {
         primary: NodeId,
         from: Option<NodeId>,
     },
+    /// Makes an empty primary of a replica.
+    Detach {
+        node: NodeId,
+        name: NodeName,
+        shard: ShardName,
+        from: NodeId,
+    },
     /// Takes away the marks of moves that are over.
     Close { node: NodeId, slots: SlotSet },
     /// Moves slots with their keys to another primary.
@@ -123,6 +140,13 @@ pub enum Action {
         shard: ShardName,
         transfer: Transfer,
         load: Load,
+    },
+    /// Makes a replica take its primary's place.
+    FailOver {
+        node: NodeId,
+        name: NodeName,
+        shard: ShardName,
+        from: NodeId,
     },
     /// Waits until all nodes agree on everything.
     Settle,
@@ -153,7 +177,9 @@ pub enum Phase {
     Join,
     Close,
     Attach,
+    Detach,
     Move,
+    FailOver,
     Settle,
     Restore,
 }
@@ -190,8 +216,10 @@ impl Action {
             Self::Assign { .. } => Phase::Assign,
             Self::Join { .. } => Phase::Join,
             Self::Attach { .. } => Phase::Attach,
+            Self::Detach { .. } => Phase::Detach,
             Self::Close { .. } => Phase::Close,
             Self::Move { .. } => Phase::Move,
+            Self::FailOver { .. } => Phase::FailOver,
             Self::Settle => Phase::Settle,
             Self::Restore { .. } => Phase::Restore,
         }
@@ -208,7 +236,9 @@ impl Action {
             | Self::Assign { node, .. }
             | Self::Join { node, .. }
             | Self::Attach { node, .. }
+            | Self::Detach { node, .. }
             | Self::Close { node, .. }
+            | Self::FailOver { node, .. }
             | Self::Restore { node, .. } => Some(*node),
             Self::Move { transfer, .. } => Some(transfer.target),
             Self::Settle => None,
@@ -227,7 +257,9 @@ impl Action {
             | Self::Assign { .. }
             | Self::Join { .. }
             | Self::Attach { .. }
+            | Self::Detach { .. }
             | Self::Close { .. }
+            | Self::FailOver { .. }
             | Self::Settle
             | Self::Restore { .. } => None,
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Role, SlotSet, counted, named};
-use crate::diff::{Blocked, Difference, Misplaced, Pairing};
+use crate::diff::{Blocked, Cause, Difference, Elsewhere, HandOver, Misplaced, Now, Pairing};
 
 use super::difference::{announced_option, is_newcomer, option, sentence};
 use super::wording::list;
@@ -87,6 +87,12 @@ fn shape(difference: &Difference, pairing: &Pairing) -> (u8, String) {
         Difference::Unassigned { .. } => (6, String::new()),
         Difference::Misplaced { .. } => (10, String::new()),
         Difference::LeftOpen { .. } => (11, String::new()),
+        Difference::LeaderElsewhere(_) => (12, String::new()),
+        Difference::HandOver(HandOver { cause, .. }) => match cause {
+            Cause::Failback => (13, String::new()),
+            Cause::Crossed => (14, String::new()),
+        },
+        Difference::NotReplicating { now, .. } if now.serves => (15, String::new()),
         Difference::NotReplicating { now, .. } => match now.role {
             Role::Primary => (7, String::new()),
             Role::Replica => (8, String::new()),
@@ -144,17 +150,37 @@ fn together(group: &[&Difference], pairing: &Pairing) -> String {
             "{} are still open on {nodes}",
             counted(slots(group).count(), "slot")
         ),
-        Difference::NotReplicating { now, .. } => match now.role {
-            Role::Primary => format!(
-                "{nodes} are primaries without slots, the file makes them replicas: {names}"
-            ),
-            Role::Replica => {
-                format!("{nodes} replicate another node than the file says: {names}")
-            }
-        },
+        Difference::LeaderElsewhere(_) => {
+            format!("{nodes} are to be primaries, and replicate others: {names}")
+        }
+        Difference::HandOver(HandOver { cause, .. }) => {
+            format!(
+                "{} {}: {names}",
+                counted(group.len(), "shard"),
+                served(*cause)
+            )
+        }
+        Difference::NotReplicating { now, .. } => {
+            format!("{nodes} {}: {names}", not_replicating(now))
+        }
         Difference::LinkDown { .. } => {
             format!("{nodes} have no link to their primaries: {names}")
         }
+    }
+}
+
+fn not_replicating(now: &Now) -> &'static str {
+    match now.role {
+        _ if now.serves => "serve slots, the file makes them replicas",
+        Role::Primary => "are primaries without slots, the file makes them replicas",
+        Role::Replica => "replicate another node than the file says",
+    }
+}
+
+fn served(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Failback => "are served by other nodes than the file says",
+        Cause::Crossed => "are served by nodes that the file declares elsewhere",
     }
 }
 
@@ -171,6 +197,8 @@ fn slots_of(difference: &Difference) -> Option<&SlotSet> {
         | Difference::NotJoined { .. }
         | Difference::Announced { .. }
         | Difference::Option { .. }
+        | Difference::LeaderElsewhere(_)
+        | Difference::HandOver(_)
         | Difference::NotReplicating { .. }
         | Difference::LinkDown { .. } => None,
     }
@@ -182,9 +210,12 @@ fn subject(difference: &Difference) -> String {
         | Difference::NotJoined { node, .. }
         | Difference::Announced { node, .. }
         | Difference::Option { node, .. }
+        | Difference::LeaderElsewhere(Elsewhere { node, .. })
         | Difference::NotReplicating { node, .. }
         | Difference::LinkDown { node, .. } => node.to_string(),
-        Difference::Unassigned { shard, .. } => format!("shard {shard}"),
+        Difference::Unassigned { shard, .. } | Difference::HandOver(HandOver { shard, .. }) => {
+            format!("shard {shard}")
+        }
         Difference::Misplaced(Misplaced { shard, .. }) => format!("to shard {shard}"),
         Difference::LeftOpen { slots, .. } => named(slots),
     }

@@ -61,6 +61,8 @@ fn is_evidence(difference: &Difference, blocked: &[Blocked]) -> bool {
         | Difference::Option { .. }
         | Difference::Unassigned { .. }
         | Difference::Misplaced { .. }
+        | Difference::LeaderElsewhere(_)
+        | Difference::HandOver(_)
         | Difference::LeftOpen { .. }
         | Difference::NotReplicating { .. }
         | Difference::LinkDown { .. } => false,

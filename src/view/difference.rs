@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::base::{Address, Arg, NodeId, NodeName, Role, ShardName, SlotSet};
 use crate::desired::readable_value;
-use crate::diff::{Difference, Misplaced, Now, OptionChange, Pairing};
+use crate::diff::{Cause, Difference, Elsewhere, HandOver, Misplaced, Now, OptionChange, Pairing};
 
 use super::wording;
 
@@ -31,21 +31,16 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
             seen,
             seen_by: _,
             set,
-        } => {
-            if seen.is_empty() {
-                let options: Vec<String> = set.iter().map(announced_option).collect();
-                format!(
-                    "{node} doesn't announce itself as declared: {}",
-                    options.join("; ")
-                )
-            } else {
-                format!(
-                    "{node} is announced as {}, not {}",
-                    addresses(seen),
-                    want.client
-                )
+        } => match seen.is_empty() {
+            true => {
+                let set = announced_options(set);
+                format!("{node} doesn't announce itself as declared: {set}")
             }
-        }
+            false => {
+                let (seen, want) = (addresses(seen), want.client);
+                format!("{node} is announced as {seen}, not {want}")
+            }
+        },
         Difference::Option {
             node,
             id: _,
@@ -57,6 +52,8 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
             slots,
         } => format!("{} (shard {shard})", unassigned(slots)),
         Difference::Misplaced(misplaced) => misplaced_slots(misplaced, pairing),
+        Difference::LeaderElsewhere(elsewhere) => leads_elsewhere(elsewhere, pairing),
+        Difference::HandOver(hand_over) => handed_over(hand_over, pairing),
         Difference::LeftOpen { node, slots } => {
             format!("{} still open on {}", are(slots), pairing.label(*node))
         }
@@ -75,6 +72,34 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
             "{node} has no link to its primary {}",
             pairing.label(*primary)
         ),
+    }
+}
+
+fn leads_elsewhere(elsewhere: &Elsewhere, pairing: &Pairing) -> String {
+    let Elsewhere {
+        node,
+        id: _,
+        shard,
+        primary,
+        keys: _,
+    } = elsewhere;
+    let primary = pairing.label(*primary);
+    format!("{node} replicates {primary}, the file makes it the primary of shard {shard}")
+}
+
+fn handed_over(hand_over: &HandOver, pairing: &Pairing) -> String {
+    let HandOver {
+        shard,
+        from,
+        to,
+        cause,
+    } = hand_over;
+    let (from, to) = (pairing.label(*from), pairing.label(*to));
+    match cause {
+        Cause::Failback => format!("shard {shard} is served by {from}, the file places it at {to}"),
+        Cause::Crossed => {
+            format!("shard {shard} is served by {from}, which the file declares in another shard")
+        }
     }
 }
 
@@ -127,14 +152,10 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
             true => "not a member yet".to_owned(),
             false => not_joined(unknown_to, pairing),
         },
-        Difference::Announced { seen, set, .. } => {
-            if seen.is_empty() {
-                let options: Vec<String> = set.iter().map(announced_option).collect();
-                options.join("; ")
-            } else {
-                format!("its peers have it at {}", addresses(seen))
-            }
-        }
+        Difference::Announced { seen, set, .. } => match seen.is_empty() {
+            true => announced_options(set),
+            false => format!("its peers have it at {}", addresses(seen)),
+        },
         Difference::Option { change, .. } => format!("{} {}", change.option, option(change)),
         Difference::Unassigned { slots, .. } => {
             format!("{} that nobody owns", wording::slot_count(slots))
@@ -143,6 +164,18 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
             true => "the file gives them to it".to_owned(),
             false => format!("a move of {} was begun", wording::slot_count(begun)),
         },
+        Difference::LeaderElsewhere(Elsewhere { primary, .. }) => {
+            format!("it replicates {}", pairing.label(*primary))
+        }
+        Difference::HandOver(HandOver { from, cause, .. }) => {
+            let from = pairing.label(*from);
+            match cause {
+                Cause::Failback => format!("{from} serves it now"),
+                Cause::Crossed => {
+                    format!("{from} serves it now, which the file declares in another shard")
+                }
+            }
+        }
         Difference::LeftOpen { .. } => "left by a move that is over, and hiding no key".to_owned(),
         Difference::NotReplicating { now, primary, .. } if now.primary == Some(*primary) => {
             "it looks for it where it is no more".to_owned()
@@ -165,6 +198,8 @@ pub(super) fn way_out(difference: &Difference, pairing: &Pairing) -> String {
         | Difference::Option { .. }
         | Difference::Unassigned { .. }
         | Difference::Misplaced { .. }
+        | Difference::LeaderElsewhere(_)
+        | Difference::HandOver(_)
         | Difference::LeftOpen { .. }
         | Difference::NotReplicating { .. } => {
             "Plan again once what is blocked has been mended.".to_owned()
@@ -227,6 +262,11 @@ pub(super) fn option(change: &OptionChange) -> String {
     }
 }
 
+fn announced_options(set: &[OptionChange]) -> String {
+    let options: Vec<String> = set.iter().map(announced_option).collect();
+    options.join("; ")
+}
+
 pub(super) fn announced_option(change: &OptionChange) -> String {
     let have = match change.have.as_ref().map(Arg::shown) {
         None | Some("" | "0") => "is not set".to_owned(),
@@ -248,9 +288,11 @@ fn present(now: &Now, pairing: &Pairing) -> String {
     let Now {
         role,
         primary,
+        serves,
         keys: _,
     } = now;
     match (role, primary) {
+        _ if *serves => "serves slots of another shard".to_owned(),
         (Role::Primary, _) => "is a primary without slots".to_owned(),
         (Role::Replica, Some(primary)) => format!("replicates {}", pairing.label(*primary)),
         (Role::Replica, None) => "replicates nobody".to_owned(),

@@ -103,6 +103,8 @@ fn why(blocked: &Blocked, differences: &[Difference]) -> String {
             | Difference::Option { .. }
             | Difference::Unassigned { .. }
             | Difference::Misplaced { .. }
+            | Difference::LeaderElsewhere(_)
+            | Difference::HandOver(_)
             | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }
             | Difference::LinkDown { .. } => false,

@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Role, ShardName, SlotSet};
-use crate::diff::{Blocked, Diff, Difference, Misplaced, Note, Now, OptionChange, Pairing};
+use crate::diff::{
+    Blocked, Cause, Diff, Difference, Elsewhere, HandOver, Misplaced, Note, Now, OptionChange,
+    Pairing,
+};
 use crate::observed::{Failure, FailureKind};
 
 use super::difference::sentence;
@@ -137,6 +140,22 @@ enum What<'a> {
         id: NodeId,
         slots: &'a SlotSet,
     },
+    LeaderElsewhere {
+        node: &'a NodeName,
+        id: NodeId,
+        shard: &'a ShardName,
+        primary: Option<&'a NodeName>,
+        primary_id: NodeId,
+        keys: u64,
+    },
+    HandOver {
+        shard: &'a ShardName,
+        from: Option<&'a NodeName>,
+        from_id: NodeId,
+        to: Option<&'a NodeName>,
+        to_id: NodeId,
+        cause: Cause,
+    },
     NotReplicating {
         node: &'a NodeName,
         id: NodeId,
@@ -191,18 +210,15 @@ impl<'a> What<'a> {
                 shard,
                 primary,
                 slots,
-            } => Self::Unassigned {
-                shard,
-                primary: name(primary),
-                primary_id: *primary,
-                slots,
-            },
+            } => Self::unassigned(shard, *primary, slots, pairing),
             Difference::Misplaced(misplaced) => Self::misplaced(misplaced, pairing),
             Difference::LeftOpen { node, slots } => Self::LeftOpen {
                 node: name(node),
                 id: *node,
                 slots,
             },
+            Difference::LeaderElsewhere(elsewhere) => Self::elsewhere(elsewhere, pairing),
+            Difference::HandOver(hand_over) => Self::hand_over(hand_over, pairing),
             Difference::NotReplicating {
                 node,
                 id,
@@ -228,6 +244,55 @@ impl<'a> What<'a> {
 }
 
 impl<'a> What<'a> {
+    fn unassigned(
+        shard: &'a ShardName,
+        primary: NodeId,
+        slots: &'a SlotSet,
+        pairing: &'a Pairing,
+    ) -> Self {
+        Self::Unassigned {
+            shard,
+            primary: pairing.names.get(&primary),
+            primary_id: primary,
+            slots,
+        }
+    }
+
+    fn elsewhere(elsewhere: &'a Elsewhere, pairing: &'a Pairing) -> Self {
+        let Elsewhere {
+            node,
+            id,
+            shard,
+            primary,
+            keys,
+        } = elsewhere;
+        Self::LeaderElsewhere {
+            node,
+            id: *id,
+            shard,
+            primary: pairing.names.get(primary),
+            primary_id: *primary,
+            keys: *keys,
+        }
+    }
+
+    fn hand_over(hand_over: &'a HandOver, pairing: &'a Pairing) -> Self {
+        let HandOver {
+            shard,
+            from,
+            to,
+            cause,
+        } = hand_over;
+        Self::HandOver {
+            shard,
+            from: pairing.names.get(from),
+            from_id: *from,
+            to: pairing.names.get(to),
+            to_id: *to,
+            cause: *cause,
+        }
+    }
+
     fn misplaced(misplaced: &'a Misplaced, pairing: &'a Pairing) -> Self {
         let Misplaced {
             shard,
@@ -284,6 +349,9 @@ impl<'a> OptionJson<'a> {
 struct NowJson {
     role: Role,
     primary_id: Option<NodeId>,
+    /// It serves slots, and gives them all away first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    serves: bool,
     keys: u64,
 }
 
@@ -292,11 +360,13 @@ impl NowJson {
         let Now {
             role,
             primary,
+            serves,
             keys,
         } = now;
         Self {
             role: *role,
             primary_id: *primary,
+            serves: *serves,
             keys: *keys,
         }
     }

@@ -3,11 +3,11 @@
 use crate::base::{Arg, ShardName, counted};
 use crate::desired::readable_value;
 use crate::diff::{Diff, OptionChange, Pairing};
-use crate::plan::{Action, Engine, Risk, Step, Transfer};
+use crate::plan::{Action, Engine, Phase, Risk, Step, Transfer};
 
 use super::difference;
 use super::styles::Meaning;
-use super::wording::ranges;
+use super::wording::{duration, ranges};
 
 /// The sign in front of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,10 @@ impl Sign {
             | Action::Announce { .. }
             | Action::Hasten { .. }
             | Action::Attach { .. }
+            | Action::Detach { .. }
             | Action::Close { .. }
             | Action::Move { .. }
+            | Action::FailOver { .. }
             | Action::Restore { .. } => Self::Change,
             Action::Settle => Self::Wait,
         }
@@ -100,6 +102,19 @@ fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
             verb("attach", "attached"),
             pairing.label(*primary)
         ),
+        Action::Detach {
+            name, shard, from, ..
+        } => format!(
+            "{} {name} from {} for shard {shard}",
+            verb("detach", "detached"),
+            pairing.label(*from)
+        ),
+        Action::FailOver { name, shard, .. } => {
+            format!(
+                "{} shard {shard} to {name}",
+                verb("fail over", "failed over")
+            )
+        }
         Action::Close { node, slots } => format!(
             "{} {} on {}",
             verb("close", "closed"),
@@ -168,21 +183,32 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
             indicatif::HumanBytes(load.bytes),
             engine(&transfer.engine)
         )),
+        Action::FailOver { .. } => {
+            reasons.push("writes to the shard wait for some tens of milliseconds".to_owned());
+            if let Some(calm) = step.calm.filter(|calm| !calm.lasting.is_zero()) {
+                reasons.push(format!(
+                    "begins once nothing has changed in the shard for {}",
+                    duration(calm.lasting)
+                ));
+            }
+        }
         Action::Settle => reasons.push("on members, roles, links, slots and epochs".to_owned()),
         Action::Configure { .. }
         | Action::Announce { .. }
         | Action::Assign { .. }
         | Action::Join { .. }
         | Action::Close { .. }
+        | Action::Detach { .. }
         | Action::Attach { .. } => {}
     }
     match step.risk {
         Risk::None => {}
         Risk::Resync { keys } => {
-            reasons.push(format!(
-                "wipes its {} and copies anew",
-                counted(keys, "key")
-            ));
+            let keys = counted(keys, "key");
+            reasons.push(match step.action.phase() == Phase::Detach {
+                true => format!("wipes its {keys}"),
+                false => format!("wipes its {keys} and copies anew"),
+            });
         }
     }
     reasons.join("; ")
@@ -212,7 +238,11 @@ pub(super) fn shape(step: &Step) -> Option<String> {
         | Action::Assign { .. }
         | Action::Join { .. }
         | Action::Attach { .. } => Some(String::new()),
-        Action::Close { .. } | Action::Move { .. } | Action::Settle => None,
+        Action::Detach { .. }
+        | Action::Close { .. }
+        | Action::Move { .. }
+        | Action::FailOver { .. }
+        | Action::Settle => None,
     }
 }
 

@@ -202,9 +202,8 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
         let live = live_shard(&shard.name);
         // Roles change at run time: the declared nodes are right whichever of them serves.
         let serving = pairing
-            .primaries
-            .get(&shard.name)
-            .and_then(|id| pairing.names.get(id))
+            .leader_to_be(&shard.name)
+            .and_then(|id| pairing.names.get(&id))
             .filter(|name| shard.nodes().any(|node| node == *name));
         let primary: &NodeName = serving.unwrap_or(&shard.primary);
         want.push(declared_node("primary", primary, pairing));

@@ -44,6 +44,9 @@ fn one_line_a_difference() {
 #[test]
 fn several_files() {
     let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    for node in ["host1:7000", "host1:7001"] {
+        stage.write_keys(node, 2);
+    }
     let mut moved = Shard::seed();
     (moved[0].slots, moved[1].slots) = (vec![(5462, 10922)], vec![(0, 5461)]);
     let seed = Yaml::seed(&stage.servers);
@@ -95,8 +98,8 @@ fn several_files() {
     pending.yaml: maxmemory-samples of host2:7000 is 5, the file says 7
     pending.yaml: maxmemory-samples of host2:7001 is 5, the file says 7
     pending.yaml: maxmemory-samples of host2:7002 is 5, the file says 7
-    blocked.yaml: blocked: shard a is served by host1:7001, which the file declares in another shard; handing over is not supported yet (its id is ID2)
-    blocked.yaml: blocked: shard b is served by host1:7000, which the file declares in another shard; handing over is not supported yet (its id is ID1)
+    blocked.yaml: blocked: shard a is served by host1:7001, which the file declares in another shard; once it has handed over, moving it there wipes its copy of 2 keys (its id is ID2)
+    blocked.yaml: blocked: shard b is served by host1:7000, which the file declares in another shard; once it has handed over, moving it there wipes its copy of 2 keys (its id is ID1)
     ");
     assert_snapshot!(ran.stderr(), @"
     error: missing.yaml can't be read: No such file or directory (os error 2)

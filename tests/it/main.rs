@@ -29,6 +29,7 @@ mod plans;
 mod prefixes;
 mod reading;
 mod readme;
+mod roles;
 mod settings;
 mod sim_properties;
 mod sim_truth;

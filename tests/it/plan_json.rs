@@ -112,6 +112,8 @@ fn assert_kinds(plan: &PlanDocument, expected: &[(&str, usize)]) {
             Action::Assign { .. } => "assign",
             Action::Join { .. } => "join",
             Action::Attach { .. } => "attach",
+            Action::Detach { .. } => "detach",
+            Action::FailOver { .. } => "fail_over",
             Action::Settle { .. } => "settle",
             Action::Restore { .. } => "restore",
         };
@@ -129,6 +131,7 @@ fn assert_lines(apply: &Apply, recorder: &Recorder, servers: &Servers) {
         match line {
             Line::ApplyStart { steps, .. } => assert_eq!(*steps, apply.plan.steps.len()),
             Line::StepStarted { .. } => started += 1,
+            Line::StepCalming { .. } => panic!("no shard fails over"),
             Line::Command {
                 node,
                 command,

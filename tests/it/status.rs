@@ -219,7 +219,7 @@ fn an_old_primary_is_down() {
     ! host1:7000 does not answer (host1:7000: Connection refused (os error 111))
         → Start the node, or mend its address in the file.
 
-    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.
+    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it: `failback` under `policy` is false.
 
     Nothing to do, but host1:7000 does not answer. Cluster "orders" does not match rcl.yaml.
     "#);
@@ -244,7 +244,7 @@ fn an_old_primary_is_down() {
     No answer
       host1:7000  host1:7000: Connection refused (os error 111)
 
-    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.
+    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it: `failback` under `policy` is false.
     "#);
 }
 

@@ -207,7 +207,7 @@ fn the_only_node_left_of_its_shard() {
     stage.write_keys("host2:7000", 3);
     stage.declare(&[Shard::new("host1:7000", &["host2:7000"], "0-16383")]);
     stage.rcl.run(&["apply", "--yes"]).code(0);
-    assert_snapshot!(stage.matches(), @"Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.");
+    assert_snapshot!(stage.matches(), @"Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it: `failback` under `policy` is false.");
     assert_eq!(stage.keys("host1:7000"), 3);
 }
 

@@ -253,7 +253,7 @@ fn another_took_over_from_one_that_came_back_blank(kind: ServerKind) {
     stage.repairs_but_for(&failed_over(), &[&old]);
     assert_eq!(stage.keys("host1:7000"), 20);
     allow_duplicates! { assert_snapshot!(stage.matches(), @"
-    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.
+    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it: `failback` under `policy` is false.
     Note: ID1 is still listed as a member, but has no address any more. Forgetting members is not supported yet.
     "); }
 }
@@ -278,8 +278,8 @@ fn a_failover_is_no_drift(kind: ServerKind) {
     let mut stage = seed(kind);
     stage.tell("host2:7000", "CLUSTER FAILOVER");
     judge::wait_until_matches(&stage.servers, &failed_over());
-    allow_duplicates! { assert_snapshot!(stage.matches(), @"Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it."); }
-    allow_duplicates! { assert_snapshot!(stage.run(&["drift", "--verbose"], 0), @"rcl.yaml: note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it."); }
+    allow_duplicates! { assert_snapshot!(stage.matches(), @"Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it: `failback` under `policy` is false."); }
+    allow_duplicates! { assert_snapshot!(stage.run(&["drift", "--verbose"], 0), @"rcl.yaml: note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it: `failback` under `policy` is false."); }
 }
 
 /// To rcl all looks well, and the cluster is down.

@@ -73,10 +73,14 @@ fn an_undeclared_primary_of_a_declared_shard() {
     stage.does_the_rest();
 }
 
-/// The same nodes under each other's names, with ranges, and with shares.
+/// The same nodes under each other's names, with ranges, and with shares. Each side would lose a copy of what it
+/// has; `roles.rs` gives leave.
 #[test]
 fn swapped_shards() {
     let mut stage = seed(ServerKind::Redis70);
+    for node in ["host1:7000", "host1:7001"] {
+        stage.write_keys(node, 2);
+    }
     let swapped = [
         Shard::new("host1:7001", &["host2:7001"], "0-5461"),
         Shard::new("host1:7000", &["host2:7000"], "5462-10922"),
@@ -85,12 +89,12 @@ fn swapped_shards() {
     stage.declare(&swapped);
     let told = stage.refuses(3);
     assert_snapshot!(told.troubles(), @r#"
-    ! shard a is served by host1:7000, which the file declares in another shard; handing over is not supported yet
+    ! shard a is served by host1:7000, which the file declares in another shard; once it has handed over, moving it there wipes its copy of 2 keys
         its id is ID1
-        → Declare host1:7000 in shard a, or fail over to one of its declared nodes by hand.
-    ! shard b is served by host1:7001, which the file declares in another shard; handing over is not supported yet
+        → If that is meant, give leave with --allow resync=host1:7000. Else declare host1:7000 in shard a.
+    ! shard b is served by host1:7001, which the file declares in another shard; once it has handed over, moving it there wipes its copy of 2 keys
         its id is ID2
-        → Declare host1:7001 in shard b, or fail over to one of its declared nodes by hand.
+        → If that is meant, give leave with --allow resync=host1:7001. Else declare host1:7001 in shard b.
     Nothing to do, but 2 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
     // Without ranges a shard is where its nodes are.
@@ -105,18 +109,19 @@ fn swapped_shards() {
 #[test]
 fn a_declared_primary_that_replicates_another_shard() {
     let mut stage = seed(ServerKind::Valkey91);
+    stage.write_keys("host1:7001", 3);
     let mut wanted = Shard::seed();
     wanted[1].replicas.clear();
     wanted.push(Shard::new("host2:7001", &[], ""));
     stage.declare(&wanted);
     let told = stage.refuses(3);
     assert_snapshot!(told.troubles(), @r#"
-    ! host2:7001 is to be the primary of shard d, but replicates host1:7001; detaching a replica is not supported yet
-        it copies 0 keys of host1:7001
-        → Name another node as the primary of shard d. Detaching host2:7001 by hand (CLUSTER RESET SOFT on it, then CLUSTER MEET) wipes its copy.
+    ! host2:7001 is to be the primary of shard d, but replicates host1:7001; detaching it wipes its copy
+        it copies 3 keys of host1:7001
+        → If that is meant, give leave with --allow resync=host2:7001. Else name another node as the primary of shard d.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
-    assert_snapshot!(told.drift, @"rcl.yaml: blocked: host2:7001 is to be the primary of shard d, but replicates host1:7001; detaching a replica is not supported yet (it copies 0 keys of host1:7001)");
+    assert_snapshot!(told.drift, @"rcl.yaml: blocked: host2:7001 is to be the primary of shard d, but replicates host1:7001; detaching it wipes its copy (it copies 3 keys of host1:7001)");
 }
 
 /// A MEET to where nobody is lives for the node timeout, or longer than rcl waits.
@@ -220,7 +225,7 @@ fn pinned_ids() {
     assert_snapshot!(stage.refuses(3).troubles(), @r#"
     ! host1:7000 does not answer (host1:7000: Connection refused (os error 111))
         → Start the node, or mend its address in the file.
-    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.
+    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it: `failback` under `policy` is false.
     Nothing to do, but host1:7000 does not answer. Cluster "orders" does not match rcl.yaml.
     "#);
     stage.servers.restart("host1:7000");

@@ -227,5 +227,5 @@ fn two_owners() {
     });
     stage.wait_for_link("host1:7000");
     stage.wait_for_promotion("host2:7000");
-    assert_snapshot!(stage.matches(), @"Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.");
+    assert_snapshot!(stage.matches(), @"Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it: `failback` under `policy` is false.");
 }

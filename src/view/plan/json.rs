@@ -1,6 +1,7 @@
 //! A plan as JSON: the values of the plan for people, with full ids and deadlines.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -33,6 +34,8 @@ pub(in crate::view) struct TotalsJson {
     slots_assigned: usize,
     slots_moved: usize,
     replicas_attached: usize,
+    detached: usize,
+    failed_over: usize,
     removed: usize,
     announced: usize,
     configured: usize,
@@ -45,6 +48,8 @@ impl TotalsJson {
             slots,
             moves,
             attached,
+            detached,
+            failed_over,
             removed,
             announced,
             configured,
@@ -54,6 +59,8 @@ impl TotalsJson {
             slots_assigned: slots,
             slots_moved: moves,
             replicas_attached: attached,
+            detached,
+            failed_over,
             removed,
             announced,
             configured,
@@ -72,6 +79,9 @@ struct StepJson<'a> {
     after: &'a [StepId],
     sends: Vec<SendJson<'a>>,
     deadline_ms: u64,
+    /// For how long its shard must have been in peace before it begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calm_ms: Option<u64>,
     risk: RiskJson,
     required: bool,
     always: bool,
@@ -130,6 +140,11 @@ enum DetailsJson<'a> {
         shard: &'a ShardName,
         primary: NodeJson<'a>,
         from: Option<NodeJson<'a>>,
+    },
+    /// Of a detach and a failover: whom the node leaves, or whose place it takes.
+    Lead {
+        shard: &'a ShardName,
+        from: NodeJson<'a>,
     },
     Close {
         slots: &'a SlotSet,
@@ -218,6 +233,7 @@ fn step_json<'a>(step: &'a Step, plan: &'a Plan) -> StepJson<'a> {
         sends,
         ready_when: _,
         guard: _,
+        calm,
         done_when: _,
         holds_for: _,
         deadline,
@@ -245,7 +261,8 @@ fn step_json<'a>(step: &'a Step, plan: &'a Plan) -> StepJson<'a> {
                 }
             })
             .collect(),
-        deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
+        deadline_ms: millis(*deadline),
+        calm_ms: calm.map(|calm| millis(calm.lasting)),
         risk: match *risk {
             Risk::None => RiskJson::None,
             Risk::Resync { keys } => RiskJson::Resync { keys },
@@ -253,6 +270,10 @@ fn step_json<'a>(step: &'a Step, plan: &'a Plan) -> StepJson<'a> {
         required: *required,
         always: *always,
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn action_json<'a>(action: &'a Action, plan: &'a Plan) -> ActionJson<'a> {
@@ -273,6 +294,8 @@ fn action_word(action: &Action) -> &'static str {
         Action::Assign { .. } => "assign",
         Action::Join { .. } => "join",
         Action::Attach { .. } => "attach",
+        Action::Detach { .. } => "detach",
+        Action::FailOver { .. } => "fail_over",
         Action::Close { .. } => "close",
         Action::Move { .. } => "move",
         Action::Settle => "settle",
@@ -302,16 +325,7 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
             changes: changes.iter().map(OptionJson::new).collect(),
             rewrite: *rewrite,
         },
-        Action::Hasten {
-            node: _,
-            name: _,
-            options,
-        }
-        | Action::Restore {
-            node: _,
-            name: _,
-            options,
-        } => DetailsJson::Options {
+        Action::Hasten { options, .. } | Action::Restore { options, .. } => DetailsJson::Options {
             options: values(options),
         },
         Action::SetEpoch {
@@ -332,16 +346,21 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
             introducers: introducers.iter().map(|id| node(*id, plan)).collect(),
         },
         Action::Attach {
-            node: _,
-            name: _,
             shard,
             primary,
             from,
+            ..
         } => DetailsJson::Attach {
             shard,
             primary: node(*primary, plan),
             from: from.map(|id| node(id, plan)),
         },
+        Action::Detach { shard, from, .. } | Action::FailOver { shard, from, .. } => {
+            DetailsJson::Lead {
+                shard,
+                from: node(*from, plan),
+            }
+        }
         Action::Close { node: _, slots } => DetailsJson::Close { slots },
         Action::Move {
             shard,

@@ -166,7 +166,9 @@ fn shown(run: &[Step], commands: Commands) -> usize {
             | Phase::Join
             | Phase::Close
             | Phase::Attach
+            | Phase::Detach
             | Phase::Move
+            | Phase::FailOver
             | Phase::Settle,
         )
         | None => (12, 3),

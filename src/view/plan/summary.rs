@@ -33,6 +33,8 @@ pub fn summary(plan: &Plan, file: &str) -> String {
         format!("{} to remove", totals.removed),
     ];
     let rest = [
+        (totals.detached, "to detach"),
+        (totals.failed_over, "to fail over"),
         (totals.announced, "to announce"),
         (totals.configured, "to configure"),
         (diff.blocked.len(), "blocked"),
@@ -54,6 +56,8 @@ fn in_the_way(diff: &Diff) -> String {
             | Difference::Option { .. }
             | Difference::Unassigned { .. }
             | Difference::Misplaced { .. }
+            | Difference::LeaderElsewhere(_)
+            | Difference::HandOver(_)
             | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. } => others += 1,
         }

@@ -423,7 +423,7 @@ fn a_failed_over_shard_whose_old_primary_is_down() {
     ! host1:7000 does not answer (10.0.0.1:7000: connection refused)
         → Start the node, or mend its address in the file.
 
-    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it.
+    Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it: `failback` under `policy` is false.
 
     Nothing to do, but host1:7000 does not answer. Cluster "orders" does not match rcl.yaml.
     "#);
@@ -499,7 +499,7 @@ fn a_failed_over_shard_is_as_declared() {
 
     = wait until all nodes agree  # on members, roles, links, slots and epochs
 
-    Note: shard b: host2:7001 is the primary now, the file places it at host1:7001. Nothing is done about it.
+    Note: shard b: host2:7001 is the primary now, the file places it at host1:7001. Nothing is done about it: `failback` under `policy` is false.
     Note: 10.0.0.9:7009 (00097009) is a member that the file doesn't name: a replica. Removing members is not supported yet.
 
     Plan: 0 to join, 0 slots to assign, 0 to move, 1 replica to attach, 0 to remove.

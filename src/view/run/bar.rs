@@ -10,6 +10,7 @@ use crate::apply::{End, Event, Headway, Outcome};
 use crate::plan::{Plan, StepId};
 use crate::view::output::Output;
 use crate::view::page::clean;
+use crate::view::wording::duration;
 
 use super::lines::{Told, intent, told};
 use super::moving::{self, Whole};
@@ -28,6 +29,8 @@ pub struct Bar<'o, 'w> {
     waiting: BTreeSet<StepId>,
     /// The moves under way.
     moving: BTreeMap<StepId, ProgressBar>,
+    /// The step that waits for peace, and for how long still.
+    calming: Option<(StepId, Duration)>,
     told: Told,
 }
 
@@ -49,6 +52,7 @@ impl<'o, 'w> Bar<'o, 'w> {
             bar: ProgressBar::hidden(),
             waiting: BTreeSet::new(),
             moving: BTreeMap::new(),
+            calming: None,
             told: Told::default(),
         }
     }
@@ -96,6 +100,9 @@ impl<'o, 'w> Bar<'o, 'w> {
             None => String::new(),
             Some(step) => {
                 let mut message = intent(plan, *step);
+                if let Some((_, left)) = self.calming.filter(|(calming, _)| calming == step) {
+                    message.push_str(&format!(", begins in {}", duration(left)));
+                }
                 if self.waiting.len() > 1 {
                     message.push_str(&format!(" and {} more", self.waiting.len() - 1));
                 }
@@ -129,6 +136,7 @@ impl Progress for Bar<'_, '_> {
             Event::Started { step } => {
                 self.waiting.insert(*step);
                 self.add_move(plan, *step);
+                self.calming = None;
                 true
             }
             Event::Ended { step, end } => {
@@ -137,11 +145,17 @@ impl Progress for Bar<'_, '_> {
                     bar.finish_and_clear();
                     self.all.remove(&bar);
                 }
+                self.calming.take_if(|(calming, _)| calming == step);
                 self.bar.inc(1);
                 match end {
                     End::Done { took: _ } | End::AlreadySo => true,
                     End::Failed(_) | End::Skipped(_) => false,
                 }
+            }
+            Event::Calming { step, left } => {
+                self.waiting.insert(*step);
+                self.calming = Some((*step, *left));
+                true
             }
             Event::Moved { step, headway } => {
                 if let (Some(bar), Some(whole)) = (self.moving.get(step), Whole::of(plan, *step)) {

@@ -63,6 +63,11 @@ enum LineJson<'a> {
         #[serde(flatten)]
         end: EndJson<'a>,
     },
+    /// It is next, and its shard has to be in peace for longer.
+    StepCalming {
+        step: StepId,
+        left_ms: u64,
+    },
     StepProgress {
         step: StepId,
         slots_moved: u16,
@@ -193,6 +198,10 @@ impl Progress for JsonLines<'_, '_> {
                 node: node(*from, plan),
                 command,
                 answer: AnswerJson::NoAnswer(masked(words, command)),
+            },
+            Event::Calming { step, left } => LineJson::StepCalming {
+                step: *step,
+                left_ms: millis(*left),
             },
             Event::Moved { step, headway } => {
                 progress(*step, headway, Whole::of(plan, *step).unwrap_or_default())

@@ -23,10 +23,15 @@ pub struct Lines<'o, 'w> {
     told: Told,
     /// How often each move has told how far it has come.
     moved: BTreeMap<StepId, u32>,
+    /// How often each step has told how long it still waits.
+    calming: BTreeMap<StepId, u32>,
 }
 
 /// Two a second come; a line every ten seconds is enough to see that it goes on.
 const MOVES_TOLD: u32 = 20;
+
+/// One a second comes, and the first and every tenth is told.
+const CALMS_TOLD: u32 = 10;
 
 /// What servers refused, as far as it was told: others refuse it in the same words.
 #[derive(Debug, Default)]
@@ -51,6 +56,7 @@ impl Told {
             }
             Event::Started { .. }
             | Event::Unanswered { .. }
+            | Event::Calming { .. }
             | Event::Moved { .. }
             | Event::Ended { .. }
             | Event::Stopping => false,
@@ -66,6 +72,7 @@ impl<'o, 'w> Lines<'o, 'w> {
             commands,
             told,
             moved: BTreeMap::new(),
+            calming: BTreeMap::new(),
         }
     }
 }
@@ -83,6 +90,13 @@ impl Progress for Lines<'_, '_> {
             // Of one that has ended the next line tells.
             let whole = Whole::of(plan, *step).is_some_and(|whole| headway.slots == whole.slots);
             if !times.is_multiple_of(MOVES_TOLD) || whole {
+                return;
+            }
+        }
+        if let Event::Calming { step, .. } = event {
+            let times = self.calming.entry(*step).or_default();
+            *times += 1;
+            if *times % CALMS_TOLD != 1 {
                 return;
             }
         }
@@ -141,6 +155,12 @@ pub(super) fn told(plan: &Plan, event: &Event, commands: bool, styles: Styles) -
             if commands || !went_by_itself(plan, *step, end) {
                 ended(&mut page, plan, *step, end);
             }
+        }
+        Event::Calming { step, left } => {
+            let (next, left) = (intent(plan, *step), duration(*left));
+            number(&mut page, plan, *step);
+            let text = format!("{next}: waits for {left} more without a change in the shard");
+            page.put(Meaning::Dim, text).end();
         }
         Event::Moved { step, headway } => {
             number(&mut page, plan, *step);
@@ -258,7 +278,9 @@ fn went_by_itself(plan: &Plan, step: StepId, end: &End) -> bool {
             | Phase::Join
             | Phase::Close
             | Phase::Attach
+            | Phase::Detach
             | Phase::Move
+            | Phase::FailOver
             | Phase::Settle,
         )
         | None => false,
@@ -268,7 +290,11 @@ fn went_by_itself(plan: &Plan, step: StepId, end: &End) -> bool {
 /// Steps that wait for more than a little gossip: data to be copied, everybody to agree.
 fn takes_long(action: &Action) -> bool {
     match action {
-        Action::Attach { .. } | Action::Move { .. } | Action::Settle => true,
+        Action::Attach { .. }
+        | Action::Detach { .. }
+        | Action::Move { .. }
+        | Action::FailOver { .. }
+        | Action::Settle => true,
         Action::Configure { .. }
         | Action::Announce { .. }
         | Action::Hasten { .. }

@@ -164,6 +164,11 @@ fn complete(plan: &Plan, outcome: &Outcome) -> String {
             totals.attached,
             format!("{} attached", counted(totals.attached, "replica")),
         ),
+        (totals.detached, format!("{} detached", totals.detached)),
+        (
+            totals.failed_over,
+            format!("{} failed over", totals.failed_over),
+        ),
         (totals.removed, format!("{} removed", totals.removed)),
         (totals.announced, format!("{} announced", totals.announced)),
         (

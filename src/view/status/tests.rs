@@ -350,7 +350,7 @@ fn a_failover_is_a_note() {
     ├─ primary  host1:7002  10.0.0.1:7002  rack-1
     └─ replica  host2:7002  10.0.0.2:7002  rack-2  lag 4.88 KiB
 
-    Note: shard b: host2:7001 is the primary now, the file places it at host1:7001. Nothing is done about it.
+    Note: shard b: host2:7001 is the primary now, the file places it at host1:7001. Nothing is done about it: `failback` under `policy` is false.
 
     Cluster "orders" matches rcl.yaml.
     "#);

@@ -371,14 +371,6 @@ fn policy() {
       |
       = help: write host, zone or off
 
-    error: `failback: true` is not supported yet
-     --> rcl.yaml:2:32
-      |
-    2 | policy: {replicas_apart: rack, failback: yes, prune: maybe, move: {engine: fast, batch: 0, pause: soon, speed: 1}}
-      |                                ^^^^^^^^
-      |
-      = help: leave it out until it is
-
     error: `prune` is true or false, but this is `maybe`
      --> rcl.yaml:2:54
       |
@@ -441,14 +433,6 @@ policy: {failback: true, prune: true}
       |
     3 | hosts: {host1: {address: 10.0.0.8, access: {tls: {ca: ca.pem}}}}
       |                                    ^^^^^^
-      |
-      = help: leave it out until it is
-
-    error: `failback: true` is not supported yet
-     --> rcl.yaml:4:10
-      |
-    4 | policy: {failback: true, prune: true}
-      |          ^^^^^^^^
       |
       = help: leave it out until it is
 

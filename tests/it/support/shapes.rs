@@ -132,6 +132,8 @@ pub(crate) struct Totals {
     pub(crate) slots_assigned: usize,
     pub(crate) slots_moved: usize,
     pub(crate) replicas_attached: usize,
+    pub(crate) detached: usize,
+    pub(crate) failed_over: usize,
     pub(crate) removed: usize,
     pub(crate) announced: usize,
     pub(crate) configured: usize,
@@ -208,6 +210,24 @@ pub(crate) enum Difference {
         primary_id: String,
         slots: String,
     },
+    LeaderElsewhere {
+        text: String,
+        node: String,
+        id: String,
+        shard: String,
+        primary: Option<String>,
+        primary_id: String,
+        keys: u64,
+    },
+    HandOver {
+        text: String,
+        shard: String,
+        from: Option<String>,
+        from_id: String,
+        to: Option<String>,
+        to_id: String,
+        cause: String,
+    },
     NotReplicating {
         text: String,
         node: String,
@@ -231,6 +251,8 @@ pub(crate) enum Difference {
 pub(crate) struct Now {
     pub(crate) role: String,
     pub(crate) primary_id: Option<String>,
+    #[serde(default)]
+    pub(crate) serves: bool,
     pub(crate) keys: u64,
 }
 
@@ -274,6 +296,7 @@ pub(crate) struct Step {
     pub(crate) after: Vec<u32>,
     pub(crate) sends: Vec<Send>,
     pub(crate) deadline_ms: u64,
+    pub(crate) calm_ms: Option<u64>,
     pub(crate) risk: Risk,
     pub(crate) required: bool,
     pub(crate) always: bool,
@@ -330,6 +353,16 @@ pub(crate) enum Action {
         primary: Node,
         from: Option<Node>,
     },
+    Detach {
+        node: Node,
+        shard: String,
+        from: Node,
+    },
+    FailOver {
+        node: Node,
+        shard: String,
+        from: Node,
+    },
     Settle {
         node: (),
     },
@@ -361,6 +394,11 @@ pub(crate) enum Line {
         reply: Option<String>,
         refusal: Option<String>,
         no_answer: Option<String>,
+    },
+    StepCalming {
+        format_version: String,
+        step: u32,
+        left_ms: u64,
     },
     StepEnded {
         format_version: String,

@@ -104,6 +104,7 @@ impl Scene {
                 shards: Vec::new(),
                 nodes: BTreeMap::new(),
                 policy: Policy {
+                    failback: false,
                     moves: Moves::default(),
                     replicas_apart: Apart::Host,
                 },
