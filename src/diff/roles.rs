@@ -220,8 +220,7 @@ pub(super) fn detachable(
     );
     let evidence = vec![format!("it copies {keys} of {label}")];
     let refuse = |why, way_out| {
-        let code = "primary-is-replica";
-        let blocked = blocked(code, shard, why, evidence.clone(), way_out);
+        let blocked = blocked("primary-is-replica", shard, why, evidence.clone(), way_out);
         Err(Some(Box::new(blocked)))
     };
     if !replicas::is_well(look, Some(primary)) {

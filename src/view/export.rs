@@ -97,6 +97,8 @@ fn differs(diff: &Diff) -> Vec<String> {
             | Difference::Announced { .. }
             | Difference::Option { .. }
             | Difference::Misplaced(_)
+            | Difference::LeaderElsewhere(_)
+            | Difference::HandOver(_)
             | Difference::NotReplicating { .. } => true,
         });
     let blocked = alike::blocked(&diff.blocked, MOST_ALIKE);

@@ -264,6 +264,7 @@ fn value(setting: &Setting) -> String {
 fn push_policy(text: &mut String, policy: &Policy) {
     let Policy {
         replicas_apart,
+        failback,
         moves,
     } = policy;
     let default = Policy::default();
@@ -275,6 +276,9 @@ fn push_policy(text: &mut String, policy: &Policy) {
             Apart::Off => "off",
         };
         lines.push(format!("  replicas_apart: {apart}\n"));
+    }
+    if *failback != default.failback {
+        lines.push(format!("  failback: {failback}\n"));
     }
     if *moves != default.moves {
         let Moves {

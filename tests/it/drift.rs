@@ -40,15 +40,21 @@ fn one_line_a_difference() {
     recorder.assert_no_writes(&stage.servers);
 }
 
-/// Each exit code alone, and the worst of several.
-#[test]
-fn several_files() {
-    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+/// Two shards with each other's ranges, and with keys to lose.
+fn crossed(stage: &Stage) -> Yaml {
     for node in ["host1:7000", "host1:7001"] {
         stage.write_keys(node, 2);
     }
     let mut moved = Shard::seed();
     (moved[0].slots, moved[1].slots) = (vec![(5462, 10922)], vec![(0, 5461)]);
+    Yaml::new(&stage.servers, &moved)
+}
+
+/// Each exit code alone, and the worst of several.
+#[test]
+fn several_files() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let blocked = crossed(&stage);
     let seed = Yaml::seed(&stage.servers);
     for (name, content) in [
         ("fine.yaml", seed.to_string()),
@@ -56,10 +62,7 @@ fn several_files() {
             "pending.yaml",
             seed.config("maxmemory-samples", "7").to_string(),
         ),
-        (
-            "blocked.yaml",
-            Yaml::new(&stage.servers, &moved).to_string(),
-        ),
+        ("blocked.yaml", blocked.to_string()),
         ("mistaken.yaml", "cluster: orders\n".to_owned()),
     ] {
         stage.rcl.file(name, &content);

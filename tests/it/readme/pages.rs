@@ -183,13 +183,17 @@ fn the_page_of_states_lists_every_code() {
 #[test]
 fn the_page_of_steps_tells_of_every_command_that_plans_send() {
     let check = read("src/plan/check.rs");
-    let (_, known) = check
-        .split_once("const KNOWN")
-        .expect("the list of commands");
-    let (known, _) = known.split_once("];").expect("its end");
+    let list = |name: &str| {
+        let (_, list) = check.split_once(name).expect("a list of commands");
+        list.split_once("];").expect("its end").0
+    };
     let page = read("docs/steps.md");
     let mut seen = 0;
-    for command in known.split('"').skip(1).step_by(2) {
+    let lists = ["const KNOWN", "const EXACTLY"].map(list);
+    let commands = lists
+        .iter()
+        .flat_map(|list| list.split('"').skip(1).step_by(2));
+    for command in commands {
         seen += 1;
         let command = command.trim();
         assert!(
@@ -197,7 +201,7 @@ fn the_page_of_steps_tells_of_every_command_that_plans_send() {
             "docs/steps.md doesn't tell of {command}"
         );
     }
-    assert_eq!(seen, 8);
+    assert_eq!(seen, 10);
 }
 
 #[test]
