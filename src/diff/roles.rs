@@ -220,8 +220,15 @@ pub(super) fn detachable(
     );
     let evidence = vec![format!("it copies {keys} of {label}")];
     let refuse = |why, way_out| {
-        let blocked = blocked("primary-is-replica", shard, why, evidence.clone(), way_out);
-        Err(Some(Box::new(blocked)))
+        Err(Some(Box::new(Blocked {
+            code: "primary-is-replica",
+            severity: Severity::Blocked,
+            subject: format!("shard {}", shard.name),
+            why,
+            evidence: evidence.clone(),
+            way_out,
+            scope: Scope::Shard(shard.name.clone()),
+        })))
     };
     if !replicas::is_well(look, Some(primary)) {
         return refuse(
