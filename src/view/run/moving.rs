@@ -55,6 +55,8 @@ impl Whole {
             | Action::Assign { .. }
             | Action::Join { .. }
             | Action::Attach { .. }
+            | Action::Detach { .. }
+            | Action::FailOver { .. }
             | Action::Close { .. }
             | Action::Settle
             | Action::Restore { .. } => None,
