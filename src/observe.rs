@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep};
 
 use crate::base::{Address, BusAddress, Command, NodeId, NodeName, Reply, SlotSet};
-use crate::net::{CallError, Wire};
+use crate::net::{CallError, TlsFault, Wire};
 use crate::observed::{
     Answer, Cluster, Failure, FailureKind, Member, NodeView, Observed, Questions, Usurper,
 };
@@ -402,6 +402,18 @@ async fn ask_any(
     })
 }
 
+fn tls_failure(fault: TlsFault) -> FailureKind {
+    match fault {
+        TlsFault::UnknownAuthority => FailureKind::UnknownAuthority,
+        TlsFault::Expired => FailureKind::CertificateExpired,
+        TlsFault::OtherName => FailureKind::OtherName,
+        TlsFault::Identity => FailureKind::ClientCertificate,
+        TlsFault::NoTls => FailureKind::NoTls,
+        TlsFault::OnlyTls => FailureKind::OnlyTls,
+        TlsFault::Other => FailureKind::TlsFails,
+    }
+}
+
 /// Asks one node.
 ///
 /// # Errors
@@ -431,6 +443,7 @@ pub async fn ask_again(
             let kind = match &error {
                 CallError::Unreachable { .. } => FailureKind::Unreachable,
                 CallError::Timeout { .. } => FailureKind::Timeout,
+                CallError::Tls { fault, .. } => tls_failure(*fault),
                 CallError::Protocol { .. } | CallError::NotReadOnly { .. } => {
                     FailureKind::Unintelligible
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Address, BusAddress, NodeId, Secret, Slot, SlotSet};
+use super::{Address, BusAddress, Login, NodeId, Secret, Slot, SlotSet};
 
 /// One argument of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +113,17 @@ impl Command {
     #[must_use]
     pub fn args(&self) -> &[Arg] {
         &self.args
+    }
+
+    /// `AUTH [user] password`
+    #[must_use]
+    pub fn auth(login: &Login) -> Self {
+        let command = Self::new("AUTH");
+        match &login.user {
+            Some(user) => command.arg(user),
+            None => command,
+        }
+        .secret(login.password.clone())
     }
 
     /// `CLUSTER MEET ip port [bus-port]`, introducing `peer` to the node it is sent to.
@@ -224,10 +235,11 @@ impl Command {
     }
 
     /// `MIGRATE … KEYS …` of database 0, the only one that holds slots. `replace` overwrites what
-    /// an attempt that broke off has left at the target.
+    /// an attempt that broke off has left at the target; `login` is what the source says to the target.
     #[must_use]
     pub fn migrate<'a>(
         target: Address,
+        login: Option<&Login>,
         within: std::time::Duration,
         replace: bool,
         keys: impl IntoIterator<Item = &'a Key>,
@@ -241,6 +253,14 @@ impl Command {
         let command = match replace {
             true => command.arg("REPLACE"),
             false => command,
+        };
+        let command = match login {
+            None => command,
+            Some(Login { user, password }) => match user {
+                Some(user) => command.arg("AUTH2").arg(user),
+                None => command.arg("AUTH"),
+            }
+            .secret(password.clone()),
         };
         command.arg("KEYS").keys(keys)
     }

@@ -14,6 +14,6 @@ pub use command::{Arg, Command, Key};
 pub use count::{counted, named};
 pub use node::{NodeId, NodeName, ParseNodeIdError, Role, ShardName};
 pub use reply::Reply;
-pub use secret::Secret;
+pub use secret::{Login, Secret};
 pub use server::{Flavor, Server, Version};
 pub use slot::{ParseSlotsError, SLOT_COUNT, Slot, SlotRange, SlotSet};

@@ -25,6 +25,25 @@ impl Secret {
     }
 }
 
+/// Who rcl says it is to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Without it the default user.
+    pub user: Option<String>,
+    pub password: Secret,
+}
+
+impl Login {
+    /// The servers' name of the user.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.user.as_deref().unwrap_or(Self::DEFAULT_USER)
+    }
+
+    /// Who everybody is that doesn't log in.
+    pub const DEFAULT_USER: &'static str = "default";
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Self::MASK)

@@ -160,7 +160,7 @@ async fn carry_out_with_signals(
     form: Form,
     output: &mut Output<'_>,
 ) -> (Outcome, Stop) {
-    let connections = Connections::new();
+    let connections = Connections::new(made.keyring.clone());
     let (ask, asked) = watch::channel(Stop::No);
     let stop = asked.clone();
     let mut shown = progress(output, form);
@@ -217,8 +217,8 @@ async fn finish(
     settle: Duration,
     output: &mut Output<'_>,
 ) -> Exit {
-    let connections = Connections::new();
     let targets = targets(&loaded.desired).await;
+    let connections = Connections::new(loaded.keyring(&targets));
     let observed = look_until_linked(&ReadOnly(&connections), &targets, settle).await;
     let allowed = allowed(&shared.allow, &loaded.desired).unwrap_or_default();
     let left = match planned(&loaded.desired, &observed, &allowed, output) {

@@ -1,13 +1,12 @@
 //! `rcl drift`: silent when all is as declared, made for cron.
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use futures_util::future::join_all;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::base::Address;
 use crate::diff::{Allowed, Diff};
@@ -88,32 +87,33 @@ async fn look(file: &Path, limit: Duration) -> Found {
         Ok(loaded) => loaded,
         Err(error) => return Found::NotLoaded(error),
     };
-    let connections = Connections::new();
+    let until = Instant::now() + limit;
+    let Ok(targets) = timeout_at(until, targets(&loaded.desired)).await else {
+        return Found::OutOfTime { silent: Vec::new() };
+    };
+    let connections = Connections::new(loaded.keyring(&targets));
     let only_reading = ReadOnly(&connections);
     let wire = Heard::new(&only_reading);
-    let places = OnceCell::new();
     let compare = async {
-        let targets = targets(&loaded.desired).await;
-        let targets = places.get_or_init(|| targets);
         let settle = SETTLE_WITHIN.min(limit / 2);
-        let observed = look_until_settled(&wire, targets, settle, |_| {}).await;
+        let observed = look_until_settled(&wire, &targets, settle, |_| {}).await;
         crate::diff::diff(&loaded.desired, &observed, &Allowed::default())
     };
-    match timeout(limit, compare).await {
+    match timeout_at(until, compare).await {
         Ok(diff) => Found::Diff {
             cluster: loaded.desired.cluster,
             diff: Box::new(diff),
         },
         Err(_) => Found::OutOfTime {
-            silent: silent(&wire.silent(), places.get()),
+            silent: silent(&wire.silent(), &targets),
         },
     }
 }
 
 /// What to call the nodes at these addresses: by the file, where it names them.
-fn silent(addresses: &BTreeSet<Address>, targets: Option<&Targets>) -> Vec<String> {
+fn silent(addresses: &BTreeSet<Address>, targets: &Targets) -> Vec<String> {
     let named = |address: &Address| {
-        let mut nodes = targets?.nodes.iter();
+        let mut nodes = targets.nodes.iter();
         nodes.find(|(_, at)| at.as_ref().is_ok_and(|at| at.contains(address)))
     };
     let mut names: Vec<String> = addresses

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use thiserror::Error;
 
-use crate::base::{Address, NodeName, Secret};
-use crate::desired::{Desired, Finding, HostName, MAX_FILE_BYTES, SecretSource, parse};
-use crate::net::resolve;
+use crate::base::{Address, NodeName};
+use crate::desired::{Desired, Finding, HostName, MAX_FILE_BYTES, parse};
+use crate::net::{Keyring, resolve};
 use crate::observe::Targets;
+
+use super::access::{AccessError, Accesses, SecretError, secret};
 
 /// How long a name server may take.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
@@ -23,6 +25,14 @@ pub(super) struct Loaded {
     /// As people named it.
     pub(super) name: String,
     pub(super) desired: Desired,
+    accesses: Accesses,
+}
+
+impl Loaded {
+    /// Who rcl is to each of the nodes.
+    pub(super) fn keyring(&self, targets: &Targets) -> Keyring {
+        self.accesses.keyring(&self.desired, targets)
+    }
 }
 
 /// Why there is no desired state.
@@ -41,18 +51,8 @@ pub(super) enum LoadError {
         file: String,
         errors: Vec<SecretError>,
     },
-}
-
-/// Why a secret is not to be had.
-#[derive(Debug, Error)]
-pub(super) enum SecretError {
-    #[error("the environment variable {name} is not set")]
-    Variable { name: String },
-    #[error("{} can't be read ({source})", .path.display())]
-    File {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    #[error("{file}: {why}")]
+    NoAccess { file: String, why: AccessError },
 }
 
 fn list(errors: &[SecretError]) -> String {
@@ -69,10 +69,21 @@ fn list(errors: &[SecretError]) -> String {
 /// When the file, or a secret that it refers to, can't be read, or the file has mistakes.
 pub(super) fn load(path: &Path) -> Result<Loaded, LoadError> {
     let loaded = load_without_secrets(path)?;
-    let Loaded { name, mut desired } = loaded;
-    match desired.resolve_secrets(|source| secret(path, source)) {
-        Ok(()) => Ok(Loaded { name, desired }),
-        Err(errors) => Err(LoadError::NoSecrets { file: name, errors }),
+    let Loaded {
+        name, mut desired, ..
+    } = loaded;
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let cluster = format!("cluster {}", desired.cluster);
+    if let Err(errors) = desired.resolve_secrets(|source| secret(source, beside, &cluster)) {
+        return Err(LoadError::NoSecrets { file: name, errors });
+    }
+    match Accesses::read(&desired, beside) {
+        Ok(accesses) => Ok(Loaded {
+            name,
+            desired,
+            accesses,
+        }),
+        Err(why) => Err(LoadError::NoAccess { file: name, why }),
     }
 }
 
@@ -90,6 +101,7 @@ pub(super) fn load_without_secrets(path: &Path) -> Result<Loaded, LoadError> {
         Ok(desired) => Ok(Loaded {
             name: file,
             desired,
+            accesses: Accesses::default(),
         }),
         Err(findings) => Err(LoadError::Mistakes {
             file,
@@ -117,25 +129,6 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
         let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
         format!("line {line} is not UTF-8; save the file as UTF-8")
     })
-}
-
-fn secret(path: &Path, source: &SecretSource) -> Result<Secret, SecretError> {
-    match source {
-        SecretSource::Env(name) => std::env::var(name)
-            .map(Secret::new)
-            .map_err(|_| SecretError::Variable { name: name.clone() }),
-        SecretSource::File(secret) => {
-            let secret = path.parent().unwrap_or(Path::new("")).join(secret);
-            match std::fs::read_to_string(&secret) {
-                // Editors and `echo` end a file with a line break that is no part of the secret.
-                Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())),
-                Err(source) => Err(SecretError::File {
-                    path: secret,
-                    source,
-                }),
-            }
-        }
-    }
 }
 
 /// Where the file has nodes announced, each with its bus port, where that is given.

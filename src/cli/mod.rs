@@ -1,5 +1,6 @@
 //! The commands, one file each: their arguments, whose doc comments are the help, and what they do.
 
+mod access;
 pub mod apply;
 pub mod check;
 pub mod completions;
@@ -10,6 +11,7 @@ pub mod export;
 pub mod lab;
 mod load;
 pub mod plan;
+mod prompt;
 pub mod status;
 
 use std::ffi::OsString;
@@ -227,7 +229,9 @@ fn with_file(
 fn fail_as(json: Option<Json>, output: &mut Output<'_>, error: &LoadError) -> Exit {
     let (file, findings): (_, &[Finding]) = match error {
         LoadError::Mistakes { file, findings, .. } => (file, findings),
-        LoadError::Unreadable { file, .. } | LoadError::NoSecrets { file, .. } => (file, &[]),
+        LoadError::Unreadable { file, .. }
+        | LoadError::NoSecrets { file, .. }
+        | LoadError::NoAccess { file, .. } => (file, &[]),
     };
     tell_unusable(json, output, file, &error.to_string(), findings);
     fail(output, error)
@@ -272,7 +276,9 @@ fn fail(output: &mut Output<'_>, error: &LoadError) -> Exit {
             &["Name the file, or set RCL_FILE; without either it is rcl.yaml."],
             styles,
         ),
-        LoadError::NoSecrets { .. } => view::error::human(error, &[], styles),
+        LoadError::NoSecrets { .. } | LoadError::NoAccess { .. } => {
+            view::error::human(error, &[], styles)
+        }
     };
     output.talk(&text);
     Exit::Error

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::desired::Desired;
 use crate::diff::Allowed;
-use crate::net::{Connections, ReadOnly};
+use crate::net::{Connections, Keyring, ReadOnly};
 use crate::observe::{SETTLE_WITHIN, count_keys, look_until_settled};
 use crate::observed::Observed;
 use crate::plan::{Plan, check, plan};
@@ -54,6 +54,7 @@ pub async fn run(args: &PlanArgs, output: &mut Output<'_>) -> Exit {
 pub(super) struct Made {
     pub(super) observed: Observed,
     pub(super) plan: Plan,
+    pub(super) keyring: Keyring,
 }
 
 /// Looks at the cluster, over a wire that lets no write pass, and plans.
@@ -66,8 +67,9 @@ pub(super) async fn make(
         output.talk(&format!("error: {words}\n"));
         Exit::Usage
     })?;
-    let connections = Connections::new();
     let targets = targets(&loaded.desired).await;
+    let keyring = loaded.keyring(&targets);
+    let connections = Connections::new(keyring.clone());
     let mut observed = look_until_settled(&ReadOnly(&connections), &targets, SETTLE_WITHIN, |_| {
         output.talk("Waiting for the nodes to agree …\n");
     })
@@ -78,7 +80,11 @@ pub(super) async fn make(
         count_keys(&ReadOnly(&connections), &mut observed, moves).await;
         plan = planned(&loaded.desired, &observed, &allowed, output)?;
     }
-    Ok(Made { observed, plan })
+    Ok(Made {
+        observed,
+        plan,
+        keyring,
+    })
 }
 
 /// Plans, and checks the plan by other means before anybody sees it.

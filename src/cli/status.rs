@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::base::{Address, NodeName};
 use crate::diff::Allowed;
-use crate::net::{Connections, ReadOnly, resolve};
+use crate::net::{Connections, Keyring, ReadOnly, resolve};
 use crate::observe::{Targets, look_until_settled};
 use crate::view::status::{FileView, Health, StatusView};
 use crate::view::{self, Output};
@@ -46,7 +46,10 @@ pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
             return Exit::Error;
         }
     };
-    let connections = Connections::new();
+    let connections = Connections::new(match &loaded {
+        Some(loaded) => loaded.keyring(&targets),
+        None => Keyring::default(),
+    });
     let observed =
         look_until_settled(&ReadOnly(&connections), &targets, SETTLE_WITHIN, |_| {}).await;
     let diff = loaded

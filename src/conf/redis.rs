@@ -221,6 +221,7 @@ pub fn source_words(source: &SecretSource) -> String {
     match source {
         SecretSource::Env(name) => format!("the environment variable {name}"),
         SecretSource::File(path) => format!("the file {}", path.display()),
+        SecretSource::Prompt => "what you type when asked".to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::base::{Flavor, ShardName};
-use crate::desired::{Announce, Host, HostAddress, Policy, Shard, SlotShare};
+use crate::desired::{Access, Announce, Host, HostAddress, Policy, Shard, SlotShare};
 
 /// A cluster of one shard whose primary is on `host1`, at `address`.
 fn one_node(address: HostAddress) -> Desired {
@@ -21,6 +21,7 @@ fn one_node(address: HostAddress) -> Desired {
             Host {
                 address,
                 zone: None,
+                access: Access::default(),
             },
         )]),
         shards: vec![Shard {
@@ -42,6 +43,7 @@ fn one_node(address: HostAddress) -> Desired {
             },
         )]),
         policy: Policy::default(),
+        access: Access::default(),
     }
 }
 

@@ -50,6 +50,11 @@ fn is_secret_key(key: &str) -> bool {
     is_secret(key) || key.eq_ignore_ascii_case("requirepass")
 }
 
+/// The word that stands where no secret does.
+fn is_prompt(key: &str, value: &Tree) -> bool {
+    key == "password" && matches!(&value.value, Value::Text(word) if word == "prompt")
+}
+
 fn secrets_in_tree(tree: &Tree, ranges: &mut Vec<Range<usize>>) {
     match &tree.value {
         Value::Text(text) if is_bare_secret(text) => ranges.push(tree.place.bytes()),
@@ -59,7 +64,9 @@ fn secrets_in_tree(tree: &Tree, ranges: &mut Vec<Range<usize>>) {
             for (key, value) in entries {
                 match &key.value {
                     Value::Text(text) if is_bare_secret(text) => ranges.push(key.place.bytes()),
-                    Value::Text(key) if is_secret_key(key) => whole(value, ranges),
+                    Value::Text(key) if is_secret_key(key) && !is_prompt(key, value) => {
+                        whole(value, ranges);
+                    }
                     Value::Text(_) | Value::Nothing | Value::List(_) | Value::Map(_) => {
                         secrets_in_tree(value, ranges);
                     }
@@ -163,6 +170,10 @@ mod tests {
                 "tls-key-file-pass: [*, {y: *}]",
             ),
             ("masterauth: é", "masterauth: **"),
+            (
+                "a: {password: prompt, b: {password: Prompt}}",
+                "a: {password: prompt, b: {password: ******}}",
+            ),
             // Not YAML.
             (
                 "b: [\nmasterauth: 'hunter2\nc: d",

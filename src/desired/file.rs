@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::access::{self, AccessEntry};
 use super::address::{self, NodeAddress, is_name};
 use super::finding::{Findings, Place, Placed, quoted};
 use super::option;
@@ -25,6 +26,7 @@ pub(super) struct File {
     pub(super) shards_place: Place,
     pub(super) policy: Policy,
     pub(super) policy_place: Option<Place>,
+    pub(super) access: Option<AccessEntry>,
     /// Sections that could not be read as a whole, so that nothing is said to be missing in them.
     pub(super) broken_hosts: bool,
     pub(super) broken_shards: bool,
@@ -36,6 +38,7 @@ pub(super) struct HostEntry {
     pub(super) address: Option<Placed<HostAddress>>,
     pub(super) zone: Option<String>,
     pub(super) config: Options,
+    pub(super) access: Option<AccessEntry>,
 }
 
 /// By the spelling that rcl keeps.
@@ -106,7 +109,7 @@ pub(super) fn file(tree: &Tree, findings: &mut Findings) -> File {
         file.policy_place = Some(field.key);
         file.policy = policy::read(field.value, findings);
     }
-    not_supported_yet(access, "access", findings);
+    file.access = access.map(|field| access::read(field, findings));
     file
 }
 
@@ -147,6 +150,7 @@ fn host_entries(tree: &Tree, findings: &mut Findings) -> Option<Vec<HostEntry>> 
             address: None,
             zone: None,
             config: Options::new(),
+            access: None,
         };
         if address::host_address(name.value).is_ok_and(|it| matches!(it, HostAddress::Ip(_))) {
             findings.add(
@@ -194,7 +198,7 @@ fn read_host(tree: &Tree, host: &mut HostEntry, findings: &mut Findings) {
     if let Some(field) = config {
         host.config = options(field.value, findings);
     }
-    not_supported_yet(access, "access", findings);
+    host.access = access.map(|field| access::read(field, findings));
 }
 
 fn host_address(tree: &Tree, findings: &mut Findings) -> Option<Placed<HostAddress>> {
@@ -248,7 +252,7 @@ fn options(tree: &Tree, findings: &mut Findings) -> Options {
 
 fn setting(option: &str, tree: &Tree, findings: &mut Findings) -> Option<Setting> {
     let value = match &tree.value {
-        Value::Map(_) => return secret_source(option, tree, findings),
+        Value::Map(_) => return secret_setting(option, tree, findings),
         // The value is never repeated in a message: it may be the secret itself.
         Value::Text(_) | Value::List(_) | Value::Nothing if option::is_secret(option) => {
             findings.add(
@@ -291,8 +295,7 @@ fn setting(option: &str, tree: &Tree, findings: &mut Findings) -> Option<Setting
     Some(Setting::Plain(value.clone()))
 }
 
-/// `{env: NAME}` or `{file: PATH}`.
-fn secret_source(option: &str, tree: &Tree, findings: &mut Findings) -> Option<Setting> {
+fn secret_setting(option: &str, tree: &Tree, findings: &mut Findings) -> Option<Setting> {
     if option::since(option).is_some() && !option::is_secret(option) {
         findings.add(
             tree.place,
@@ -301,11 +304,23 @@ fn secret_source(option: &str, tree: &Tree, findings: &mut Findings) -> Option<S
         );
         return None;
     }
+    Some(Setting::Secret {
+        source: secret_source(option, tree, findings)?,
+        value: None,
+    })
+}
+
+/// `{env: NAME}` or `{file: PATH}`.
+pub(super) fn secret_source(
+    option: &str,
+    tree: &Tree,
+    findings: &mut Findings,
+) -> Option<SecretSource> {
     let wanted = Wanted {
         what: "a secret",
         example: "{env: NAME} or {file: PATH}",
     };
-    let source = match fields(tree, wanted, ["env", "file"], findings)? {
+    match fields(tree, wanted, ["env", "file"], findings)? {
         [Some(env), None] => {
             let name = text(env.value, wanted, findings)?;
             let valid = is_name(&name.value) && !name.value.contains(['.', '-']);
@@ -317,18 +332,18 @@ fn secret_source(option: &str, tree: &Tree, findings: &mut Findings) -> Option<S
                 );
                 return None;
             }
-            SecretSource::Env(name.value)
+            Some(SecretSource::Env(name.value))
         }
-        [None, Some(file)] => {
-            SecretSource::File(PathBuf::from(text(file.value, wanted, findings)?.value))
-        }
+        [None, Some(file)] => Some(SecretSource::File(PathBuf::from(
+            text(file.value, wanted, findings)?.value,
+        ))),
         [Some(_), Some(_)] => {
             findings.add(
                 tree.place,
                 format!("the secret `{option}` has two sources"),
                 "write {env: NAME} or {file: PATH}, not both",
             );
-            return None;
+            None
         }
         [None, None] => {
             findings.add(
@@ -336,11 +351,7 @@ fn secret_source(option: &str, tree: &Tree, findings: &mut Findings) -> Option<S
                 format!("the secret `{option}` has no source"),
                 "write {env: NAME} or {file: PATH}",
             );
-            return None;
+            None
         }
-    };
-    Some(Setting::Secret {
-        source,
-        value: None,
-    })
+    }
 }

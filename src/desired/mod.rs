@@ -4,6 +4,7 @@
 //! mirror the file, `resolve` turns them into [`Desired`] by way of `nodes` and `slots`; `option`
 //! knows the servers' options, `finding` is a mistake, `syntax` those of the form. Pure: text in, values or findings out.
 
+mod access;
 mod address;
 mod conceal;
 mod file;
@@ -86,6 +87,8 @@ pub struct Desired {
     /// Every declared node, primaries and replicas.
     pub nodes: BTreeMap<NodeName, Node>,
     pub policy: Policy,
+    /// How members are reached that stand on no declared host.
+    pub access: Access,
 }
 
 /// A host's name in the file; a node written as a bare address has that address as its host.
@@ -103,6 +106,34 @@ impl fmt::Display for HostName {
 pub struct Host {
     pub address: HostAddress,
     pub zone: Option<String>,
+    /// The host's own, completed by that of the file.
+    pub access: Access,
+}
+
+/// How rcl logs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Without it a password is that of the default user.
+    pub username: Option<String>,
+    pub password: Option<Password>,
+    pub tls: Option<Tls>,
+}
+
+/// A secret kept outside the file; `value` is filled in before anybody is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Password {
+    pub source: SecretSource,
+    pub value: Option<Secret>,
+}
+
+/// PEM files, relative to the folder of the YAML file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    pub ca: PathBuf,
+    /// rcl's own certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Looked for in the servers' certificates instead of the name or address that is dialled.
+    pub server_name: Option<String>,
 }
 
 /// Where a host is reached: an address, or a DNS name that is looked up at run time.
@@ -201,6 +232,8 @@ pub enum SecretSource {
     Env(String),
     /// Relative to the folder of the YAML file.
     File(PathBuf),
+    /// Asked for on the terminal; a password of `access` only.
+    Prompt,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -257,6 +290,12 @@ impl Desired {
         self.shards
             .iter()
             .find(|shard| shard.nodes().any(|name| name == node))
+    }
+
+    /// How a declared node is reached.
+    #[must_use]
+    pub fn access_of(&self, node: &Node) -> &Access {
+        self.host_of(node).map_or(&self.access, |host| &host.access)
     }
 
     #[must_use]

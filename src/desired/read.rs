@@ -28,6 +28,9 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("node", "at"),
     ("address", "at"),
     ("rack", "zone"),
+    ("user", "username"),
+    ("pass", "password"),
+    ("auth", "password"),
 ];
 
 /// A key of a mapping and its value.

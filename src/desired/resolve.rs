@@ -10,7 +10,7 @@ use super::finding::{Findings, Place, nearest, quoted};
 use super::nodes::NodeRules;
 use super::places::{Places, Subject};
 use super::slots::check_shares;
-use super::{Desired, Host, HostAddress, HostName, Node, Shard, SlotShare};
+use super::{Access, Desired, Host, HostAddress, HostName, Node, Shard, SlotShare};
 use crate::base::{NodeName, ShardName};
 
 /// How many hosts are searched for the one that was meant.
@@ -34,7 +34,11 @@ pub(super) fn resolve(file: File, findings: &mut Findings) -> (Desired, Places) 
     if let Some(place) = file.policy_place {
         places.insert(Subject::Policy, place);
     }
-    let mut hosts = Hosts::new(&file, findings);
+    let access = match &file.access {
+        Some(entry) => entry.clone().checked(findings),
+        None => Access::default(),
+    };
+    let mut hosts = Hosts::new(&file, access, findings);
     let configs = Configs::new(&file, findings);
     let mut rules = NodeRules::default();
     let mut nodes = BTreeMap::new();
@@ -78,6 +82,7 @@ pub(super) fn resolve(file: File, findings: &mut Findings) -> (Desired, Places) 
     let desired = Desired {
         cluster: file.cluster.map(|name| name.value).unwrap_or_default(),
         hosts: hosts.known,
+        access: hosts.access,
         shards,
         nodes,
         policy: file.policy,
@@ -146,14 +151,17 @@ struct Hosts {
     by_ip: BTreeMap<IpAddr, HostName>,
     /// Nothing is said of unknown hosts if the known ones could not be read.
     broken: bool,
+    /// That of a host without one of its own.
+    access: Access,
 }
 
 impl Hosts {
-    fn new(file: &File, findings: &mut Findings) -> Self {
+    fn new(file: &File, access: Access, findings: &mut Findings) -> Self {
         let mut hosts = Self {
             known: BTreeMap::new(),
             by_ip: BTreeMap::new(),
             broken: file.broken_hosts,
+            access,
         };
         let mut addresses: BTreeMap<HostAddress, (&HostName, Place)> = BTreeMap::new();
         for entry in &file.hosts {
@@ -185,6 +193,10 @@ impl Hosts {
                 Host {
                     address: address.value.clone(),
                     zone: entry.zone.clone(),
+                    access: match &entry.access {
+                        Some(own) => own.over(file.access.as_ref()).checked(findings),
+                        None => hosts.access.clone(),
+                    },
                 },
             );
         }
@@ -221,6 +233,7 @@ impl Hosts {
                     Host {
                         address: HostAddress::Ip(canonical),
                         zone: None,
+                        access: self.access.clone(),
                     },
                 );
                 Some(own)
@@ -261,6 +274,7 @@ fn placeholder() -> Host {
     Host {
         address: HostAddress::Dns(String::new()),
         zone: None,
+        access: Access::default(),
     }
 }
 

@@ -14,6 +14,8 @@ use super::{Blocked, Diff, Difference, Look, Note, OptionChange, Scope, Severity
 
 const IP: &str = "cluster-announce-ip";
 const PORT: &str = "cluster-announce-port";
+/// What is announced of the port that rcl dials when it speaks TLS.
+const TLS_PORT: &str = "cluster-announce-tls-port";
 const BUS_PORT: &str = "cluster-announce-bus-port";
 /// Read beside `cluster-*`: a node that sends from its own address needs no announcing.
 pub(super) const SOURCE: &str = "bind-source-addr";
@@ -29,7 +31,8 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
             continue;
         }
         let wrong = seen_elsewhere(look, id, want.client);
-        let set = options(node, view, want, !wrong.is_empty());
+        let tls = look.desired.access_of(node).tls.is_some();
+        let set = options(node, view, want, !wrong.is_empty(), tls);
         if set.is_empty() && wrong.is_empty() {
             continue;
         }
@@ -120,7 +123,13 @@ fn seen_elsewhere(look: &Look<'_>, id: NodeId, want: Address) -> Vec<(NodeId, Ad
 
 /// The options to set. Without `announce` in the file only the address is ever set, and only
 /// where it is or would be seen wrong.
-fn options(node: &Node, view: &NodeView, want: BusAddress, wrong: bool) -> Vec<OptionChange> {
+fn options(
+    node: &Node,
+    view: &NodeView,
+    want: BusAddress,
+    wrong: bool,
+    tls: bool,
+) -> Vec<OptionChange> {
     let has = |option: &str| view.config.get(option).map_or("", String::as_str);
     let mut wanted: Vec<(&str, String)> = Vec::new();
     // What a node already announces is what its peers will take it for: a blank's too.
@@ -129,7 +138,8 @@ fn options(node: &Node, view: &NodeView, want: BusAddress, wrong: bool) -> Vec<O
         wanted.push((IP, want.client.ip.to_string()));
     }
     if let Some(announce) = node.announce {
-        wanted.extend(announce.port.map(|port| (PORT, port.to_string())));
+        let option = if tls { TLS_PORT } else { PORT };
+        wanted.extend(announce.port.map(|port| (option, port.to_string())));
         wanted.extend(announce.bus_port.map(|port| (BUS_PORT, port.to_string())));
     }
     if let Some(hostname) = node

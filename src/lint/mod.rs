@@ -199,7 +199,7 @@ mod tests {
             ))
         };
         assert_eq!(with("masterauth: {env: A}, masteruser: copier"), "");
-        insta::assert_snapshot!(with("primaryauth: {env: A}"), @"warning[password-alone] Cluster: replicas such as h1:1 are to send the password `masterauth`, but the file declares no user for it; a primary whose default user has no password refuses it, and the replica gets no data; declare `masteruser` too, a user that the servers' own configuration or ACL file creates with this password, or leave `masterauth` out; `requirepass` is not supported yet");
+        insta::assert_snapshot!(with("primaryauth: {env: A}"), @"warning[password-alone] Cluster: replicas such as h1:1 are to send the password `masterauth`, but the file declares no user for it; a primary whose default user has no password refuses it, and the replica gets no data; declare `masteruser` too, a user that the servers' own configuration or ACL file creates with this password, or leave `masterauth` out");
     }
 
     #[test]

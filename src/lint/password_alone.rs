@@ -25,7 +25,7 @@ fn check(desired: &Desired) -> Vec<Remark> {
                 "replicas such as {} are to send the password `masterauth`, but the file declares no user for it; a primary whose default user has no password refuses it, and the replica gets no data",
                 node.name
             ),
-            help: "declare `masteruser` too, a user that the servers' own configuration or ACL file creates with this password, or leave `masterauth` out; `requirepass` is not supported yet"
+            help: "declare `masteruser` too, a user that the servers' own configuration or ACL file creates with this password, or leave `masterauth` out"
                 .to_owned(),
             subject: Subject::Cluster,
         })

@@ -1,4 +1,4 @@
-//! One plain TCP connection a node, opened when first needed and kept.
+//! One connection a node, opened when first needed and kept.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, Pipeline,
-    RedisError, Value,
-};
+use redis::{ErrorKind, Pipeline, RedisError, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::base::{Address, Command, Reply};
 
+use super::access::Keyring;
+use super::open::{OpenError, open, plain_settings, without_limits};
 use super::stranger::{self, Stranger};
 use super::{CallError, Wire};
 
@@ -27,28 +26,17 @@ type Lane = (Address, usize);
 /// The connections of one run.
 #[derive(Default)]
 pub struct Connections {
+    keyring: Keyring,
     open: RefCell<BTreeMap<Lane, MultiplexedConnection>>,
 }
 
 impl Connections {
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    async fn connect(node: Address) -> Result<MultiplexedConnection, RedisError> {
-        let address = ConnectionAddr::Tcp(node.ip.to_string(), node.port);
-        // No CLIENT SETINFO: 6.2 and 7.0 don't know it, and it would cost a round trip.
-        let info = address.into_connection_info()?;
-        let settings = info.redis_settings().clone().set_skip_set_lib_name();
-        let client = Client::open(info.set_redis_settings(settings))?;
-        // The library's own limits are 1 s to connect and 0.5 s to answer; the caller's rule here.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
-        client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
+    pub fn new(keyring: Keyring) -> Self {
+        Self {
+            keyring,
+            ..Self::default()
+        }
     }
 
     async fn exchange(
@@ -56,17 +44,27 @@ impl Connections {
         lane: Lane,
         pipeline: &Pipeline,
         count: usize,
-    ) -> Result<Vec<Value>, RedisError> {
+    ) -> Result<Vec<Value>, OpenError> {
         let known = self.open.borrow().get(&lane).cloned();
-        let mut connection = match known {
-            Some(connection) => connection,
-            None => {
-                let connection = Self::connect(lane.0).await?;
-                self.open.borrow_mut().insert(lane, connection.clone());
-                connection
+        let (node, _) = lane;
+        if let Some(mut connection) = known {
+            let sent = connection.req_packed_commands(pipeline, 0, count).await;
+            return sent.map_err(|error| OpenError::Call(to_error(&error)));
+        }
+        let access = self.keyring.of(node);
+        let mut connection = open(node, &access, &plain_settings(), without_limits()).await?;
+        self.open.borrow_mut().insert(lane, connection.clone());
+        match connection.req_packed_commands(pipeline, 0, count).await {
+            Ok(values) => Ok(values),
+            // The library keeps what it could not read to itself. A login has been answered before.
+            Err(error) => {
+                let stranger = match access.is_open() {
+                    true => stranger::look(node).await.and_then(Stranger::into_error),
+                    false => None,
+                };
+                Err(stranger.unwrap_or_else(|| OpenError::Call(to_error(&error))))
             }
-        };
-        connection.req_packed_commands(pipeline, 0, count).await
+        }
     }
 
     async fn call_on(
@@ -75,7 +73,6 @@ impl Connections {
         commands: &[Command],
         within: Duration,
     ) -> Result<Vec<Reply>, CallError> {
-        let (node, _) = lane;
         if commands.is_empty() {
             return Ok(Vec::new());
         }
@@ -87,7 +84,6 @@ impl Connections {
             }
             pipeline.add_command(packed);
         }
-        let known = self.open.borrow().contains_key(&lane);
         let result = timeout_at(
             Instant::now() + within,
             self.exchange(lane, &pipeline, commands.len()),
@@ -96,21 +92,10 @@ impl Connections {
         match result {
             Ok(Ok(values)) => Ok(values.into_iter().map(to_reply).collect()),
             Ok(Err(error)) => {
-                let opened = self.open.borrow_mut().remove(&lane).is_some();
-                let stranger = match opened && !known {
-                    true => stranger::look(node).await,
-                    false => None,
-                };
-                match stranger {
-                    Some(Stranger::Refusal(words)) => Ok(vec![Reply::Error(words); commands.len()]),
-                    Some(Stranger::OtherProtocol(line)) => Err(CallError::Protocol {
-                        words: format!("it answers {line:?}, as no Redis or Valkey server does"),
-                    }),
-                    Some(Stranger::Silent) => Err(CallError::Unreachable {
-                        words: "it closes the connection without a word; perhaps it wants TLS"
-                            .to_owned(),
-                    }),
-                    None => Err(to_error(&error)),
+                self.open.borrow_mut().remove(&lane);
+                match error {
+                    OpenError::Refused(words) => Ok(vec![Reply::Error(words); commands.len()]),
+                    OpenError::Call(error) => Err(error),
                 }
             }
             Err(_) => {
@@ -183,7 +168,7 @@ fn to_reply(value: Value) -> Reply {
     }
 }
 
-fn to_error(error: &RedisError) -> CallError {
+pub(super) fn to_error(error: &RedisError) -> CallError {
     let words = error.to_string();
     if matches!(
         error.kind(),

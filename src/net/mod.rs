@@ -1,13 +1,16 @@
 //! Talking to servers. The only room that imports the client library.
 //!
 //! A [`Wire`] sends native commands to one node and gives back its replies; [`Connections`]
-//! does so over TCP, [`ReadOnly`] lets only questions pass, [`Heard`] knows who is silent.
+//! does so over TCP or TLS and logs in (`open`, `tls`, with what [`Keyring`] holds), [`ReadOnly`] lets only questions pass, [`Heard`] knows who is silent.
 
+mod access;
 mod connections;
 mod heard;
+mod open;
 mod read_only;
 mod resolve;
 mod stranger;
+mod tls;
 
 use std::time::Duration;
 
@@ -15,10 +18,12 @@ use thiserror::Error;
 
 use crate::base::{Address, Command, Reply};
 
+pub use access::{Access, Keyring};
 pub use connections::{Connections, accepts};
 pub use heard::Heard;
 pub use read_only::ReadOnly;
 pub use resolve::resolve;
+pub use tls::{Tls, TlsError, TlsFault};
 
 /// Something that carries commands to nodes.
 pub trait Wire {
@@ -59,6 +64,8 @@ pub enum CallError {
     Timeout { after: Duration },
     #[error("{words}")]
     Protocol { words: String },
+    #[error("{words}")]
+    Tls { fault: TlsFault, words: String },
     /// A write on a connection that is for reading only: a mistake in rcl itself.
     #[error("refused to send {command}: this command only reads")]
     NotReadOnly { command: String },

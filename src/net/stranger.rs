@@ -10,6 +10,10 @@ use tokio::time::timeout;
 
 use crate::base::Address;
 
+use super::CallError;
+use super::open::OpenError;
+use super::tls::TlsFault;
+
 /// Longer than any server takes to refuse a stranger.
 const WITHIN: Duration = Duration::from_secs(1);
 
@@ -29,11 +33,38 @@ pub(super) enum Stranger {
     Refusal(String),
     /// Its first line, in another protocol.
     OtherProtocol(String),
-    /// It closed the connection without a word.
+    /// It closed the connection without a word, as a port for TLS does.
     Silent,
+    /// It said that it understands nothing but TLS.
+    Tls,
+    /// It answers as these servers do.
+    Server,
 }
 
-/// Says PING and looks at what comes back; nothing when that is no stranger's answer.
+impl Stranger {
+    /// What it means for a connection that was broken off; nothing when it explains nothing.
+    pub(super) fn into_error(self) -> Option<OpenError> {
+        let words = match self {
+            Self::Server => return None,
+            Self::Refusal(words) => return Some(OpenError::Refused(words)),
+            Self::OtherProtocol(line) => {
+                let words = format!("it answers {line:?}, as no Redis or Valkey server does");
+                return Some(OpenError::Call(CallError::Protocol { words }));
+            }
+            Self::Silent => "it closes the connection without a word, as a port for TLS does",
+            Self::Tls => "it speaks nothing but TLS there",
+        };
+        Some(OpenError::Call(CallError::Tls {
+            fault: TlsFault::OnlyTls,
+            words: words.to_owned(),
+        }))
+    }
+}
+
+/// The first byte of an alert of TLS.
+const ALERT: u8 = 0x15;
+
+/// Says PING and looks at what comes back; nothing when nothing does.
 pub(super) async fn look(node: Address) -> Option<Stranger> {
     match timeout(WITHIN, first_bytes(node)).await.ok()? {
         Ok(bytes) => judge(&bytes),
@@ -57,7 +88,8 @@ fn judge(bytes: &[u8]) -> Option<Stranger> {
     match bytes.first() {
         None => Some(Stranger::Silent),
         Some(b'-') => Some(Stranger::Refusal(line[1..].to_owned())),
-        Some(first) if RESP.contains(first) => None,
+        Some(first) if RESP.contains(first) => Some(Stranger::Server),
+        Some(&ALERT) => Some(Stranger::Tls),
         Some(_) => Some(Stranger::OtherProtocol(line.to_owned())),
     }
 }
@@ -71,7 +103,8 @@ mod tests {
         let other = |text: &str| Some(Stranger::OtherProtocol(text.to_owned()));
         for (bytes, expected) in [
             (&b""[..], Some(Stranger::Silent)),
-            (b"+PONG\r\n", None),
+            (b"+PONG\r\n", Some(Stranger::Server)),
+            (b"\x15\x03\x01\0\x02\x02\x46", Some(Stranger::Tls)),
             (
                 b"-DENIED Redis is running in protected mode\r\n",
                 Some(Stranger::Refusal(

@@ -88,6 +88,20 @@ pub enum FailureKind {
     Unintelligible,
     /// Another node answered where this member was expected.
     OtherNode,
+    /// Nobody that `ca` names has signed its certificate.
+    UnknownAuthority,
+    /// Its certificate is over, or not valid yet.
+    CertificateExpired,
+    /// Its certificate is for another name.
+    OtherName,
+    /// It doesn't take rcl's certificate, or wants one.
+    ClientCertificate,
+    /// It speaks no TLS, and the file asks for it.
+    NoTls,
+    /// It speaks TLS only, and the file doesn't ask for it.
+    OnlyTls,
+    /// TLS with it fails for another reason.
+    TlsFails,
 }
 
 /// `10.0.0.1:7000: connection refused`
@@ -112,12 +126,27 @@ impl FailureKind {
             Self::Unreachable | Self::Timeout => "Start the node, or mend its address in the file.",
             Self::OtherNode => "Find out which node runs at that address.",
             Self::NeedsPassword => {
-                "The server wants a password, or refuses strangers in protected mode; `access` in the file is not supported yet."
+                "The server wants a password, or refuses strangers in protected mode: give rcl a user and password of it (`access` in the file)."
             }
-            Self::WrongPassword => "Check the password.",
+            Self::WrongPassword => {
+                "Check the user and the password under `access`; a server without a password wants none."
+            }
             Self::NoPermission => "Give the user the right that the server names.",
             Self::Loading => "Wait until the node has loaded its data, then run again.",
             Self::NotClusterMode => "Set `cluster-enabled yes` in its redis.conf and restart it.",
+            Self::UnknownAuthority => {
+                "Give the certificate of the authority that signed the server's as `ca` under `access`, or give the server one of that authority."
+            }
+            Self::CertificateExpired => "Renew the server's certificate, or set the clock.",
+            Self::OtherName => {
+                "Write a name that stands in the certificate as `server_name` under `access`, or give the server a certificate for its address."
+            }
+            Self::ClientCertificate => {
+                "Give rcl a certificate that the server takes: `cert` and `key` under `access`, signed by an authority that the server trusts and valid today."
+            }
+            Self::NoTls => "Write the node's port for TLS, or take `tls` out of `access`.",
+            Self::OnlyTls => "Declare `tls` under `access`, or write the node's port without TLS.",
+            Self::TlsFails => "See what the server's log says about it.",
             Self::Unintelligible => {
                 "Check that the address is a Redis or Valkey server's client port."
             }
@@ -135,6 +164,13 @@ impl FailureKind {
             | Self::NoPermission
             | Self::Loading
             | Self::NotClusterMode
+            | Self::UnknownAuthority
+            | Self::CertificateExpired
+            | Self::OtherName
+            | Self::ClientCertificate
+            | Self::NoTls
+            | Self::OnlyTls
+            | Self::TlsFails
             | Self::Unintelligible => false,
         }
     }

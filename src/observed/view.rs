@@ -15,7 +15,7 @@ use super::{FailureKind, Table, config};
 /// What to ask a node, beyond what is always asked.
 #[derive(Clone, Debug, Default)]
 pub struct Questions {
-    /// Options to read besides `cluster-*`.
+    /// Options to read besides those that are always read.
     pub options: BTreeSet<String>,
     /// Those whose values are secrets.
     pub secret_options: BTreeSet<String>,
@@ -37,6 +37,13 @@ const BRIEF: [&str; 4] = [
 /// call and the whole of it is several times as long.
 const LASTING: [&str; 3] = ["INFO server", "INFO memory", "INFO persistence"];
 
+/// Options that are always read: which port of a node with TLS is which depends on three of them.
+const ALWAYS: [&str; 3] = [
+    "CONFIG GET cluster-*",
+    "CONFIG GET *port",
+    "CONFIG GET tls-cluster",
+];
+
 impl Questions {
     /// The read-only commands, to be sent in one go; [`NodeView::parse`] reads the replies
     /// in this order.
@@ -44,7 +51,7 @@ impl Questions {
     pub fn commands(&self) -> Vec<Command> {
         let mut commands: Vec<Command> = self.texts().map(Command::new).collect();
         if !self.brief {
-            commands.push(Command::new("CONFIG GET cluster-*"));
+            commands.extend(ALWAYS.map(Command::new));
         }
         commands.extend(
             self.options
@@ -150,6 +157,10 @@ impl ViewError {
                 "NOPERM" => FailureKind::NoPermission,
                 "LOADING" => FailureKind::Loading,
                 _ if words.contains("cluster support disabled") => FailureKind::NotClusterMode,
+                // What a server without a password says to one.
+                "ERR" if words.contains("without any password configured") => {
+                    FailureKind::WrongPassword
+                }
                 // A server without a password in protected mode refuses with words of its own.
                 "DENIED" => FailureKind::NeedsPassword,
                 _ => FailureKind::Unintelligible,
@@ -194,7 +205,8 @@ impl NodeView {
             .or(earlier.map(|view| view.server))
             .ok_or_else(|| senseless("INFO server"))?;
         let mut rest = replies.get(texts.len()..).unwrap_or_default();
-        let options = questions.options.len() + usize::from(!questions.brief);
+        let always = if questions.brief { 0 } else { ALWAYS.len() };
+        let options = questions.options.len() + always;
         let (mut config, mut secrets) = earlier.map_or_else(Default::default, |view| {
             (view.config.clone(), view.secrets.clone())
         });
@@ -329,9 +341,17 @@ impl NodeView {
             return false;
         };
         match (host.parse::<IpAddr>(), member.link_address.ip) {
-            (Ok(from), Some(ip)) => from == ip && *port == member.link_address.port,
+            (Ok(from), Some(ip)) => {
+                from == ip && (*port == member.link_address.port || self.has_two_ports())
+            }
             (Ok(_) | Err(_), _) => true,
         }
+    }
+
+    /// Whether it has a port for TLS. Then the port of replication may be another than those that it shows.
+    fn has_two_ports(&self) -> bool {
+        let port = self.config.get("tls-port");
+        port.is_some_and(|port| port != "0")
     }
 
     /// Whether it has all the link it needs: as a primary none, as a replica one that is up or

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::base::{Address, Command, NodeId, SlotSet};
+use crate::base::{Address, Command, Login, NodeId, SlotSet};
 use crate::desired::Engine as Choice;
 use crate::diff::{Difference, Misplaced};
 use crate::observed::NodeView;
@@ -95,6 +95,7 @@ pub(super) fn moves(terms: &Terms<'_>) -> Vec<Step> {
             source: *source,
             target: *target,
             address: reached_at(giving, taking),
+            login: login(terms, *target),
             slots: slots.clone(),
             open: begun.difference(torn),
             torn: torn.clone(),
@@ -134,8 +135,46 @@ fn reached_at(giving: &NodeView, taking: &NodeView) -> Address {
         .table
         .get(&taking.id)
         .map(|member| &member.link_address);
-    link.and_then(|link| Some(Address::new(link.ip?, link.port)))
-        .unwrap_or(taking.dialled)
+    let at = link
+        .and_then(|link| Some(Address::new(link.ip?, link.port)))
+        .unwrap_or(taking.dialled);
+    match port_among_nodes(giving, taking) {
+        Some(port) => Address::new(at.ip, port),
+        None => at,
+    }
+}
+
+/// A node with TLS has two ports, and shows the one of the connection that asks. MIGRATE goes to the one that nodes use
+/// among each other.
+fn port_among_nodes(giving: &NodeView, taking: &NodeView) -> Option<u16> {
+    let port = |option: &str| {
+        taking
+            .config
+            .get(option)?
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+    };
+    let tls: u16 = port("tls-port")?;
+    match giving
+        .config
+        .get("tls-cluster")
+        .is_some_and(|value| value == "yes")
+    {
+        true => port("cluster-announce-tls-port").or(Some(tls)),
+        false => port("cluster-announce-port").or(port("port")),
+    }
+}
+
+fn login(terms: &Terms<'_>, node: NodeId) -> Option<Login> {
+    let mut ids = terms.diff.pairing.ids.iter();
+    let declared = ids
+        .find(|(_, id)| **id == node)
+        .and_then(|(name, _)| terms.desired.nodes.get(name));
+    match declared {
+        Some(node) => terms.desired.access_of(node).login(),
+        None => terms.desired.access.login(),
+    }
 }
 
 /// The atomic one where both have it. It refuses slots that are open by hand.

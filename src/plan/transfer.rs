@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::base::{Address, Command, NodeId, SlotSet};
+use crate::base::{Address, Command, Login, NodeId, SlotSet};
 
 /// Slots that go from one primary to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Transfer {
     pub target: NodeId,
     /// Where the source reaches the target.
     pub address: Address,
+    /// What the source says to the target to be let in.
+    pub login: Option<Login>,
     pub slots: SlotSet,
     /// Those that were opened before on both sides: a move that was begun and not finished. Their
     /// owner has been sending clients on to the target, so that its keys are the newer ones.
@@ -70,6 +72,7 @@ impl Transfer {
             source,
             target,
             address,
+            login,
             slots,
             open: _,
             torn,
@@ -83,7 +86,7 @@ impl Transfer {
             Engine::Classic(bounds) => bounds,
         };
         let set = |word: &str, id: &NodeId| format!("CLUSTER SETSLOT <slot> {word} {id}");
-        let migrate = Command::migrate(*address, bounds.limit, false, []);
+        let migrate = Command::migrate(*address, login.as_ref(), bounds.limit, false, []);
         let owner = (!torn.is_empty()).then(|| (*target, set("NODE", source)));
         let rest = [
             (*target, set("IMPORTING", source)),

@@ -384,6 +384,13 @@ pub(super) fn failure_word(kind: FailureKind) -> &'static str {
         FailureKind::NotClusterMode => "not_cluster_mode",
         FailureKind::Unintelligible => "unintelligible",
         FailureKind::OtherNode => "other_node",
+        FailureKind::UnknownAuthority => "unknown_authority",
+        FailureKind::CertificateExpired => "certificate_expired",
+        FailureKind::OtherName => "other_name",
+        FailureKind::ClientCertificate => "client_certificate",
+        FailureKind::NoTls => "no_tls",
+        FailureKind::OnlyTls => "only_tls",
+        FailureKind::TlsFails => "tls_fails",
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Address, NodeId, NodeName, Reply, ShardName, SlotSet};
 use crate::desired::{
-    Desired, Host, HostAddress, HostName, Node, Policy, Setting, Shard, SlotShare,
+    Access, Desired, Host, HostAddress, HostName, Node, Policy, Setting, Shard, SlotShare,
 };
 use crate::diff::{Allowed, questions};
 use crate::observed::{Answer, Cluster, Failure, FailureKind, NodeView, Observed};
@@ -22,6 +22,7 @@ pub(super) fn desired(shards: &[(&str, &[&str], &str)]) -> Desired {
         shards: Vec::new(),
         nodes: BTreeMap::new(),
         policy: Policy::default(),
+        access: Access::default(),
     };
     for (name, nodes, slots) in shards {
         for node in *nodes {
@@ -50,6 +51,7 @@ fn declare(desired: &mut Desired, node: &str) {
         Host {
             address: HostAddress::Ip(address.ip),
             zone: None,
+            access: Access::default(),
         },
     );
     let name = NodeName::new(node);

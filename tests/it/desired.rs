@@ -181,6 +181,7 @@ fn fills_in_secrets_once_and_never_shows_them() {
         match source {
             SecretSource::Env(name) => Ok(Secret::new(format!("hunter2 of {name}"))),
             SecretSource::File(path) => Err(format!("no {}", path.display())),
+            SecretSource::Prompt => Err("nobody types here".to_owned()),
         }
     });
     assert_eq!(failures, Err(vec!["no secrets/key".to_owned()]));

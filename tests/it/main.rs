@@ -5,6 +5,7 @@
     reason = "a helper that can't go on fails its test"
 )]
 
+mod access;
 mod addresses;
 mod apply_ui;
 mod check;

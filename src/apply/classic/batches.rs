@@ -217,7 +217,8 @@ impl Classic<'_> {
     fn migrate(&self, batch: &Batch, within: Duration) -> Command {
         // What an earlier run may have left at the target is not known to be the older value.
         let replace = batch.again && !self.transfer.begun().contains(batch.slot);
-        Command::migrate(self.transfer.address, within, replace, &batch.keys)
+        let (address, login) = (self.transfer.address, self.transfer.login.as_ref());
+        Command::migrate(address, login, within, replace, &batch.keys)
     }
 
     /// Puts a batch that may lie on both sides back in the queue, to go with the whole limit.

@@ -11,6 +11,7 @@ fn transfer(open: &str) -> Transfer {
         source: id("a"),
         target: id("b"),
         address,
+        login: None,
         slots: "0-39".parse().unwrap(),
         open: open.parse().unwrap_or_default(),
         torn: SlotSet::new(),

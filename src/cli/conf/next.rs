@@ -127,6 +127,9 @@ fn secrets_command(args: &Args, node: &NodeFiles, login: &str) -> Option<String>
                 let path = beside.join(path);
                 format!("\"$(cat {})\"", shell_word(&path.to_string_lossy()))
             }
+            SecretSource::Prompt => {
+                format!("\"$(read -rsp '{option}: ' typed && printf %s \"$typed\")\"")
+            }
         };
         format.push_str(&format!("{option} \"%s\"\\n"));
         let _ = write!(values, " {value}");

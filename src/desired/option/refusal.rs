@@ -59,8 +59,11 @@ pub(in crate::desired) fn refusal(option: &str) -> Option<Refusal> {
         | "cluster-announce-client-ipv6"
         | "cluster-announce-client-port"
         | "cluster-announce-client-tls-port" => (NOT_YET, LEAVE_OUT),
-        // Without `access` rcl could not log in to the node any more.
-        "requirepass" => (NOT_YET, LEAVE_OUT),
+        // Changed half-way, it would keep replicas, and the next run, out of the nodes.
+        "requirepass" => (
+            "is what rcl itself logs in with",
+            "leave it out and write access: {password: {env: NAME}}; `rcl conf` and `rcl lab` give it to the servers",
+        ),
         "replicaof" | "slaveof" => (
             "is not how replicas are declared",
             "leave it out and list the node under `replicas` of its shard",

@@ -40,9 +40,10 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that only these rooms or files import. Others are free, but none of them does I/O.
-const CRATES: [(&str, &[&str]); 14] = [
+const CRATES: [(&str, &[&str]); 15] = [
     ("redis", &["net"]),
-    ("rustls", &["net"]),
+    ("rustls", &["net/tls"]),
+    ("tokio_rustls", &["net/tls", "net/open"]),
     (
         "tokio",
         &["net", "observe", "apply/driver", "apply/mover", "cli"],
@@ -54,7 +55,7 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("similar", &["view"]),
     ("indicatif", &["view"]),
     ("annotate_snippets", &["view"]),
-    ("rustix", &["lab"]),
+    ("rustix", &["lab", "cli/prompt"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),

@@ -225,13 +225,13 @@ fn options_that_cannot_be_held() {
        |
        = help: write the node's long form: {at: host1:7000, announce: "203.0.113.7:7000@17000"}
 
-    error: `requirepass` is not supported yet
+    error: `requirepass` is what rcl itself logs in with
       --> rcl.yaml:14:3
        |
     14 |   requirepass: {env: X}
        |   ^^^^^^^^^^^
        |
-       = help: leave it out
+       = help: leave it out and write access: {password: {env: NAME}}; `rcl conf` and `rcl lab` give it to the servers
 
     error: `replicaof` is not how replicas are declared
       --> rcl.yaml:15:3
@@ -415,31 +415,13 @@ fn policy() {
 
 #[test]
 fn not_supported_yet() {
-    let text = r#"access: {username: rcl, password: {env: RCL_PASSWORD}}
-hosts: {host1: {address: 10.0.0.8, access: {tls: {ca: ca.pem}}}}
-policy: {failback: true, prune: true}
+    let text = r#"policy: {failback: true, prune: true}
 "#;
     insta::assert_snapshot!(said_of(text), @"
-    error: `access` is not supported yet
-     --> rcl.yaml:2:1
-      |
-    2 | access: {username: rcl, password: {env: RCL_PASSWORD}}
-      | ^^^^^^
-      |
-      = help: leave it out until it is
-
-    error: `access` is not supported yet
-     --> rcl.yaml:3:36
-      |
-    3 | hosts: {host1: {address: 10.0.0.8, access: {tls: {ca: ca.pem}}}}
-      |                                    ^^^^^^
-      |
-      = help: leave it out until it is
-
     error: `prune: true` is not supported yet
-     --> rcl.yaml:4:26
+     --> rcl.yaml:2:26
       |
-    4 | policy: {failback: true, prune: true}
+    2 | policy: {failback: true, prune: true}
       |                          ^^^^^
       |
       = help: leave it out until it is

@@ -5,6 +5,7 @@
     reason = "a snapshot is as long as what is said"
 )]
 
+mod access;
 mod config;
 mod form;
 mod nodes;

@@ -70,13 +70,13 @@ shards:
       |
       = help: write 10.0.0.7 here, ports belong to the nodes
 
-    error: `access` is not supported yet
+    error: the user `rcl` has no `password`
       --> rcl.yaml:10:30
        |
     10 |   host8: {address: 10.0.0.8, access: {username: rcl}}
        |                              ^^^^^^
        |
-       = help: leave it out until it is
+       = help: write password: {env: NAME}, password: {file: PATH}, or password: prompt
     ");
 }
 

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcl::base::{NodeName, ShardName};
-use rcl::desired::{Desired, Host, HostAddress, HostName, Node, Policy, Setting, Shard, SlotShare};
+use rcl::desired::{
+    Access, Desired, Host, HostAddress, HostName, Node, Policy, Setting, Shard, SlotShare,
+};
 
 /// The shape of the seed cluster: for every port a primary on host1 and its replica on host2.
 pub(crate) fn desired(host1: IpAddr, host2: IpAddr, ports: &[u16]) -> Desired {
@@ -18,11 +20,13 @@ pub(crate) fn desired(host1: IpAddr, host2: IpAddr, ports: &[u16]) -> Desired {
         shards: Vec::new(),
         nodes: BTreeMap::new(),
         policy: Policy::default(),
+        access: Access::default(),
     };
     for (name, ip) in [("host1", host1), ("host2", host2)] {
         let host = Host {
             address: HostAddress::Ip(ip),
             zone: None,
+            access: Access::default(),
         };
         desired.hosts.insert(HostName(name.into()), host);
     }

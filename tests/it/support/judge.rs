@@ -268,7 +268,7 @@ impl<'a> Declared<'a> {
             wanted.push((
                 &testimony.replication,
                 "master_port",
-                address.port().to_string(),
+                self.servers.replication_port(parent).to_string(),
             ));
             wanted.push((
                 &testimony.replication,

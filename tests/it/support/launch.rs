@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::certs::Certs;
 use super::kind::ServerKind;
 use super::loopback::Loopback;
 use super::servers::Servers;
 
 pub(crate) const FIRST_PORT: u16 = 7000;
 pub(super) const BUS_OFFSET: u16 = 10000;
+pub(crate) const TLS_OFFSET: u16 = 100;
 
 /// Ports that are claimed beyond those started, for tests that grow the cluster.
 const SPARE_PORTS: u16 = 2;
@@ -32,6 +34,7 @@ pub(crate) struct Launch {
     announce: bool,
     address: Option<IpAddr>,
     settings: BTreeMap<String, String>,
+    pub(super) tls: Option<Certs>,
 }
 
 impl Launch {
@@ -47,7 +50,14 @@ impl Launch {
             settings: TEST_SETTINGS
                 .map(|(option, value)| (option.to_owned(), value.to_owned()))
                 .into(),
+            tls: None,
         }
+    }
+
+    /// A second port for TLS, a hundred higher, and everything among the nodes over TLS. Only Debian's 7.0 can.
+    pub(crate) fn tls(mut self) -> Self {
+        self.tls = Some(Certs::new());
+        self
     }
 
     /// `hosts` times `ports` nodes: ports 7000, 7001, … on host1, host2, ….
@@ -134,6 +144,21 @@ impl Launch {
         .into();
         if self.announce {
             settings.insert("cluster-announce-ip".to_owned(), ip.to_owned());
+        }
+        if let Some(certs) = &self.tls {
+            let own = [
+                ("tls-port", (port + TLS_OFFSET).to_string()),
+                ("tls-cluster", "yes".to_owned()),
+                ("tls-replication", "yes".to_owned()),
+                ("tls-auth-clients", "optional".to_owned()),
+                (
+                    "tls-ca-cert-file",
+                    certs.path("ca.pem").display().to_string(),
+                ),
+                ("tls-cert-file", "server.pem".to_owned()),
+                ("tls-key-file", "server.key".to_owned()),
+            ];
+            settings.extend(own.map(|(option, value)| (option.to_owned(), value)));
         }
         settings.extend(self.settings.clone());
         settings

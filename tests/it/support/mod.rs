@@ -2,6 +2,7 @@
 //! with rcl, and a sealed runner of the binary.
 
 pub(crate) mod by_hand;
+pub(crate) mod certs;
 pub(crate) mod judge;
 pub(crate) mod kind;
 pub(crate) mod launch;

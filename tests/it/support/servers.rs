@@ -16,9 +16,10 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::certs::{Certs, SERVER_NAME};
 use super::judge;
 use super::kind::{ServerKind, on_path};
-use super::launch::{self, Launch};
+use super::launch::{self, Launch, TLS_OFFSET};
 use super::loopback::Loopback;
 use super::resp::{Client, Value};
 use super::wait;
@@ -256,7 +257,29 @@ impl Servers {
         self.nodes.insert(name.to_owned(), node);
     }
 
+    /// The port that replicas of a node dial.
+    #[track_caller]
+    pub(crate) fn replication_port(&self, name: &str) -> u16 {
+        let port = self.address(name).port();
+        match self.launch.tls {
+            Some(_) => port + TLS_OFFSET,
+            None => port,
+        }
+    }
+
+    /// The authority that signed their certificates.
+    #[track_caller]
+    pub(crate) fn certs(&self) -> &Certs {
+        self.launch
+            .tls
+            .as_ref()
+            .expect("they were started with TLS")
+    }
+
     fn configure(&self, folder: &Path, address: SocketAddr) {
+        if let Some(certs) = &self.launch.tls {
+            certs.issue(folder, "server", &[SERVER_NAME, &address.ip().to_string()]);
+        }
         if self.launch.config_file {
             let settings = self
                 .launch

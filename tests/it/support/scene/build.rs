@@ -7,8 +7,8 @@ use rcl::base::{
     Address, Flavor, NodeName, SLOT_COUNT, Secret, Server, ShardName, SlotRange, SlotSet,
 };
 use rcl::desired::{
-    Announce, Apart, Desired, Host, HostAddress, HostName, Moves, Node, Policy, SecretSource,
-    Setting, Shard, SlotShare,
+    Access, Announce, Apart, Desired, Host, HostAddress, HostName, Moves, Node, Policy,
+    SecretSource, Setting, Shard, SlotShare,
 };
 use rcl::diff::questions;
 use rcl::observe::Targets;
@@ -103,6 +103,7 @@ impl Scene {
                 hosts: hosts(draft.network),
                 shards: Vec::new(),
                 nodes: BTreeMap::new(),
+                access: Access::default(),
                 policy: Policy {
                     failback: false,
                     moves: Moves::default(),
@@ -305,6 +306,7 @@ fn hosts(network: Network) -> BTreeMap<HostName, Host> {
             Host {
                 address: HostAddress::Ip(ip),
                 zone: None,
+                access: Access::default(),
             },
         )
     };
