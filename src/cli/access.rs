@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -97,6 +98,68 @@ fn content(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(LONGEST).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// How servers are logged in to where no file says it. There is no argument for a password: others could read it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LoginArgs {
+    /// Log in as this user (or as default), with the password in $RCL_PASSWORD; without it, it is asked for
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Speak TLS, and trust the authorities in this PEM file
+    #[arg(long, value_name = "PATH")]
+    tls_ca: Option<PathBuf>,
+    /// The certificate that rcl shows
+    #[arg(long, value_name = "PATH", requires_all = ["tls_ca", "tls_key"])]
+    tls_cert: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "PATH", requires_all = ["tls_ca", "tls_cert"])]
+    tls_key: Option<PathBuf>,
+    /// The name in the servers' certificates [default: the address]
+    #[arg(long, value_name = "NAME", requires = "tls_ca")]
+    tls_name: Option<String>,
+}
+
+/// Where the password of `--user` is looked for.
+const PASSWORD_VARIABLE: &str = "RCL_PASSWORD";
+
+impl LoginArgs {
+    pub(super) fn is_given(&self) -> bool {
+        self.user.is_some() || self.tls_ca.is_some()
+    }
+
+    /// What to write in a file, and the same for use.
+    ///
+    /// # Errors
+    /// When the password or a file of TLS is not to be had.
+    pub(super) fn keyring(&self, place: &str) -> Result<(desired::Access, Keyring), AccessError> {
+        let here = Path::new("");
+        let password = match &self.user {
+            None => None,
+            Some(_) => {
+                let source = match std::env::var_os(PASSWORD_VARIABLE) {
+                    Some(_) => SecretSource::Env(PASSWORD_VARIABLE.to_owned()),
+                    None => SecretSource::Prompt,
+                };
+                let value = secret(&source, here, place).map_err(AccessError::File)?;
+                Some(desired::Password {
+                    source,
+                    value: Some(value),
+                })
+            }
+        };
+        let access = desired::Access {
+            username: self.user.clone(),
+            password,
+            tls: self.tls_ca.clone().map(|ca| desired::Tls {
+                ca,
+                identity: self.tls_cert.clone().zip(self.tls_key.clone()),
+                server_name: self.tls_name.clone(),
+            }),
+        };
+        let keyring = Keyring::new(Arc::new(one(&access, None, here)?));
+        Ok((access, keyring))
+    }
 }
 
 /// How the nodes of a file are reached.

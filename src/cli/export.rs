@@ -11,6 +11,7 @@ use crate::view::export::Said;
 use crate::view::status::{Health, StatusView, health};
 use crate::view::{Output, findings, yaml};
 
+use super::access::LoginArgs;
 use super::exit::Exit;
 use super::load::targets;
 use super::status::{Wrong, target};
@@ -33,6 +34,8 @@ pub struct ExportArgs {
     /// Write the id of every node, so that another one at its address is refused
     #[arg(long)]
     pub pin_ids: bool,
+    #[command(flatten)]
+    pub login: LoginArgs,
 }
 
 /// The name of a cluster as a file takes it.
@@ -45,13 +48,17 @@ pub(super) fn cluster_name(text: &str) -> Result<String, String> {
 
 /// Prints the file and returns the exit code.
 pub async fn run(args: &ExportArgs, output: &mut Output<'_>) -> Exit {
+    let (access, keyring) = match args.login.keyring(&args.address) {
+        Ok(given) => given,
+        Err(error) => return refuse(output, &error.to_string()),
+    };
     let mut place = match target(&args.address).await {
         Ok(targets) => targets,
         Err(Wrong::Address(words)) => return refuse(output, &words),
         Err(Wrong::Load(error)) => return refuse(output, &error.to_string()),
     };
     place.questions = questions();
-    let connections = Connections::new();
+    let connections = Connections::new(keyring);
     let wire = ReadOnly(&connections);
     let mut observed = look_until_settled(&wire, &place, SETTLE_WITHIN, |_| {
         output.talk("Waiting for the nodes to agree …\n");
@@ -61,6 +68,7 @@ pub async fn run(args: &ExportArgs, output: &mut Output<'_>) -> Exit {
     let wishes = Wishes {
         cluster: &args.name,
         pin_ids: args.pin_ids,
+        access: &access,
     };
     let seen = StatusView {
         observed: &observed,

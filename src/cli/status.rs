@@ -12,6 +12,7 @@ use crate::observe::{Targets, look_until_settled};
 use crate::view::status::{FileView, Health, StatusView};
 use crate::view::{self, Output};
 
+use super::access::LoginArgs;
 use super::exit::Exit;
 use super::load::{Loaded, load, targets};
 use super::{DEFAULT_FILE, Json, fail_as, tell_unusable};
@@ -32,13 +33,15 @@ pub struct StatusArgs {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub login: LoginArgs,
 }
 
 /// Prints the state and returns the exit code: 0 when nothing is wrong.
 pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
     let json = args.json.then_some(Json::Document);
-    let (loaded, targets) = match where_to_look(&args.place).await {
-        Ok((loaded, targets)) => (loaded, targets),
+    let (loaded, targets, keyring) = match where_to_look(args).await {
+        Ok(found) => found,
         Err(Wrong::Load(error)) => return fail_as(json, output, &error),
         Err(Wrong::Address(words)) => {
             tell_unusable(json, output, &args.place, &words, &[]);
@@ -46,10 +49,7 @@ pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
             return Exit::Error;
         }
     };
-    let connections = Connections::new(match &loaded {
-        Some(loaded) => loaded.keyring(&targets),
-        None => Keyring::default(),
-    });
+    let connections = Connections::new(keyring);
     let observed =
         look_until_settled(&ReadOnly(&connections), &targets, SETTLE_WITHIN, |_| {}).await;
     let diff = loaded
@@ -90,15 +90,24 @@ pub(super) enum Wrong {
 }
 
 /// A file when there is one of that name or it looks like one, else an address.
-async fn where_to_look(place: &str) -> Result<(Option<Loaded>, Targets), Wrong> {
+async fn where_to_look(args: &StatusArgs) -> Result<(Option<Loaded>, Targets, Keyring), Wrong> {
+    let place = args.place.as_str();
     let path = Path::new(place);
     let address = split_address(place).filter(|_| !path.exists());
     let Some((host, port)) = address else {
+        if args.login.is_given() {
+            let words =
+                "--user and --tls-… are for an address; a file says it itself, under `access`";
+            return Err(Wrong::Address(words.to_owned()));
+        }
         let loaded = load(path).map_err(Wrong::Load)?;
         let targets = targets(&loaded.desired).await;
-        return Ok((Some(loaded), targets));
+        let keyring = loaded.keyring(&targets);
+        return Ok((Some(loaded), targets, keyring));
     };
-    Ok((None, one_node(place, host, port).await?))
+    let given = args.login.keyring(place);
+    let (_, keyring) = given.map_err(|error| Wrong::Address(error.to_string()))?;
+    Ok((None, one_node(place, host, port).await?, keyring))
 }
 
 /// The one node at an address.

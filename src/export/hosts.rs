@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::base::{NodeId, NodeName};
-use crate::desired::{Host, HostAddress, HostName, is_name};
+use crate::desired::{Access, Host, HostAddress, HostName, is_name};
 
 use super::members::Seat;
 
@@ -69,6 +69,7 @@ impl Hosts {
     pub(super) fn into_declared<'a>(
         self,
         used: impl Iterator<Item = &'a HostName>,
+        access: &Access,
     ) -> BTreeMap<HostName, Host> {
         let used: BTreeSet<&HostName> = used.collect();
         let hosts = self.by_ip.into_iter();
@@ -76,7 +77,15 @@ impl Hosts {
             .filter(|(_, (name, _))| used.contains(name))
             .map(|(ip, (name, zone))| {
                 let address = HostAddress::Ip(ip);
-                (name, Host { address, zone })
+                let access = access.clone();
+                (
+                    name,
+                    Host {
+                        address,
+                        zone,
+                        access,
+                    },
+                )
             })
             .collect()
     }

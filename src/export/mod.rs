@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::base::{NodeId, NodeName};
-use crate::desired::{Desired, HostName, Node, Policy};
+use crate::desired::{Access, Desired, HostName, Node, Policy};
 use crate::observed::{Cluster, Observed, Questions};
 
 use hosts::Hosts;
@@ -30,6 +30,8 @@ pub struct Wishes<'a> {
     pub cluster: &'a str,
     /// Every node is to be the one with its present id.
     pub pin_ids: bool,
+    /// How the nodes were reached.
+    pub access: &'a Access,
 }
 
 /// The file, and what is to be said about it.
@@ -107,7 +109,7 @@ pub fn export(observed: &Observed, wishes: Wishes<'_>) -> Result<Exported, Refus
             .iter()
             .any(|shard| shard.nodes().any(|node| node == name))
     });
-    let hosts = hosts.into_declared(nodes.values().map(|node| &node.host));
+    let hosts = hosts.into_declared(nodes.values().map(|node| &node.host), wishes.access);
     let replicas_apart = shards::apart(&shards, &nodes, &mut remarks);
     Ok(Exported {
         desired: Desired {
@@ -119,6 +121,7 @@ pub fn export(observed: &Observed, wishes: Wishes<'_>) -> Result<Exported, Refus
                 replicas_apart,
                 ..Policy::default()
             },
+            access: wishes.access.clone(),
         },
         remarks,
     })

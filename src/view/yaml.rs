@@ -1,11 +1,12 @@
 //! The desired state as a file that reads back as the same desired state.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::base::{NodeName, SlotSet};
 use crate::desired::{
-    Announce, Apart, Desired, Engine, Host, HostName, Moves, Node, Policy, SecretSource, Setting,
-    Shard, SlotShare,
+    Access, Announce, Apart, Desired, Engine, Host, HostName, Moves, Node, Policy, SecretSource,
+    Setting, Shard, SlotShare,
 };
 
 use super::page::clean;
@@ -26,10 +27,14 @@ pub fn file(desired: &Desired, comments: &[String]) -> String {
         shards,
         nodes,
         policy,
+        access,
     } = desired;
     text.push_str(&format!("cluster: {}\n", scalar(cluster)));
     let config = Config::of(desired);
-    push_hosts(&mut text, hosts, &config);
+    if let Some(line) = login(access) {
+        text.push_str(&format!("access: {line}\n"));
+    }
+    push_hosts(&mut text, hosts, access, &config);
     if !config.everywhere.is_empty() {
         text.push_str("config:\n");
         for (option, setting) in &config.everywhere {
@@ -107,7 +112,12 @@ impl<'a> Config<'a> {
     }
 }
 
-fn push_hosts(text: &mut String, hosts: &BTreeMap<HostName, Host>, config: &Config<'_>) {
+fn push_hosts(
+    text: &mut String,
+    hosts: &BTreeMap<HostName, Host>,
+    everyone: &Access,
+    config: &Config<'_>,
+) {
     let mut named: Vec<(&HostName, &Host)> = hosts
         .iter()
         .filter(|(name, host)| !is_bare(name, host))
@@ -117,13 +127,19 @@ fn push_hosts(text: &mut String, hosts: &BTreeMap<HostName, Host>, config: &Conf
     }
     named.sort_by_key(|(name, _)| counting(&name.0));
     text.push_str("hosts:\n");
-    for (name, Host { address, zone }) in named {
+    for (name, host) in named {
+        let Host {
+            address,
+            zone,
+            access,
+        } = host;
+        let access = login(access).filter(|_| access != everyone);
         let own = config.by_host.get(name).filter(|own| !own.is_empty());
         let address = scalar(&address.to_string());
         let name = scalar(&name.0);
-        let line = match (zone, own) {
-            (None, None) => format!("{name}: {address}"),
-            (zone, own) => {
+        let line = match (zone, own, access) {
+            (None, None, None) => format!("{name}: {address}"),
+            (zone, own, access) => {
                 let mut fields = vec![format!("address: {address}")];
                 fields.extend(zone.as_ref().map(|zone| format!("zone: {}", scalar(zone))));
                 fields.extend(own.map(|own| {
@@ -133,11 +149,47 @@ fn push_hosts(text: &mut String, hosts: &BTreeMap<HostName, Host>, config: &Conf
                         .collect();
                     format!("config: {{{}}}", own.join(", "))
                 }));
+                fields.extend(access.map(|access| format!("access: {access}")));
                 format!("{name}: {{{}}}", fields.join(", "))
             }
         };
         text.push_str(&format!("  {line}\n"));
     }
+}
+
+/// How rcl logs in, where that is said.
+fn login(access: &Access) -> Option<String> {
+    let Access {
+        username,
+        password,
+        tls,
+    } = access;
+    let mut fields = Vec::new();
+    fields.extend(
+        username
+            .as_ref()
+            .map(|user| format!("username: {}", scalar(user))),
+    );
+    fields.extend(
+        password
+            .as_ref()
+            .map(|password| format!("password: {}", source(&password.source))),
+    );
+    fields.extend(tls.as_ref().map(|tls| {
+        let path = |path: &Path| scalar(&path.to_string_lossy());
+        let mut own = vec![format!("ca: {}", path(&tls.ca))];
+        if let Some((cert, key)) = &tls.identity {
+            own.push(format!("cert: {}", path(cert)));
+            own.push(format!("key: {}", path(key)));
+        }
+        own.extend(
+            tls.server_name
+                .as_ref()
+                .map(|name| format!("server_name: {}", scalar(name))),
+        );
+        format!("tls: {{{}}}", own.join(", "))
+    }));
+    (!fields.is_empty()).then(|| format!("{{{}}}", fields.join(", ")))
 }
 
 /// A bare address is a host that needs no entry.
@@ -254,10 +306,15 @@ fn ranges(slots: &SlotSet) -> String {
 fn value(setting: &Setting) -> String {
     match setting {
         Setting::Plain(text) => scalar(text),
-        Setting::Secret { source, value: _ } => match source {
-            SecretSource::Env(name) => format!("{{env: {}}}", scalar(name)),
-            SecretSource::File(path) => format!("{{file: {}}}", scalar(&path.to_string_lossy())),
-        },
+        Setting::Secret { source: kept, .. } => source(kept),
+    }
+}
+
+fn source(source: &SecretSource) -> String {
+    match source {
+        SecretSource::Env(name) => format!("{{env: {}}}", scalar(name)),
+        SecretSource::File(path) => format!("{{file: {}}}", scalar(&path.to_string_lossy())),
+        SecretSource::Prompt => "prompt".to_owned(),
     }
 }
 

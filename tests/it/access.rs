@@ -296,10 +296,18 @@ fn each_wrong_tls_says_what_is_wrong() {
         &over_tls(&servers, &shards, "ca: CA, cert: rcl.pem, key: rcl.key"),
     );
     rcl.run(&["plan"]).success();
+}
 
-    // The two ports mixed up.
+#[test]
+fn the_two_ports_mixed_up() {
+    let servers = Servers::prepare(ServerKind::Redis70)
+        .grid(2, 1)
+        .tls()
+        .start();
+    let shards = [Shard::new("host1:7000", &["host2:7000"], "0-16383")];
+    let rcl = Rcl::new();
     let plain = Yaml::new(&servers, &shards).to_string();
-    let ca = certs.path("ca.pem").display().to_string();
+    let ca = servers.certs().path("ca.pem").display().to_string();
     rcl.file(
         "rcl.yaml",
         &format!("{plain}access: {{tls: {{ca: {ca}}}}}\n"),
@@ -311,10 +319,21 @@ fn each_wrong_tls_says_what_is_wrong() {
         "plain to a port for TLS",
         "Declare `tls` under `access`",
     );
+}
 
+#[test]
+fn a_certificate_whose_time_is_over() {
+    let servers = Servers::prepare(ServerKind::Redis70)
+        .grid(2, 1)
+        .tls()
+        .start();
+    let shards = [Shard::new("host1:7000", &["host2:7000"], "0-16383")];
+    let rcl = Rcl::new();
     for name in servers.names() {
         let folder: &Path = servers.folder(&name);
-        certs.issue_expired(folder, "expired", &[SERVER_NAME]);
+        servers
+            .certs()
+            .issue_expired(folder, "expired", &[SERVER_NAME]);
         let both = [
             "tls-cert-file",
             "expired.pem",
@@ -324,10 +343,8 @@ fn each_wrong_tls_says_what_is_wrong() {
         let set = ["CONFIG", "SET"].into_iter().chain(both);
         servers.ok(&name, &set.collect::<Vec<_>>());
     }
-    check(
-        "ca: CA, cert: rcl.pem, key: rcl.key",
-        "its certificate is not valid today",
-    );
+    rcl.file("rcl.yaml", &over_tls(&servers, &shards, "ca: CA"));
+    assert_says(&rcl, "expired", "its certificate is not valid today");
 }
 
 /// Nothing but an error, whatever is asked, and not after all of the time that a silent node gets.
