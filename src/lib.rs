@@ -8,6 +8,7 @@ pub mod desired;
 pub mod diff;
 pub mod export;
 pub mod lab;
+pub mod layout;
 pub mod lint;
 pub mod net;
 pub mod observe;

@@ -8,6 +8,7 @@ pub mod conf;
 pub mod drift;
 mod exit;
 pub mod export;
+pub mod init;
 pub mod lab;
 mod load;
 pub mod plan;
@@ -63,6 +64,7 @@ enum Command {
     Status(status::StatusArgs),
     Check(check::CheckArgs),
     Export(export::ExportArgs),
+    Init(init::InitArgs),
     Conf(conf::Args),
     Lab(lab::Args),
     Completions(completions::CompletionsArgs),
@@ -196,6 +198,7 @@ fn dispatch(cli: &Cli, output: &mut Output<'_>) -> u8 {
             code
         }
         Command::Export(args) => runtime.block_on(export::run(args, output)).code(),
+        Command::Init(args) => init::run(args, output).code(),
         Command::Conf(args) => with_file(
             &load_without_secrets(&args.file),
             output,

@@ -28,6 +28,19 @@ pub(super) enum NodeHost {
     Bare(IpAddr),
 }
 
+/// A node by the address of its host: `10.0.0.1:7000`, `redis1.example.net:7000`, `[::1]:7000`.
+///
+/// # Errors
+/// What is wrong, and what to write instead.
+pub fn dialled_node(text: &str) -> Result<(HostAddress, u16), (String, String)> {
+    let NodeAddress { host, port } = node_address(text)?;
+    let address = match host {
+        NodeHost::Bare(ip) => HostAddress::Ip(ip.to_canonical()),
+        NodeHost::Named(HostName(name)) => host_address(&name)?,
+    };
+    Ok((address, port))
+}
+
 /// Letters, digits, `.`, `_` and `-`.
 pub fn is_name(text: &str) -> bool {
     !text.is_empty()

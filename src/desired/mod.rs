@@ -31,7 +31,7 @@ use serde::Serialize;
 
 use crate::base::{Address, NodeId, NodeName, Secret, ShardName, SlotSet};
 
-pub use address::{is_announced_hostname, is_name};
+pub use address::{dialled_node, is_announced_hostname, is_name};
 pub use conceal::concealed;
 pub use finding::{FINDINGS_SHOWN, Finding, Place, Related};
 pub use option::{readable_value, same_value, settable_at_runtime, wire_value};
@@ -74,6 +74,16 @@ pub fn parse_with_places(text: &str) -> Result<(Desired, Places), Vec<Finding>> 
         Ok(resolved)
     } else {
         Err(findings.finish())
+    }
+}
+
+/// The name of a shard that nobody has named: a, b, …, z, aa, ab, …
+#[must_use]
+pub fn numbered(number: usize) -> String {
+    let digit = char::from(b"abcdefghijklmnopqrstuvwxyz"[number % 26]);
+    match (number / 26).checked_sub(1) {
+        None => digit.to_string(),
+        Some(rest) => numbered(rest) + &digit.to_string(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{NodeId, NodeName, Role, ShardName, SlotRange, SlotSet, named};
-use crate::desired::{Apart, Node, Shard, SlotShare};
+use crate::desired::{Apart, Node, Shard, SlotShare, numbered};
 use crate::observed::{Cluster, Island};
 
 use super::Remark;
@@ -54,7 +54,7 @@ pub(super) fn shards(
             continue;
         };
         let shard = Shard {
-            name: ShardName::new(letters(shards.len())),
+            name: ShardName::new(numbered(shards.len())),
             primary,
             replicas: own.iter().filter_map(|id| names.get(id).cloned()).collect(),
             slots: SlotShare::None,
@@ -190,15 +190,6 @@ fn unowned(gap: SlotRange, shard: &Shard) -> Remark {
         named(&gap),
         shard.name
     ))
-}
-
-/// a, b, …, z, aa, ab, …
-pub(super) fn letters(number: usize) -> String {
-    let digit = char::from(b"abcdefghijklmnopqrstuvwxyz"[number % 26]);
-    match (number / 26).checked_sub(1) {
-        None => digit.to_string(),
-        Some(rest) => letters(rest) + &digit.to_string(),
-    }
 }
 
 /// What the live layout keeps apart: a file that asks for more would be at odds with itself.

@@ -1,6 +1,6 @@
 //! Names of shards.
 
-use super::shards::letters;
+use crate::desired::numbered;
 
 #[test]
 fn shards_are_counted_in_letters() {
@@ -12,6 +12,6 @@ fn shards_are_counted_in_letters() {
         (701, "zz"),
         (702, "aaa"),
     ] {
-        assert_eq!(letters(number), name);
+        assert_eq!(numbered(number), name);
     }
 }

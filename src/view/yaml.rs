@@ -5,11 +5,12 @@ use std::path::Path;
 
 use crate::base::{NodeName, SlotSet};
 use crate::desired::{
-    Access, Announce, Apart, Desired, Engine, Host, HostName, Moves, Node, Policy, SecretSource,
-    Setting, Shard, SlotShare,
+    Access, Announce, Apart, Desired, Engine, Host, HostAddress, HostName, Moves, Node, Policy,
+    SecretSource, Setting, Shard, SlotShare,
 };
 
-use super::page::clean;
+use super::page::{Page, clean};
+use super::styles::{Meaning, Styles};
 
 /// Lines are broken before this column where they can be.
 const WIDTH: usize = 100;
@@ -47,6 +48,16 @@ pub fn file(desired: &Desired, comments: &[String]) -> String {
     }
     push_policy(&mut text, policy);
     text
+}
+
+/// For people, beside the file.
+#[must_use]
+pub fn remarks(remarks: &[String], styles: Styles) -> String {
+    let mut page = Page::new(styles);
+    for remark in remarks {
+        page.put(Meaning::Note, "Note: ").plain(remark).end();
+    }
+    page.into_text()
 }
 
 /// Words of servers may stand in a comment, so it is cleaned, and broken into lines.
@@ -194,7 +205,7 @@ fn login(access: &Access) -> Option<String> {
 
 /// A bare address is a host that needs no entry.
 fn is_bare(name: &HostName, host: &Host) -> bool {
-    name.0 == host.address.to_string()
+    matches!(host.address, HostAddress::Ip(ip) if name.0 == ip.to_string())
 }
 
 /// host2 before host10.

@@ -45,6 +45,7 @@ fn the_help_is_a_screen() {
       status       Show the cluster as it is
       check        Check a file without asking any server
       export       Write a file that describes a live cluster
+      init         Lay out a new file for given nodes
       conf         Write a redis.conf and a systemd unit for every node
       lab          Run the file's nodes on this machine
       completions  Print a completion script for a shell
@@ -128,6 +129,9 @@ fn command_lines_without_sense_end_with_64() {
         vec!["drift", "--timeout", "soon"],
         vec!["conf"],
         vec!["export"],
+        vec!["init"],
+        vec!["init", "--nodes", "host1"],
+        vec!["init", "--nodes", "host1:7000", "--nodes-file", "nodes"],
         vec!["export", "127.0.0.1:7000", "--name", "two words"],
     ] {
         let ran = rcl.run(&words).code(64);

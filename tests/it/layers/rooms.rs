@@ -6,7 +6,7 @@ use super::source::{Source, paths};
 use super::{none, read, rust_files};
 
 /// A room, and the rooms that it may import.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("base", &[]),
     ("desired", &["base"]),
     ("observed", &["base"]),
@@ -14,6 +14,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("export", &["base", "desired", "observed"]),
     ("plan", &["base", "desired", "observed", "diff"]),
     ("lint", &["base", "desired", "observed", "diff", "plan"]),
+    ("layout", &["base", "desired"]),
     ("conf", &["base", "desired"]),
     ("net", &["base"]),
     ("observe", &["base", "observed", "net"]),
@@ -33,8 +34,8 @@ const ROOMS: [(&str, &[&str]); 14] = [
     (
         "cli",
         &[
-            "base", "desired", "observed", "diff", "export", "plan", "lint", "conf", "net",
-            "observe", "apply", "lab", "view",
+            "base", "desired", "observed", "diff", "export", "plan", "lint", "layout", "conf",
+            "net", "observe", "apply", "lab", "view",
         ],
     ),
 ];
@@ -62,7 +63,7 @@ const CRATES: [(&str, &[&str]); 15] = [
 ];
 
 /// Rooms and files that compute and do nothing else: equal input gives equal bytes.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "base",
     "desired",
     "observed",
@@ -70,6 +71,7 @@ const PURE: [&str; 12] = [
     "export",
     "plan",
     "lint",
+    "layout",
     "conf",
     "apply/machine",
     "apply/classic",
