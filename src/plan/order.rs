@@ -369,10 +369,12 @@ fn before_move(shard: &ShardName, transfer: &Transfer, index: &Index) -> Vec<Ste
 /// they follow from the old primary to the new one by themselves.
 fn before_failover(node: NodeId, shard: &ShardName, index: &Index) -> Vec<StepId> {
     let join = index.by_node.get(&(Phase::Join, node)).copied();
+    let assign = index.by_shard.get(shard).copied();
     let copies = index.attached_to.get(shard).into_iter().flatten().copied();
     let moves = index.moves.iter().map(|(step, _)| *step);
     let failovers = index.failovers.iter().map(|(step, ..)| *step);
     join.into_iter()
+        .chain(assign)
         .chain(index.detached.iter().copied())
         .chain(copies)
         .chain(moves)

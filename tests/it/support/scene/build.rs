@@ -105,7 +105,7 @@ impl Scene {
                 nodes: BTreeMap::new(),
                 access: Access::default(),
                 policy: Policy {
-                    failback: false,
+                    failback: draft.failback,
                     moves: Moves::default(),
                     replicas_apart: Apart::Host,
                 },

@@ -19,6 +19,7 @@ pub(crate) struct Draft {
     /// Nodes have host names to announce, and ids in the file.
     pub(crate) named: bool,
     pub(crate) pinned: bool,
+    pub(crate) failback: bool,
     pub(crate) formed: Formed,
     pub(crate) mishaps: Vec<Mishap>,
     /// How long the nodes are left alone before rcl looks.
@@ -147,6 +148,7 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
         prop::option::weighted(0.2, (any8(), any8(), any8())),
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.2),
+        prop::bool::weighted(0.4),
     );
     let nodes = (
         prop_oneof![5 => (0u8..5).prop_map(Servers::One), 1 => Just(Servers::Mixed)],
@@ -166,7 +168,7 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
         prop_oneof![2 => Just(None), 1 => (how, 0u8..100).prop_map(Some)],
     );
     (any::<u64>(), file, nodes, past).prop_map(|(seed, file, nodes, past)| {
-        let (shards, declared, on_host, named, pinned) = file;
+        let (shards, declared, on_host, named, pinned, failback) = file;
         let (servers, network, node_timeout, has_file) = nodes;
         let (formed, mishaps, pause_ms, broken) = past;
         Draft {
@@ -180,6 +182,7 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
             on_host,
             named,
             pinned,
+            failback,
             formed,
             mishaps,
             pause_ms,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rcl::base::{NodeId, Role, SlotSet};
 
-use super::build::{Portion, Scene, hostname};
+use super::build::{Part, Portion, Scene, hostname};
 
 /// What the scene was like before rcl touched it, as far as it must stay.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ impl Scene {
     pub(crate) fn before(&self) -> Before {
         let world = self.sim.world();
         let serves = |node: &usize| !world.nodes[*node].myself().slots.is_empty();
-        let leaders: Vec<usize> = self
+        let serving: Vec<usize> = self
             .parts
             .iter()
             .map(|part| {
@@ -38,12 +38,18 @@ impl Scene {
                     .unwrap_or(declared)
             })
             .collect();
-        let owned: Vec<SlotSet> = leaders
+        let owned: Vec<SlotSet> = serving
             .iter()
             .map(|leader| world.nodes[*leader].myself().slots.clone())
             .collect();
+        // The role comes back where the file wants that; servers fail over no shard without slots.
+        let comes_back = |(part, leader): (&Part, &usize)| {
+            let back = self.desired.policy.failback && serves(leader);
+            if back { part.nodes[0] } else { *leader }
+        };
+        let leaders = self.parts.iter().zip(&serving).map(comes_back).collect();
         let mut attached = BTreeSet::new();
-        for (part, leader) in self.parts.iter().zip(&leaders) {
+        for (part, leader) in self.parts.iter().zip(&serving) {
             let leader = world.nodes[*leader].id;
             for node in part.nodes.iter().map(|node| &world.nodes[*node]) {
                 let from = node.upstream.as_ref().and_then(|upstream| upstream.from);

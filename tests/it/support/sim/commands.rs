@@ -83,6 +83,13 @@ impl World {
             ["CLUSTER", "GETKEYSINSLOT"] => self.keys_in_slot(me, &args[2..]),
             ["MEMORY", "USAGE"] => Reply::Integer(100),
             ["MIGRATE", _] => self.migrate(me, &args[1..]),
+            ["CLUSTER", "REPLICATE"]
+                if args[2..] == ["NO", "ONE"] && quirks::detaches_in_place(node.server) =>
+            {
+                self.replicate_no_one(me)
+            }
+            ["CLUSTER", "FAILOVER"] if args.len() == 2 => self.fail_over(me),
+            ["CLUSTER", "RESET"] if args[2..] == ["SOFT"] => self.reset_soft(me),
             ["CLUSTER", "REPLICATE"] => self.replicate_command(me, args[2]),
             _ => panic!("the simulation doesn't know {command}: teach it in sim/commands.rs"),
         }

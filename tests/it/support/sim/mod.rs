@@ -3,7 +3,7 @@
 //!
 //! `world` holds the nodes and moves time on, `clockwork` is what a node does by itself, `bus`
 //! and `receive` are what nodes tell each other, `state` what they conclude, `replication` how
-//! copies come about, `commands`, `config` and `render` what people see of it.
+//! copies come about, `roles` how they change, `commands`, `config` and `render` what people see of it.
 
 mod bus;
 mod clockwork;
@@ -17,6 +17,7 @@ mod receive;
 mod render;
 mod replication;
 pub(crate) mod rng;
+mod roles;
 mod state;
 mod world;
 

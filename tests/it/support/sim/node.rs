@@ -48,6 +48,8 @@ pub(crate) struct Node {
     /// Its keys go as soon as it copies from its new primary.
     pub(crate) doomed: bool,
     pub(crate) ticks: u64,
+    /// When it last failed over, as either end.
+    pub(crate) swapped: Option<u64>,
 }
 
 /// One line of a table of members.

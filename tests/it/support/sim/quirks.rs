@@ -42,6 +42,21 @@ pub(super) fn keeps_link_to_same_primary(server: Server) -> bool {
     server.flavor == Flavor::Valkey
 }
 
+/// Elsewhere a shard that failed over less than four node timeouts ago fails over without success.
+pub(super) fn swaps_again_at_once(server: Server) -> bool {
+    server.flavor == Flavor::Valkey && at_least(server, (0, 0), (8, 1))
+}
+
+/// The marks of moves follow a failover.
+pub(super) fn replicates_marks(server: Server) -> bool {
+    server.flavor == Flavor::Valkey && at_least(server, (0, 0), (8, 0))
+}
+
+/// REPLICATE NO ONE.
+pub(super) fn detaches_in_place(server: Server) -> bool {
+    server.flavor == Flavor::Valkey && at_least(server, (0, 0), (9, 0))
+}
+
 /// Since 7.0 a primary waits some seconds for more replicas before it begins to copy.
 pub(super) fn syncs_diskless(server: Server) -> bool {
     is_modern(server)

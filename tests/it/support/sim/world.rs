@@ -156,6 +156,7 @@ impl World {
             keys: Keys::default(),
             doomed: false,
             ticks: 0,
+            swapped: None,
         };
         self.nodes.push(node);
         let place = self.nodes.len() - 1;
