@@ -4,7 +4,7 @@ use crate::support::shapes::{Action, Apply, Difference, DriftDocument, Line, par
 use crate::support::stage::NODE_TIMEOUT_MS;
 use crate::support::traffic::{Data, Traffic};
 use crate::support::yaml::Yaml;
-use crate::support::{Recorder, ServerKind, Servers, Shard, Stage};
+use crate::support::{Recorder, ServerKind, Servers, Shard, Stage, native, wait};
 
 const KEYS: usize = 1000;
 
@@ -293,4 +293,196 @@ fn for_programs() {
     assert_eq!(applied.plan.totals.failed_over, 1);
     let calming = |line: &&Line| matches!(line, Line::StepCalming { .. });
     assert!((1..=5).contains(&applied.lines.iter().filter(calming).count()));
+}
+
+/// Somebody fails the shard over while rcl waits for its turn: what it waits for is so already.
+#[test]
+fn overtaken_to_the_right_node() {
+    let mut stage = seed(ServerKind::Redis70);
+    brought_back(&stage, &Shard::seed());
+    fail_over(&stage, "host2:7000", "host1:7000");
+    let recorder = Recorder::start(&stage.servers);
+    let mut apply = stage.rcl.start(&["apply", "--yes"]);
+    apply.expect("without a change in the shard");
+    stage.tell("host1:7000", "CLUSTER FAILOVER TAKEOVER");
+    apply.end().code(0);
+    stage.repairs(&Shard::seed());
+    // Only the one by hand.
+    assert_eq!(failovers(&recorder, &stage.servers), 1);
+}
+
+/// A third node of the shard takes over meanwhile: the plan is not carried out any more.
+#[test]
+fn overtaken_by_another_node() {
+    let mut stage = Stage::blank(Servers::prepare(ServerKind::Redis70).grid(3, 3));
+    let mut shards = Shard::seed();
+    for (shard, port) in shards.iter_mut().zip(7000..) {
+        shard.replicas.push(format!("host3:{port}"));
+    }
+    native::form(&stage.servers, &shards);
+    brought_back(&stage, &shards);
+    fail_over(&stage, "host2:7000", "host1:7000");
+    stage.wait_for_link("host3:7000");
+    let mut apply = stage.rcl.start(&["apply", "--yes"]);
+    apply.expect("without a change in the shard");
+    stage.tell("host3:7000", "CLUSTER FAILOVER TAKEOVER");
+    let ended = apply.end().code(3);
+    assert!(
+        ended.stderr().contains("the cluster has changed"),
+        "{}",
+        ended.stderr()
+    );
+    stage.wait_for_promotion("host3:7000");
+    for replica in ["host1:7000", "host2:7000"] {
+        stage.wait_for_link(replica);
+    }
+    stage.repairs(&shards);
+}
+
+/// The replica that is to take over has lost its link: nothing is sent, and nothing is lost.
+#[test]
+fn not_in_sync() {
+    let mut stage = seed(ServerKind::Valkey91);
+    brought_back(&stage, &Shard::seed());
+    fail_over(&stage, "host2:7000", "host1:7000");
+    stage.tell("host1:7000", "CONFIG SET primaryauth wrong");
+    stage
+        .servers
+        .call("host2:7000", &["CLIENT", "KILL", "TYPE", "replica"]);
+    wait::until("the link to be down", || {
+        let info = stage.servers.call("host1:7000", &["INFO", "replication"]);
+        let info = info.text();
+        let down = info.contains("master_link_status:down");
+        down.then_some(()).ok_or(info)
+    });
+    let told = stage.refuses(3);
+    assert!(
+        told.plan
+            .contains("It can't be brought back now: host1:7000 has no link to its primary."),
+        "{}",
+        told.plan
+    );
+    stage
+        .servers
+        .ok("host1:7000", &["CONFIG", "SET", "primaryauth", ""]);
+    stage.wait_for_link("host1:7000");
+    stage.repairs(&Shard::seed());
+}
+
+/// It loses its link between plan and failover: rcl waits, and stops cleanly.
+#[test]
+fn out_of_sync_by_the_time() {
+    let mut stage = seed(ServerKind::Redis70);
+    brought_back(&stage, &Shard::seed());
+    fail_over(&stage, "host2:7000", "host1:7000");
+    let recorder = Recorder::start(&stage.servers);
+    let mut apply = stage.rcl.start(&["apply", "--yes"]);
+    apply.expect("without a change in the shard");
+    stage.tell("host1:7000", "CONFIG SET masterauth wrong");
+    stage
+        .servers
+        .call("host2:7000", &["CLIENT", "KILL", "TYPE", "replica"]);
+    let ended = apply.end().code(1);
+    assert!(
+        ended.stderr().contains("has no link to its primary"),
+        "{}",
+        ended.stderr()
+    );
+    assert_eq!(failovers(&recorder, &stage.servers), 0);
+    stage
+        .servers
+        .ok("host1:7000", &["CONFIG", "SET", "masterauth", ""]);
+    stage.wait_for_link("host1:7000");
+    stage.repairs(&Shard::seed());
+}
+
+/// Killed before the failover is sent, and again just after.
+fn killed_beside_it(kind: ServerKind) {
+    let mut stage = seed(kind);
+    brought_back(&stage, &Shard::seed());
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    fail_over(&stage, "host2:7000", "host1:7000");
+    fail_over(&stage, "host2:7001", "host1:7001");
+    let traffic = Traffic::start(&stage.servers);
+    for line in ["fail over shard a", "CLUSTER FAILOVER"] {
+        let mut apply = stage.rcl.start(&["apply", "--yes", "-v"]);
+        apply.expect(line);
+        apply.kill();
+    }
+    stage.run(&["apply", "--yes"], 0);
+    traffic.end();
+    stage.repairs(&Shard::seed());
+    data.assert_kept(&stage.servers, &values);
+}
+
+#[test]
+fn killed_beside_it_on_redis() {
+    killed_beside_it(ServerKind::Redis70);
+}
+
+#[test]
+fn killed_beside_it_on_valkey() {
+    killed_beside_it(ServerKind::Valkey91);
+}
+
+/// Killed between RESET and what follows, at every line: the node finds its way back.
+fn killed_while_detaching(kind: ServerKind) {
+    let mut stage = seed(kind);
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    let mut wanted = Shard::seed();
+    wanted[1].replicas.clear();
+    wanted.push(Shard::new("host2:7001", &[], ""));
+    stage.declare(&wanted);
+    let arguments = ["apply", "--yes", "-v", "--allow", "resync=host2:7001"];
+    let mut apply = stage.rcl.start(&arguments);
+    apply.expect("CLUSTER RE");
+    apply.kill();
+    stage.run(&arguments, 0);
+    stage.repairs(&wanted);
+    data.assert_kept(&stage.servers, &values);
+}
+
+#[test]
+fn killed_while_detaching_on_redis() {
+    killed_while_detaching(ServerKind::Redis70);
+}
+
+#[test]
+fn killed_while_detaching_on_valkey() {
+    killed_while_detaching(ServerKind::Valkey91);
+}
+
+/// A replica is to serve another shard. Its own has another one first, the new primary's last.
+fn re_pointed(kind: ServerKind) {
+    let mut stage = seed(kind);
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    stage.servers.add("host2:7003");
+    let mut wanted = Shard::seed();
+    wanted[0].replicas = vec!["host2:7003".to_owned()];
+    wanted[1].replicas.push("host2:7000".to_owned());
+    stage.declare(&wanted);
+    let told = stage.run(&["plan"], 3);
+    assert!(told.contains("--allow resync=host2:7000"), "{told}");
+    let leave = ["--allow", "resync=host2:7000"];
+    let plan = stage.run(&[&["plan"], leave.as_slice()].concat(), 0);
+    let place = |text: &str| plan.find(text).unwrap_or_else(|| panic!("{plan}"));
+    assert!(
+        place("~ attach host2:7003") < place("~ attach host2:7000"),
+        "{plan}"
+    );
+    let traffic = Traffic::start(&stage.servers);
+    stage.run(&[&["apply", "--yes"], leave.as_slice()].concat(), 0);
+    traffic.end();
+    stage.repairs(&wanted);
+    data.assert_kept(&stage.servers, &values);
+}
+
+#[test]
+fn re_pointed_on_redis() {
+    re_pointed(ServerKind::Redis70);
+}
+
+#[test]
+fn re_pointed_on_valkey() {
+    re_pointed(ServerKind::Valkey91);
 }

@@ -548,3 +548,51 @@ async fn replicas_show_elsewhere_at_the_next_ping_or_at_once() {
         assert!(within.contains(&middle(&seen)), "{server}: {seen:?}");
     }
 }
+
+/// On Redis the second failover of a shard within four node timeouts is answered with OK, and nothing happens.
+#[tokio::test(start_paused = true)]
+async fn a_shard_fails_over_again_at_once_on_valkey_only() {
+    for (server, again) in [(REDIS_7_0, false), (VALKEY_9_1, true)] {
+        let sim = blanks(1, server, 4, 2000);
+        for (node, epoch) in (0..4).zip(1..) {
+            sim.ok(node, &format!("CLUSTER SET-CONFIG-EPOCH {epoch}"));
+        }
+        introduce(&sim, Pattern::AllToAll);
+        time_until(&sim, all_known);
+        for (node, range) in [(0, "0 5000"), (1, "5001 10000"), (2, "10001 16383")] {
+            sim.ok(node, &format!("CLUSTER ADDSLOTSRANGE {range}"));
+        }
+        time_until(&sim, all_agree);
+        let primary = sim.world().nodes[0].id;
+        sim.ok(3, &format!("CLUSTER REPLICATE {primary}"));
+        time_until(&sim, |sim| sim.world().nodes[3].link_up() && all_agree(sim));
+        let leads = |sim: &Sim, node: usize| sim.world().nodes[node].is_primary() && all_agree(sim);
+        sim.ok(3, "CLUSTER FAILOVER");
+        assert!(time_until(&sim, |sim| leads(sim, 3)) <= 2500);
+        time_until(&sim, |sim| sim.world().nodes[0].link_up());
+        sim.ok(0, "CLUSTER FAILOVER");
+        sim.elapse(Duration::from_secs(1));
+        assert_eq!(leads(&sim, 0), again, "{server}");
+        sim.elapse(Duration::from_secs(8));
+        if !again {
+            sim.ok(0, "CLUSTER FAILOVER");
+            time_until(&sim, |sim| leads(sim, 0));
+        }
+    }
+}
+
+/// What is forgotten by a reset keeps its id, and finds back by one introduction.
+#[tokio::test(start_paused = true)]
+async fn a_soft_reset_keeps_the_id() {
+    let sim = blanks(1, REDIS_7_0, 3, 2000);
+    introduce(&sim, Pattern::AllToAll);
+    time_until(&sim, all_known);
+    let id = sim.world().nodes[2].id;
+    sim.ok(2, "CLUSTER RESET SOFT");
+    assert_eq!(sim.world().nodes[2].table.len(), 1);
+    sim.elapse(Duration::from_secs(10));
+    assert_eq!(sim.world().nodes[2].table.len(), 1);
+    meet(&sim, 2, 0);
+    time_until(&sim, all_known);
+    assert_eq!(sim.world().nodes[2].id, id);
+}

@@ -264,8 +264,8 @@ impl Scene {
         }
     }
 
-    /// Makes a node replicate another. A declared primary only follows the one that serves its
-    /// shard: detaching a replica is not what rcl can do yet.
+    /// Makes a node replicate another. A declared primary follows the one that serves its shard, or
+    /// one that serves another, as long as nobody serves its own.
     fn replicate(&mut self, node: usize, primary: usize) {
         let Some(part) = self.part_of(node).cloned() else {
             return;
@@ -278,7 +278,13 @@ impl Scene {
             )
         };
         let stays = part.nodes[0] == node || self.leads_declared_primary(node, part.nodes[0]);
-        if stays && !(serves && part.nodes.contains(&primary)) {
+        let served = {
+            let world = self.sim.world();
+            let mut nodes = part.nodes.iter().map(|node| &world.nodes[*node]);
+            nodes.any(|node| !node.myself().slots.is_empty())
+        };
+        let detachable = part.nodes[0] == node && !served;
+        if stays && !(serves && (detachable || part.nodes.contains(&primary))) {
             return;
         }
         self.sim.command(node, &format!("CLUSTER REPLICATE {id}"));
