@@ -2,6 +2,7 @@
 
 mod folding;
 mod output;
+mod roles;
 
 use insta::assert_snapshot;
 
