@@ -9,6 +9,9 @@ SERVER_TEST_THREADS ?= 8
 # Tests without servers, or that name theirs: a second run, with Valkey in Redis's part, would show nothing new.
 NO_SERVERS = $(addprefix --skip ,mistakes:: desired:: check:: layers:: docs:: help:: conf:: plans:: readme:: lab:: valkey)
 
+# The main stories, once more with rcl as the least user that docs/security.md gives.
+LEAST_USER = form:: moves:: drift:: settings:: partial:: addresses:: verdicts
+
 .PHONY: demo test bench build lint doc
 
 ## Form, use and grow a cluster on local servers.
@@ -20,6 +23,7 @@ test:
 	@.ci/servers
 	RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked -- --skip sim_properties
 	RCL_TEST_VALKEY=1 RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked --test it -- --skip sim_ --skip redis $(NO_SERVERS)
+	RCL_TEST_ACL=1 RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked --test it -- $(LEAST_USER)
 	cargo test --locked --test it sim_properties
 
 ## Compare with redis-cli on the same servers, in one run.

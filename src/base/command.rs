@@ -110,6 +110,36 @@ impl Command {
         self
     }
 
+    /// This command with another as its last arguments.
+    #[must_use]
+    pub fn followed_by(mut self, other: &Self) -> Self {
+        self.args.extend(other.args.iter().cloned());
+        self
+    }
+
+    /// The same command with a word in the place of each secret.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let args = self.args.iter().map(|arg| match arg {
+            Arg::Plain(_) | Arg::Key(_) => arg.clone(),
+            Arg::Secret(_) => Arg::Plain("secret".to_owned()),
+        });
+        Self {
+            args: args.collect(),
+        }
+    }
+
+    /// Its first word, and the second where that says what it does: `CLUSTER MEET`, `MIGRATE`.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let words = match self.args.first().map(Arg::shown) {
+            Some("ACL" | "CLIENT" | "CLUSTER" | "CONFIG" | "FUNCTION" | "MEMORY" | "PUBSUB") => 2,
+            Some(_) | None => 1,
+        };
+        let words: Vec<&str> = self.args.iter().take(words).map(Arg::shown).collect();
+        words.join(" ")
+    }
+
     #[must_use]
     pub fn args(&self) -> &[Arg] {
         &self.args

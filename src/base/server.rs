@@ -54,7 +54,7 @@ pub struct Server {
 
 impl Server {
     #[must_use]
-    pub fn new(flavor: Flavor, major: u16, minor: u16, patch: u16) -> Self {
+    pub const fn new(flavor: Flavor, major: u16, minor: u16, patch: u16) -> Self {
         Self {
             flavor,
             version: Version {
@@ -87,6 +87,12 @@ impl Server {
     /// CONFIG SET takes several options at once, all or nothing, since Redis 7.0.
     #[must_use]
     pub fn supports_config_set_many(self) -> bool {
+        self.at_least((7, 0), (7, 2))
+    }
+
+    /// ACL DRYRUN came with Redis 7.0.
+    #[must_use]
+    pub fn supports_acl_dryrun(self) -> bool {
         self.at_least((7, 0), (7, 2))
     }
 

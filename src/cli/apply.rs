@@ -18,7 +18,7 @@ use crate::view::{self, Output};
 use super::exit::Exit;
 use super::load::{Loaded, load, targets};
 use super::plan::{Made, make, planned, view as plan_view};
-use super::{Json, Shared, allowed, fail_as};
+use super::{Json, Shared, allowed, fail_as, rights};
 
 /// Show the plan, ask, and carry it out
 ///
@@ -50,7 +50,7 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
         Ok(loaded) => loaded,
         Err(error) => return fail_as(shared.json.then_some(Json::Line), output, &error),
     };
-    let made = match make(&loaded, &shared.allow, output).await {
+    let made = match make_allowed(&loaded, shared, output).await {
         Ok(made) => made,
         Err(exit) => return exit,
     };
@@ -95,6 +95,24 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
     })
 }
 
+/// Plans, and finds out what rcl's user may not do of it.
+async fn make_allowed(
+    loaded: &Loaded,
+    shared: &Shared,
+    output: &mut Output<'_>,
+) -> Result<Made, Exit> {
+    let mut made = make(loaded, &shared.allow, output).await?;
+    let connections = Connections::new(made.keyring.clone());
+    rights::check(
+        &ReadOnly(&connections),
+        &mut made.plan,
+        &made.observed,
+        &made.keyring,
+    )
+    .await;
+    Ok(made)
+}
+
 /// Asks, and makes sure that the plan that was read is still the plan.
 async fn confirmed(
     loaded: &Loaded,
@@ -120,7 +138,7 @@ async fn confirmed(
             return Err(Exit::Error);
         }
     }
-    let made = make(loaded, &shared.allow, output).await?;
+    let made = make_allowed(loaded, shared, output).await?;
     if !made.plan.does_the_same(&shown.plan) {
         output.talk(&format!(
             "error: the cluster has changed since the plan was shown. Nothing was done; run `rcl apply {}` again to see the new plan.\n",

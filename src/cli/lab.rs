@@ -99,9 +99,13 @@ pub fn run(args: &Args, desired: &Desired, out: &mut dyn Write, err: &mut dyn Wr
     };
     let done = match &args.command {
         Command::Up(args) => {
+            let beside = args.place.file.parent().unwrap_or(Path::new(""));
+            // The empty path is none that could be made absolute.
+            let beside = std::path::absolute(Path::new(".").join(beside)).unwrap_or_default();
             let settings = Settings {
                 dir,
                 server: args.server.clone(),
+                beside,
             };
             up(desired, &settings).map(|up| show::up(&up, out, err))
         }

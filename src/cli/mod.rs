@@ -13,6 +13,7 @@ pub mod lab;
 mod load;
 pub mod plan;
 mod prompt;
+mod rights;
 pub mod status;
 
 use std::ffi::OsString;

@@ -1,10 +1,11 @@
 //! What a node starts from: its `redis.conf` and its systemd unit, as texts.
 //!
-//! `redis` writes the configuration, `unit` the systemd unit, `quote` the words of either. Pure: a desired state in,
+//! `redis` writes the configuration, `secrets` the lines that are kept out of it, `unit` the systemd unit, `quote` the words of either. Pure: a desired state in,
 //! texts out; who calls [`render`] writes the files.
 
 mod quote;
 mod redis;
+mod secrets;
 mod unit;
 
 use std::path::{Path, PathBuf};
@@ -12,10 +13,11 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::base::{NodeName, Server};
-use crate::desired::{Desired, HostName, Node, SecretSource, Setting, wire_value};
+use crate::desired::{Desired, HostName, Node, Setting, wire_value};
 
 pub use quote::conf_word;
 pub use redis::source_words;
+pub use secrets::SecretLine;
 
 /// How long a server may need to notice a failure and to elect a replica, in milliseconds, when the file says nothing.
 const DEFAULT_NODE_TIMEOUT_MS: u64 = 15_000;
@@ -67,11 +69,11 @@ pub struct NodeFiles {
     pub secrets: Option<SecretsFile>,
 }
 
-/// A file that somebody has to write on a host: one line `OPTION VALUE` for each option.
+/// A file that somebody has to write on a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretsFile {
     pub path: PathBuf,
-    pub options: Vec<(String, SecretSource)>,
+    pub lines: Vec<SecretLine>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -129,19 +131,12 @@ impl Place {
 
 /// The file of a host's secrets, beside the folders of its nodes: they share the host's values.
 fn secrets_of(desired: &Desired, node: &Node, layout: &Layout) -> Option<SecretsFile> {
-    let options: Vec<(String, SecretSource)> = node
-        .config
-        .iter()
-        .filter_map(|(option, setting)| match setting {
-            Setting::Plain(_) => None,
-            Setting::Secret { source, value: _ } => Some((option.clone(), source.clone())),
-        })
-        .collect();
+    let lines = secrets::lines(desired, node, layout);
     let folder = layout.place.folder(&desired.cluster, node);
     let dir = folder.parent().unwrap_or(Path::new("/"));
-    (!options.is_empty()).then(|| SecretsFile {
+    (!lines.is_empty()).then(|| SecretsFile {
         path: dir.join("secrets.conf"),
-        options,
+        lines,
     })
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::quote::option_lines;
 use super::{ConfError, Layout, Secrets, secrets_of, wire_value};
-use crate::base::BusAddress;
-use crate::desired::{Desired, HostAddress, Node, SecretSource, Setting};
+use crate::base::{BusAddress, Login};
+use crate::desired::{Access, Desired, HostAddress, Node, SecretSource, Setting};
 
 /// What belongs to a single node and so can't be declared: two nodes that share one of these spoil each other's data.
 const PLACED: [&str; 12] = [
@@ -65,7 +65,11 @@ pub(super) fn conf(
 /// The addresses and ports that the server listens on, and who may use them.
 fn listening(text: &mut Text, desired: &Desired, node: &Node) {
     text.gap();
-    text.option("port", &node.port.to_string());
+    let access = desired.access_of(node);
+    match access.tls {
+        None => text.option("port", &node.port.to_string()),
+        Some(_) => tls(text, node),
+    }
     let address = desired.host_of(node).map(|host| &host.address);
     if !node.config.contains_key("bind") {
         text.gap();
@@ -74,7 +78,28 @@ fn listening(text: &mut Text, desired: &Desired, node: &Node) {
     let on_loopback = matches!(address, Some(HostAddress::Ip(ip)) if ip.is_loopback());
     if !on_loopback && !node.config.contains_key("protected-mode") {
         text.gap();
-        protected_mode(text, node);
+        protected_mode(text, node, access);
+    }
+}
+
+/// The file says that rcl speaks TLS, so the node's port is the one for TLS, and there is no other.
+fn tls(text: &mut Text, node: &Node) {
+    text.paragraph(
+        "Clients, peers and replicas speak TLS. The server wants a certificate of each client unless tls-auth-clients \
+         says otherwise.",
+    );
+    text.option("port", "0");
+    text.option("tls-port", &node.port.to_string());
+    for option in ["tls-cluster", "tls-replication"] {
+        if !node.config.contains_key(option) {
+            text.option(option, "yes");
+        }
+    }
+    if !node.config.contains_key("tls-cert-file") {
+        text.paragraph(
+            "Without these three the server does not start: tls-ca-cert-file, tls-cert-file and tls-key-file. Declare \
+             them under `config`, or write them here.",
+        );
     }
 }
 
@@ -108,10 +133,13 @@ fn bind(text: &mut Text, address: Option<&HostAddress>) {
 /// The servers from Redis 7.0 on, and 6.2 without `bind`, answer only loopback clients while protected-mode is on and
 /// the default user has no password. Replicas are clients of their primary, so a cluster of several hosts then gets no
 /// replica in sync. With a password the option does nothing, until the password is missing: then it is what is left.
-fn protected_mode(text: &mut Text, node: &Node) {
-    if PASSWORDS
-        .iter()
-        .any(|option| node.config.contains_key(*option))
+fn protected_mode(text: &mut Text, node: &Node, access: &Access) {
+    let of_default_user = access.password.is_some()
+        && [None, Some(Login::DEFAULT_USER)].contains(&access.username.as_deref());
+    if of_default_user
+        || PASSWORDS
+            .iter()
+            .any(|option| node.config.contains_key(*option))
     {
         text.paragraph(
             "The file declares a password. protected-mode stays on: a server that has none yet then refuses clients from \
@@ -140,7 +168,11 @@ fn announced(text: &mut Text, desired: &Desired, node: &Node, layout: &Layout) {
         text.gap();
         text.option("cluster-announce-ip", &announce.ip.to_string());
         if let Some(port) = announce.port {
-            text.option("cluster-announce-port", &port.to_string());
+            let option = match desired.access_of(node).tls {
+                Some(_) => "cluster-announce-tls-port",
+                None => "cluster-announce-port",
+            };
+            text.option(option, &port.to_string());
         }
         if let Some(port) = announce.bus_port {
             text.option("cluster-announce-bus-port", &port.to_string());
@@ -203,10 +235,11 @@ fn secrets(text: &mut Text, desired: &Desired, node: &Node, layout: &Layout) {
             "Secrets are kept out of this file. The server reads them from its standard input.",
         ),
     }
-    for (option, source) in &file.options {
+    for line in &file.lines {
         text.comment(&format!(
-            "  {option}: the value of {}",
-            source_words(source)
+            "  {}: the value of {}",
+            line.option,
+            source_words(&line.source)
         ));
     }
     match layout.secrets {

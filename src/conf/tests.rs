@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::base::{Flavor, ShardName};
-use crate::desired::{Access, Announce, Host, HostAddress, Policy, Shard, SlotShare};
+use crate::desired::{Access, Announce, Host, HostAddress, Policy, SecretSource, Shard, SlotShare};
 
 /// A cluster of one shard whose primary is on `host1`, at `address`.
 fn one_node(address: HostAddress) -> Desired {
@@ -210,7 +210,7 @@ fn secrets_are_included_and_never_written() {
         secrets.path,
         PathBuf::from("/var/lib/redis/seed/secrets.conf")
     );
-    assert_eq!(secrets.options.len(), 2);
+    assert_eq!(secrets.lines.len(), 2);
 
     let from_stdin = Layout {
         secrets: Secrets::Stdin,

@@ -28,6 +28,7 @@ use crate::desired::{Desired, Node, Setting};
 use crate::observed::{Cluster, Failure, NodeView, Observed, Questions};
 
 pub use announce::wanted as wanted_address;
+pub use moves::logs_in_by_itself;
 pub use pairing::Pairing;
 pub use slots::{Ownership, Share, ownership, shares};
 
@@ -268,6 +269,16 @@ pub fn diff_of(
 pub fn questions(desired: &Desired) -> Questions {
     let mut questions = Questions::default();
     questions.options.insert(announce::SOURCE.to_owned());
+    if desired
+        .nodes
+        .values()
+        .any(|node| desired.access_of(node).password.is_some())
+    {
+        questions.options.insert(moves::LOGIN_OPTION.to_owned());
+        questions
+            .secret_options
+            .insert(moves::LOGIN_OPTION.to_owned());
+    }
     for (option, setting) in desired.nodes.values().flat_map(|node| &node.config) {
         questions.options.insert(option.clone());
         if let Setting::Secret { .. } = setting {

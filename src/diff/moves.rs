@@ -3,10 +3,37 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{NodeId, Role, ShardName, Slot, SlotSet, counted, named};
-use crate::desired::Engine;
+use crate::desired::{Desired, Engine};
 use crate::observed::{Direction, NodeView, OpenSlot};
 
-use super::{Blocked, Diff, Difference, Look, Misplaced, Ownership, Scope, Severity};
+use super::{Blocked, Diff, Difference, Look, Misplaced, Ownership, Pairing, Scope, Severity};
+
+/// The password that a server has for others.
+pub(super) const LOGIN_OPTION: &str = "masterauth";
+
+/// Whether a server can log in to another as atomic moves have it do: with its own password, not with rcl's. What a
+/// password is good for is only known once it is used.
+#[must_use]
+pub fn logs_in_by_itself(
+    desired: &Desired,
+    pairing: &Pairing,
+    giving: &NodeView,
+    to: NodeId,
+) -> bool {
+    let declared = |id: NodeId| {
+        let mut ids = pairing.ids.iter();
+        ids.find(|(_, other)| **other == id)
+            .and_then(|(name, _)| desired.nodes.get(name))
+    };
+    let access = declared(to).map_or(&desired.access, |node| desired.access_of(node));
+    let has = giving
+        .secrets
+        .get(LOGIN_OPTION)
+        .is_some_and(|secret| !secret.expose().is_empty());
+    // Options are set before anything moves.
+    let gets = || declared(giving.id).is_some_and(|node| node.config.contains_key(LOGIN_OPTION));
+    access.password.is_none() || has || gets()
+}
 
 /// Who gives slots to whom.
 type Pair = (NodeId, NodeId);
@@ -315,16 +342,10 @@ fn unfit(
             format!("Upgrade {to} first."),
         );
     }
-    let atomic = giving.server.moves_atomically_to(taking.server);
-    if look.desired.policy.moves.engine == Engine::Atomic && !atomic {
-        return refuse(
-            format!(
-                "the file asks for atomic moves, and {from} ({}) or {to} ({}) knows none",
-                giving.server, taking.server
-            ),
-            serves,
-            "Write `engine: auto` under `policy.move`.".to_owned(),
-        );
+    if look.desired.policy.moves.engine == Engine::Atomic
+        && let Some((why, way_out)) = not_atomically(look, diff, giving, taking)
+    {
+        return refuse(why, serves, way_out);
     }
     no_room(giving, taking, slots).and_then(|evidence| {
         refuse(
@@ -333,6 +354,35 @@ fn unfit(
             format!("Raise maxmemory of {to}, or give it fewer slots."),
         )
     })
+}
+
+/// Why slots can't move from the one to the other at once, and the way out.
+fn not_atomically(
+    look: &Look<'_>,
+    diff: &Diff,
+    giving: &NodeView,
+    taking: &NodeView,
+) -> Option<(String, String)> {
+    let (from, to) = (diff.pairing.label(giving.id), diff.pairing.label(taking.id));
+    if !giving.server.moves_atomically_to(taking.server) {
+        return Some((
+            format!(
+                "the file asks for atomic moves, and {from} ({}) or {to} ({}) knows none",
+                giving.server, taking.server
+            ),
+            "Write `engine: auto` under `policy.move`.".to_owned(),
+        ));
+    }
+    if !logs_in_by_itself(look.desired, &diff.pairing, giving, taking.id) {
+        return Some((
+            format!(
+                "the file asks for atomic moves, in which {from} logs in to {to} by itself, and {from} has no password for that (masterauth)"
+            ),
+            "Declare masterauth and masteruser under `config`, or write `engine: auto` under `policy.move`."
+                .to_owned(),
+        ));
+    }
+    None
 }
 
 /// A rough sum: what the source uses, by its share of slots, against what the target may use.

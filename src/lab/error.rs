@@ -79,6 +79,10 @@ pub enum LabError {
         path = path.display()
     )]
     State { path: PathBuf, why: String },
+    #[error(
+        "{node} needs a certificate to speak TLS: declare tls-cert-file, tls-key-file and tls-ca-cert-file under `config`, or `cert` and `key` under `access`"
+    )]
+    NoCertificate { node: NodeName },
     #[error("the {option} of {node} is to come from {from}, which gave no value")]
     SecretMissing {
         node: NodeName,

@@ -42,6 +42,8 @@ pub struct Settings {
     pub dir: PathBuf,
     /// The server to run; without it, the first `redis-server` or `valkey-server` on PATH.
     pub server: Option<PathBuf>,
+    /// The folder of the file, absolute: its certificates are named from there.
+    pub beside: PathBuf,
 }
 
 /// The address of a node, which has to be one of this machine's loopback addresses.

@@ -1,6 +1,6 @@
 //! Asks a server whether it is there, in the fewest bytes.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const ATTEMPT: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It serves, perhaps only with a password.
+    /// It serves, perhaps only with a password or over TLS.
     Ready,
     /// It is there, but still reads its data.
     Loading,
@@ -30,7 +30,10 @@ pub(super) fn ping(address: Address) -> Answer {
     }
     let mut reply = [0_u8; 8];
     match stream.read(&mut reply) {
-        Ok(0) | Err(_) => Answer::Silent,
+        // A port for TLS ends what is none.
+        Ok(0) => Answer::Ready,
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => Answer::Ready,
+        Err(_) => Answer::Silent,
         Ok(_) if reply.starts_with(b"-LOADING") => Answer::Loading,
         Ok(_) => Answer::Ready,
     }

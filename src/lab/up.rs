@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::folder::Lab;
-use super::start::{Launch, start};
+use super::start::{Launch, certificates, start};
 use super::wait::{Awaited, wait};
 use super::{LabError, Program, Settings, find_server, local_address, node_folder, ports};
 use crate::base::{Address, NodeName};
@@ -61,7 +61,7 @@ pub fn up(desired: &Desired, settings: &Settings) -> Result<Up, LabError> {
     let files = rendered(desired, settings, &program)?;
 
     let mut lab = Lab::create(&settings.dir, &desired.cluster)?;
-    let launches = launches(&lab, &nodes, &files)?;
+    let launches = launches(&lab, desired, settings, &nodes, &files)?;
     for launch in &launches {
         ports::check(&launch.node.name, launch.address)?;
     }
@@ -111,6 +111,8 @@ fn rendered(
 /// The nodes that do not run, with all that is needed to start them.
 fn launches<'a>(
     lab: &Lab,
+    desired: &Desired,
+    settings: &Settings,
     nodes: &[(&'a Node, Address)],
     files: &'a [NodeFiles],
 ) -> Result<Vec<Launch<'a>>, LabError> {
@@ -127,7 +129,8 @@ fn launches<'a>(
                 });
             }
         } else if let Some(files) = files.iter().find(|files| files.node == node.name) {
-            launches.push(Launch::new(node, *address, files)?);
+            let certificates = certificates(desired, node, &settings.beside)?;
+            launches.push(Launch::new(node, *address, files, &certificates)?);
         }
     }
     Ok(launches)

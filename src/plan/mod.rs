@@ -11,6 +11,7 @@ mod members;
 mod moves;
 mod order;
 mod replicas;
+mod rights;
 mod roles;
 mod settle;
 mod slots;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::{Address, Command, Login, NodeId, SlotSet};
 use crate::desired::Engine as Choice;
-use crate::diff::{Difference, Misplaced};
+use crate::diff::{Difference, Misplaced, logs_in_by_itself};
 use crate::observed::NodeView;
 
 use super::order::Terms;
@@ -180,7 +180,9 @@ fn login(terms: &Terms<'_>, node: NodeId) -> Option<Login> {
 /// The atomic one where both have it. It refuses slots that are open by hand.
 fn engine(terms: &Terms<'_>, giving: &NodeView, taking: &NodeView, begun: &SlotSet) -> Engine {
     let policy = terms.desired.policy.moves;
-    let both = giving.server.moves_atomically_to(taking.server);
+    let (desired, pairing) = (terms.desired, &terms.diff.pairing);
+    let both = giving.server.moves_atomically_to(taking.server)
+        && logs_in_by_itself(desired, pairing, giving, taking.id);
     let open = !giving.open.is_empty() || !taking.open.is_empty() || !begun.is_empty();
     let atomic = match policy.engine {
         Choice::Auto => both && !open,

@@ -129,22 +129,23 @@ fn ipv6() {
     let names = servers.names();
     let [a, b, c, d] = [0, 1, 2, 3].map(|number: usize| names[number].as_str());
     let port = |name: &str| servers.address(name).port();
-    let yaml = |hosts: &str, at: &str| {
+    let yaml = |hosts: &str, at: &str, last: u16| {
         format!(
             "cluster: six\n{hosts}shards:\n  \
              a: {{primary: \"{at}:{}\", replicas: [\"{at}:{}\"], slots: 0-8191}}\n  \
-             b: {{primary: \"{at}:{}\", slots: 8192-12287}}\n  \
-             c: {{primary: \"{at}:{}\", slots: 12288-16383}}\n\
+             b: {{primary: \"{at}:{}\", slots: 8192-{last}}}\n  \
+             c: {{primary: \"{at}:{}\", slots: {}-16383}}\n\
              policy: {{replicas_apart: off}}\n",
             port(a),
             port(b),
             port(c),
             port(d),
+            last + 1,
         )
     };
     let rcl = Rcl::new();
-    rcl.file("rcl.yaml", &yaml("", "[::1]"));
-    let shards = [
+    rcl.file("rcl.yaml", &yaml("", "[::1]", 12287));
+    let mut shards = [
         Shard::new(a, &[b], "0-8191"),
         Shard::new(c, &[], "8192-12287"),
         Shard::new(d, &[], "12288-16383"),
@@ -152,8 +153,14 @@ fn ipv6() {
     assert_applies(&rcl, &servers, &shards);
     let status = rcl.run(&["status"]).success();
     assert!(status.stdout().contains(&format!("[::1]:{}", port(d))));
-    rcl.file("rcl.yaml", &yaml("hosts: {six: \"::1\"}\n", "six"));
+    rcl.file("rcl.yaml", &yaml("hosts: {six: \"::1\"}\n", "six", 12287));
     assert_empty(&rcl, &servers);
+    // A key of slot 12182, and a move that takes it along.
+    servers.ok(c, &["SET", "foo", "bar"]);
+    rcl.file("rcl.yaml", &yaml("", "[::1]", 12000));
+    (shards[1].slots, shards[2].slots) = (vec![(8192, 12000)], vec![(12001, 16383)]);
+    assert_applies(&rcl, &servers, &shards);
+    assert_eq!(servers.call(d, &["GET", "foo"]).text(), "bar");
 }
 
 #[test]

@@ -120,8 +120,9 @@ fn secrets_command(args: &Args, node: &NodeFiles, login: &str) -> Option<String>
     let beside = args.file.parent().unwrap_or(Path::new(""));
     let mut format = String::new();
     let mut values = String::new();
-    for (option, source) in &secrets.options {
-        let value = match source {
+    for line in &secrets.lines {
+        let option = &line.option;
+        let value = match &line.source {
             SecretSource::Env(name) => format!("\"${name}\""),
             SecretSource::File(path) => {
                 let path = beside.join(path);
@@ -131,7 +132,9 @@ fn secrets_command(args: &Args, node: &NodeFiles, login: &str) -> Option<String>
                 format!("\"$(read -rsp '{option}: ' typed && printf %s \"$typed\")\"")
             }
         };
-        format.push_str(&format!("{option} \"%s\"\\n"));
+        let word = format!("\"{}%s\"", line.mark);
+        format.push_str(&line.around(&word));
+        format.push_str("\\n");
         let _ = write!(values, " {value}");
     }
     let path = shell_word(&secrets.path.to_string_lossy());

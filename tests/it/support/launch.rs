@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::certs::Certs;
 use super::kind::ServerKind;
+use super::least;
 use super::loopback::Loopback;
 use super::servers::Servers;
 
@@ -159,6 +160,9 @@ impl Launch {
                 ("tls-key-file", "server.key".to_owned()),
             ];
             settings.extend(own.map(|(option, value)| (option.to_owned(), value)));
+        }
+        if least::asked_for() {
+            settings.insert("user".to_owned(), least::user(self.kind));
         }
         settings.extend(self.settings.clone());
         settings

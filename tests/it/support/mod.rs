@@ -3,9 +3,11 @@
 
 pub(crate) mod by_hand;
 pub(crate) mod certs;
+pub(crate) mod forwarder;
 pub(crate) mod judge;
 pub(crate) mod kind;
 pub(crate) mod launch;
+pub(crate) mod least;
 pub(crate) mod loopback;
 pub(crate) mod native;
 pub(crate) mod rcl;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use assert_cmd::Command;
 use tempfile::TempDir;
 
+use super::least;
 use super::running::Running;
 use super::terminal::Terminal;
 
@@ -39,6 +40,11 @@ impl Rcl {
             ("HOME".to_owned(), folder.path().into()),
             ("COLUMNS".to_owned(), COLUMNS.to_string().into()),
         ];
+        let login = least::asked_for().then(|| {
+            let (name, value) = (least::PASSWORD_VARIABLE, least::PASSWORD);
+            (name.to_owned(), value.into())
+        });
+        let variables = variables.into_iter().chain(login).collect();
         Self {
             program: program.into(),
             folder,
@@ -54,7 +60,8 @@ impl Rcl {
     /// Writes a file into the folder that rcl runs in.
     #[track_caller]
     pub(crate) fn file(&self, name: &str, content: &impl ToString) -> &Self {
-        std::fs::write(self.path(name), content.to_string()).expect("the file is written");
+        let content = least::completed(content.to_string());
+        std::fs::write(self.path(name), content).expect("the file is written");
         self
     }
 
@@ -139,6 +146,12 @@ impl Ran {
     #[track_caller]
     pub(crate) fn code(self, wanted: i32) -> Streams {
         self.expect(&format!("exit code {wanted}"), |code| code == Some(wanted))
+    }
+
+    /// Whatever the exit code is.
+    #[track_caller]
+    pub(crate) fn any(self) -> Streams {
+        self.expect("an end", |_| true)
     }
 
     #[track_caller]

@@ -12,7 +12,8 @@ use super::resp::Value;
 use super::servers::Servers;
 
 /// Everything that changes nothing. What isn't here counts as a write, so that a new command is found out.
-const READS: [&str; 48] = [
+const READS: [&str; 49] = [
+    "ACL DRYRUN",
     "ACL WHOAMI",
     "ASKING",
     "AUTH",

@@ -297,7 +297,11 @@ impl Servers {
             let ip = address.ip().to_string();
             for (option, value) in self.launch.settings(&ip, address.port()) {
                 arguments.push(format!("--{option}").into());
-                arguments.push(value.into());
+                // A user is several words.
+                match option.as_str() {
+                    "user" => arguments.extend(value.split(' ').map(OsString::from)),
+                    _ => arguments.push(value.into()),
+                }
             }
         }
         if let Some(setpriv) = on_path("setpriv") {

@@ -1,0 +1,41 @@
+//! The least user that docs/security.md gives. With `RCL_TEST_ACL` set, the servers of all tests have it, and rcl
+//! logs in as it wherever a file doesn't say otherwise.
+
+use rcl::base::{Flavor, Server, rules_for_applying};
+
+use super::kind::ServerKind;
+
+/// The variable that the files of tests find the password in.
+pub(crate) const PASSWORD_VARIABLE: &str = "RCL_PASSWORD";
+pub(crate) const PASSWORD: &str = "least-canary-77aa";
+
+pub(crate) fn asked_for() -> bool {
+    std::env::var_os("RCL_TEST_ACL").is_some()
+}
+
+/// As rcl knows it.
+pub(crate) fn server(kind: ServerKind) -> Server {
+    match kind {
+        ServerKind::Redis62 => Server::new(Flavor::Redis, 6, 2, 14),
+        ServerKind::Redis70 => Server::new(Flavor::Redis, 7, 0, 15),
+        ServerKind::Redis82 => Server::new(Flavor::Redis, 8, 2, 3),
+        ServerKind::Valkey81 => Server::new(Flavor::Valkey, 8, 1, 8),
+        ServerKind::Valkey91 => Server::new(Flavor::Valkey, 9, 1, 2),
+    }
+}
+
+/// The value of the option `user`.
+pub(super) fn user(kind: ServerKind) -> String {
+    let rules = rules_for_applying(server(kind)).join(" ");
+    format!("rcl on >{PASSWORD} {rules}")
+}
+
+/// The file of a test, with the user where it is one of a cluster and names none.
+pub(super) fn completed(content: String) -> String {
+    let is_file = content.starts_with("cluster:") && content.contains("\nshards:");
+    if !asked_for() || !is_file || content.contains("access:") {
+        return content;
+    }
+    let line = if content.ends_with('\n') { "" } else { "\n" };
+    format!("{content}{line}access: {{username: rcl, password: {{env: {PASSWORD_VARIABLE}}}}}\n")
+}
