@@ -86,7 +86,8 @@ fn behind_nat(kind: ServerKind) {
     wait_until_ok(&servers);
     assert_empty(&rcl, &servers);
     let table = servers.call("host3:7000", &["CLUSTER", "NODES"]).text();
-    for number in 1..=4 {
+    // Redis 6.2 shows its own ports in its own line.
+    for number in [1, 2, 4] {
         let told = format!(" {outside}:{}@{}", 8000 + number, 9000 + number);
         assert!(table.contains(&told), "{told}\n{table}");
     }
