@@ -30,6 +30,9 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(15);
 /// The same while slots are on their way.
 const MOVING_PAUSE: Duration = Duration::from_millis(30);
 
+/// The same while it is seen for many seconds whether something stays as it is.
+const WATCHING_PAUSE: Duration = Duration::from_millis(200);
+
 /// What a run is asked from outside while it goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
@@ -172,9 +175,10 @@ impl<W: Wire> Run<'_, W> {
             return false;
         }
         // While slots move, nothing is looked for that could be missed.
-        let shortest = match self.machine.is_moving() {
-            true => MOVING_PAUSE,
-            false => SHORTEST_PAUSE,
+        let shortest = match (self.machine.is_moving(), self.machine.is_watching()) {
+            (true, _) => MOVING_PAUSE,
+            (false, true) => WATCHING_PAUSE,
+            (false, false) => SHORTEST_PAUSE,
         };
         let pause = shortest.max(looked.elapsed() * 3);
         tokio::select! {
@@ -237,8 +241,7 @@ async fn refresh(
     views.extend(answers.into_iter().flatten().map(|view| (view.id, view)));
 }
 
-/// Sends what the steps send. CONFIG REWRITE comes last, and only where all else was taken:
-/// it writes every option to disk, whatever became of the one that was to be set.
+/// Sends what the steps send: what comes second only where all that comes first was taken.
 async fn send(
     wire: &impl Wire,
     plan: &Plan,
@@ -249,11 +252,11 @@ async fn send(
     let all = steps
         .into_iter()
         .flat_map(|(step, sends)| sends.into_iter().map(move |send| (step, send)));
-    let (mut rewrites, others): (Vec<_>, Vec<_>) =
-        all.partition(|(_, send)| send.command == Command::config_rewrite());
-    send_all(wire, plan, others, machine, tell).await;
-    rewrites.retain(|(step, _)| !machine.was_refused(*step));
-    send_all(wire, plan, rewrites, machine, tell).await;
+    let (mut second, first): (Vec<_>, Vec<_>) =
+        all.partition(|(_, send)| send.command.comes_second());
+    send_all(wire, plan, first, machine, tell).await;
+    second.retain(|(step, _)| !machine.was_refused(*step));
+    send_all(wire, plan, second, machine, tell).await;
 }
 
 /// Sends each node its commands in one go, all nodes at once.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::{NodeId, Reply};
 use crate::observed::{NodeView, Questions};
-use crate::plan::{Action, Calm, Plan, SILENT, Send, Step, StepId, Verdict};
+use crate::plan::{Calm, Plan, SILENT, Send, Step, StepId, Verdict};
 
 use super::event::{End, Event, Trouble, TroubleKind};
 use super::peace::Peace;
@@ -19,6 +19,9 @@ const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a command without an answer may still turn out to have had its effect.
 const UNANSWERED_GRACE: Duration = Duration::from_secs(5);
+
+/// What is looked at for longer than this need not be looked at often.
+const LONG: Duration = Duration::from_secs(1);
 
 /// The latest views by node; a node that stopped answering has none.
 pub type Views = BTreeMap<NodeId, NodeView>;
@@ -207,6 +210,7 @@ impl<'a> Machine<'a> {
             return;
         };
         match result {
+            Ok(Reply::Error(words)) if send.is_moot(words) => {}
             Ok(Reply::Error(words)) => {
                 sent.refused
                     .push((send.node, send.command.clone(), words.clone()))
@@ -259,6 +263,21 @@ impl<'a> Machine<'a> {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopped_at.is_some()
+    }
+
+    /// Whether all that is under way is looked at for a while, to see whether it stays so.
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        let under_way = self.plan.steps.iter().filter(|step| {
+            matches!(
+                self.states.get(&step.id),
+                Some(State::Waiting { .. } | State::Running { .. } | State::Moving { .. })
+            )
+        });
+        under_way
+            .map(|step| step.holds_for)
+            .min()
+            .is_some_and(|shortest| shortest > LONG)
     }
 
     /// Whether a move is under way.
@@ -353,7 +372,8 @@ impl<'a> Machine<'a> {
     }
 
     fn waiting(&self, step: &Step, views: &Views, since: Duration, now: Duration) -> State {
-        if step.action != Action::Settle && step.done_when.holds(views) {
+        // What must last is looked at for as long, even if it is so by now.
+        if step.holds_for.is_zero() && step.done_when.holds(views) {
             return State::Ended(End::AlreadySo);
         }
         if self.stopped_at.is_some() && !step.always {
@@ -459,7 +479,7 @@ impl<'a> Machine<'a> {
                     took: now.saturating_sub(began),
                 });
             }
-            Verdict::Holds if !sent.lost_rewrite() => {
+            Verdict::Holds if !sent.lost_rewrite() && !self.is_out_of_time(since, now) => {
                 return State::Running {
                     began,
                     since,
@@ -478,10 +498,7 @@ impl<'a> Machine<'a> {
             Some(TroubleKind::Deadline {
                 after: step.deadline,
             })
-        } else if self
-            .stopped_at
-            .is_some_and(|at| now >= at.max(since) + FINISH_WITHIN)
-        {
+        } else if self.is_out_of_time(since, now) {
             Some(TroubleKind::Interrupted)
         } else {
             None
@@ -495,6 +512,12 @@ impl<'a> Machine<'a> {
                 held_since: None,
             },
         }
+    }
+
+    /// Whether what began at `since` has had its time after a stop.
+    fn is_out_of_time(&self, since: Duration, now: Duration) -> bool {
+        self.stopped_at
+            .is_some_and(|at| now >= at.max(since) + FINISH_WITHIN)
     }
 
     /// How a step ended, once it has.

@@ -309,6 +309,33 @@ impl Command {
             .arg(target)
     }
 
+    /// `CLUSTER RESET HARD`: the node forgets everybody, and takes a new id.
+    #[must_use]
+    pub fn reset_hard() -> Self {
+        Self::new("CLUSTER RESET HARD")
+    }
+
+    #[must_use]
+    pub fn forget(id: NodeId) -> Self {
+        Self::new("CLUSTER FORGET").arg(id)
+    }
+
+    /// Whether it is sent last in its step, and only where all else was taken. CONFIG REWRITE writes
+    /// every option to disk, whatever became of the one that was to be set; a node that has not been
+    /// reset comes back after a FORGET.
+    #[must_use]
+    pub fn comes_second(&self) -> bool {
+        *self == Self::config_rewrite() || self.forgets()
+    }
+
+    /// Whether it is a CLUSTER FORGET.
+    #[must_use]
+    pub fn forgets(&self) -> bool {
+        self.args
+            .get(1)
+            .is_some_and(|word| word.shown() == "FORGET")
+    }
+
     /// Whether it is a CLUSTER SETSLOT, of which those for different slots don't depend on each other.
     #[must_use]
     pub fn sets_slot(&self) -> bool {

@@ -32,6 +32,9 @@ pub struct ApplyArgs {
     /// Do it without asking
     #[arg(long, short)]
     pub yes: bool,
+    /// Don't watch for a while whether what was removed stays away
+    #[arg(long)]
+    pub no_wait: bool,
     /// Show every command with its answer
     #[arg(long, short)]
     pub verbose: bool,
@@ -50,7 +53,7 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
         Ok(loaded) => loaded,
         Err(error) => return fail_as(shared.json.then_some(Json::Line), output, &error),
     };
-    let made = match make_allowed(&loaded, shared, output).await {
+    let made = match make_allowed(args, &loaded, output).await {
         Ok(made) => made,
         Err(exit) => return exit,
     };
@@ -65,7 +68,7 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
     let made = if args.yes {
         made
     } else {
-        match confirmed(&loaded, made, shared, output).await {
+        match confirmed(&loaded, made, args, output).await {
             Ok(made) => made,
             Err(exit) => return exit,
         }
@@ -95,13 +98,16 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
     })
 }
 
-/// Plans, and finds out what rcl's user may not do of it.
+/// The plan as it is to be run, with what rcl's user may not do of it.
 async fn make_allowed(
+    args: &ApplyArgs,
     loaded: &Loaded,
-    shared: &Shared,
     output: &mut Output<'_>,
 ) -> Result<Made, Exit> {
-    let mut made = make(loaded, &shared.allow, output).await?;
+    let mut made = make(loaded, &args.shared.allow, output).await?;
+    if args.no_wait {
+        made.plan = made.plan.without_watch();
+    }
     let connections = Connections::new(made.keyring.clone());
     rights::check(
         &ReadOnly(&connections),
@@ -117,7 +123,7 @@ async fn make_allowed(
 async fn confirmed(
     loaded: &Loaded,
     shown: Made,
-    shared: &Shared,
+    args: &ApplyArgs,
     output: &mut Output<'_>,
 ) -> Result<Made, Exit> {
     if !std::io::stdin().is_terminal() {
@@ -138,7 +144,7 @@ async fn confirmed(
             return Err(Exit::Error);
         }
     }
-    let made = make_allowed(loaded, shared, output).await?;
+    let made = make_allowed(args, loaded, output).await?;
     if !made.plan.does_the_same(&shown.plan) {
         output.talk(&format!(
             "error: the cluster has changed since the plan was shown. Nothing was done; run `rcl apply {}` again to see the new plan.\n",

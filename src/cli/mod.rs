@@ -79,7 +79,11 @@ pub struct Shared {
     /// The YAML file that describes the cluster
     #[arg(value_name = "FILE", env = "RCL_FILE", default_value = DEFAULT_FILE)]
     pub file: PathBuf,
-    /// Give leave for a step that wipes a replica's copy and makes it anew: resync=NODE, once for each node
+    /// Give leave, once for each node, for what wipes or removes: resync=NODE, remove=NODE, forget=NODE
+    ///
+    /// resync: the node's copy is dropped and made anew. remove: a member that the file doesn't name leaves the cluster
+    /// (with `prune: true`). forget: a member that is gone is taken out of the tables of the others. The plan prints the
+    /// flag that it needs. A node that the file doesn't name is called by its host and port, its address, or its id.
     #[arg(long, value_name = "KIND=WHAT")]
     pub allow: Vec<Allow>,
     /// Show long runs of like steps folded, or all of them
@@ -117,23 +121,37 @@ enum Color {
 /// Leave given by name for what wipes or removes.
 #[derive(Clone, Debug)]
 pub struct Allow {
-    node: NodeName,
+    kind: Leave,
+    what: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    Resync,
+    Remove,
+    Forget,
 }
 
 impl FromStr for Allow {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('=') {
-            Some(("resync", node)) if !node.is_empty() => Ok(Self {
-                node: NodeName::new(node),
+        let usage =
+            "write resync=NODE, remove=NODE or forget=NODE, with the node as the plan names it";
+        let (kind, what) = text.split_once('=').ok_or(usage)?;
+        let kind = match kind {
+            "resync" => Leave::Resync,
+            "remove" => Leave::Remove,
+            "forget" => Leave::Forget,
+            "lose-data" => return Err(format!("{kind} is not supported yet")),
+            _ => return Err(usage.to_owned()),
+        };
+        match what {
+            "" => Err(usage.to_owned()),
+            what => Ok(Self {
+                kind,
+                what: what.to_owned(),
             }),
-            Some((kind @ ("remove" | "forget" | "lose-data"), _)) => {
-                Err(format!("{kind} is not supported yet"))
-            }
-            Some(_) | None => {
-                Err("write resync=NODE, with the node as the file names it".to_owned())
-            }
         }
     }
 }
@@ -288,16 +306,33 @@ fn fail(output: &mut Output<'_>, error: &LoadError) -> Exit {
     Exit::Error
 }
 
-/// What the person gave leave for, by names of the file.
+/// What the person gave leave for. Who is to be synced anew is in the file; who is to go is not.
 fn allowed(given: &[Allow], desired: &Desired) -> Result<Allowed, String> {
     let mut allowed = Allowed::default();
-    for Allow { node } in given {
-        if !desired.nodes.contains_key(node) {
-            return Err(format!(
-                "--allow resync={node}: the file names no node {node}"
-            ));
+    for Allow { kind, what } in given {
+        let node = NodeName::new(what);
+        let declared = desired.nodes.contains_key(&node);
+        match kind {
+            Leave::Resync if !declared => {
+                return Err(format!(
+                    "--allow resync={node}: the file names no node {node}"
+                ));
+            }
+            Leave::Remove if declared => {
+                return Err(format!(
+                    "--allow remove={node}: the file names {node}; take it out of the file first"
+                ));
+            }
+            Leave::Resync => {
+                allowed.resync.insert(node);
+            }
+            Leave::Remove => {
+                allowed.remove.insert(what.clone());
+            }
+            Leave::Forget => {
+                allowed.forget.insert(what.clone());
+            }
         }
-        allowed.resync.insert(node.clone());
     }
     Ok(allowed)
 }

@@ -131,17 +131,6 @@ fn cluster_name(
     check_name(&name.value, name.place, "a cluster", findings).then_some(name)
 }
 
-/// A key of the format whose meaning isn't built yet.
-pub(super) fn not_supported_yet(field: Option<Field<'_>>, key: &str, findings: &mut Findings) {
-    if let Some(field) = field {
-        findings.add(
-            field.key,
-            format!("`{key}` is not supported yet"),
-            "leave it out until it is",
-        );
-    }
-}
-
 fn host_entries(tree: &Tree, findings: &mut Findings) -> Option<Vec<HostEntry>> {
     let mut hosts = Vec::new();
     for (name, value) in entries(tree, HOSTS, findings)? {

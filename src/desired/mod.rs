@@ -251,6 +251,8 @@ pub struct Policy {
     pub replicas_apart: Apart,
     /// Whether the primary role is brought back to the declared node.
     pub failback: bool,
+    /// Members that the file doesn't name are removed.
+    pub prune: bool,
     pub moves: Moves,
 }
 

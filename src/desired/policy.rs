@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::file::not_supported_yet;
 use super::finding::{Findings, quoted};
 use super::option::{Kind, Unit, checked_value};
 use super::read::{Field, Wanted, boolean, fields, text};
@@ -35,13 +34,10 @@ pub(super) fn read(tree: &Tree, findings: &mut Findings) -> Policy {
         let asked = field.and_then(|field| boolean(field.value, wanted, findings));
         asked.is_some_and(|asked| asked.value)
     };
-    let (failback, pruned) = (switch(failback, "failback"), switch(prune, "prune"));
-    if pruned {
-        // What `false` asks for is what rcl does anyway.
-        not_supported_yet(prune, "prune: true", findings);
-    }
+    let (failback, prune) = (switch(failback, "failback"), switch(prune, "prune"));
     Policy {
         failback,
+        prune,
         replicas_apart: apart
             .and_then(|field| replicas_apart(field.value, findings))
             .unwrap_or_default(),

@@ -65,7 +65,9 @@ fn incomplete_formation(diff: &Diff) -> Blocked {
             | Difference::HandOver(_)
             | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }
-            | Difference::LinkDown { .. } => None,
+            | Difference::LinkDown { .. }
+            | Difference::Undeclared { .. }
+            | Difference::Ghost { .. } => None,
         });
     Blocked {
         code: "incomplete-formation",

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{NodeId, Role, SlotSet, counted};
-use crate::observed::{FailureKind, LiveMember, groups};
+use crate::observed::{LiveMember, groups};
 
+use super::removal::{Removals, is_replaced, spelling, state};
 use super::{Blocked, Diff, Difference, Look, Note, Scope, Severity};
 
 /// What else the views show: nodes that the file doesn't name, ghosts, handshakes.
-pub(super) fn find(look: &Look<'_>, diff: &mut Diff) {
+pub(super) fn find(look: &Look<'_>, diff: &mut Diff, removals: &Removals) {
     unwell(look, diff);
     stray_keys(look, diff);
     let mut shaking: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
@@ -37,6 +38,7 @@ pub(super) fn find(look: &Look<'_>, diff: &mut Diff) {
     }
     let members = look.cluster.members.iter();
     let mut strangers: Vec<(bool, Note)> = members
+        .filter(|(id, _)| !removals.tells_of(**id))
         .filter(|(id, member)| !diff.pairing.names.contains_key(id) && member.is_listed())
         .filter_map(|(id, member)| {
             let note = stranger(look, diff, *id, member)?;
@@ -54,11 +56,6 @@ pub(super) fn find(look: &Look<'_>, diff: &mut Diff) {
 /// A member that the file doesn't name; none where a verdict says more about it.
 fn stranger(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember) -> Option<Note> {
     let label = diff.pairing.label(id);
-    let replaced = look
-        .observed
-        .silent_members
-        .get(&id)
-        .is_some_and(|failure| failure.kind == FailureKind::OtherNode);
     let judged = !member.slots.is_empty()
         && (!member.answered
             || diff
@@ -69,19 +66,19 @@ fn stranger(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember) -> Op
     if judged {
         return None;
     }
-    let (code, text) = if !member.answered && (member.failed || member.noaddr || replaced) {
-        let state = if member.noaddr {
-            "has no address any more"
-        } else if replaced {
-            "another node answers at its address"
-        } else {
-            "has failed"
+    let gone = member.failed || member.noaddr;
+    let (code, text) = if !member.answered && (gone || is_replaced(look, id)) {
+        let state = state(member);
+        let way_out = match gone {
+            true => format!(
+                " --allow forget={} makes rcl forget it.",
+                spelling(look, diff, id)
+            ),
+            false => String::new(),
         };
         (
             "ghost",
-            format!(
-                "{label} is still listed as a member, but {state}. Forgetting members is not supported yet."
-            ),
+            format!("{label} is still listed as a member, but {state}.{way_out}"),
         )
     } else {
         let what = match (member.role, member.slots.is_empty()) {
@@ -94,7 +91,7 @@ fn stranger(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember) -> Op
         (
             "undeclared",
             format!(
-                "{label} is a member that the file doesn't name: {what}. Removing members is not supported yet."
+                "{label} is a member that the file doesn't name: {what}. With `prune: true` under `policy` rcl removes such members."
             ),
         )
     };

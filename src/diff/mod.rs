@@ -13,6 +13,7 @@ mod lost;
 mod members;
 mod moves;
 mod pairing;
+mod removal;
 mod replicas;
 mod roles;
 mod shards;
@@ -99,6 +100,15 @@ pub enum Difference {
         id: NodeId,
         primary: NodeId,
     },
+    /// A member that the file doesn't name, and that is to go.
+    Undeclared {
+        node: NodeId,
+        role: Role,
+        /// Those that it serves until then.
+        slots: SlotSet,
+    },
+    /// A member that is gone for good, and still listed.
+    Ghost { node: NodeId, noaddr: bool },
 }
 
 /// Slots that are to go from one primary to another.
@@ -217,6 +227,10 @@ pub struct Note {
 pub struct Allowed {
     /// Nodes that may be wiped and synced anew.
     pub resync: BTreeSet<NodeName>,
+    /// Undeclared members that may be removed, as a person calls them: by address or id.
+    pub remove: BTreeSet<String>,
+    /// Members without a living node that may be forgotten, called likewise.
+    pub forget: BTreeSet<String>,
 }
 
 /// Compares the desired state with what was observed.
@@ -257,9 +271,11 @@ pub fn diff_of(
         announce::compare(&look, &mut diff);
         config::compare(&look, &mut diff);
         roles::compare(&look, &mut diff);
-        slots::compare(&look, &mut diff);
+        let removals = removal::Removals::decide(&look, &mut diff);
+        slots::compare(&look, &mut diff, &removals);
         replicas::compare(&look, &mut diff);
-        leftovers::find(&look, &mut diff);
+        leftovers::find(&look, &mut diff, &removals);
+        removals.settle(&look, &mut diff);
     }
     diff
 }
@@ -324,7 +340,9 @@ impl Difference {
             | Self::HandOver(_)
             | Self::LeftOpen { .. }
             | Self::NotReplicating { .. }
-            | Self::LinkDown { .. } => None,
+            | Self::LinkDown { .. }
+            | Self::Undeclared { .. }
+            | Self::Ghost { .. } => None,
         }
     }
 
@@ -341,7 +359,9 @@ impl Difference {
             | Self::LeaderElsewhere(_)
             | Self::HandOver(_)
             | Self::LeftOpen { .. }
-            | Self::NotReplicating { .. } => false,
+            | Self::NotReplicating { .. }
+            | Self::Undeclared { .. }
+            | Self::Ghost { .. } => false,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::base::{NodeId, Role, ShardName, Slot, SlotSet, counted, named};
 use crate::desired::{Desired, Engine};
 use crate::observed::{Direction, NodeView, OpenSlot};
 
+use super::removal::Removals;
 use super::{Blocked, Diff, Difference, Look, Misplaced, Ownership, Pairing, Scope, Severity};
 
 /// The password that a server has for others.
@@ -39,7 +40,12 @@ pub fn logs_in_by_itself(
 type Pair = (NodeId, NodeId);
 
 /// Finds the slots that have to change hands, and those that are half-way.
-pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) {
+pub(super) fn compare(
+    look: &Look<'_>,
+    diff: &mut Diff,
+    ownership: &Ownership,
+    removals: &Removals,
+) {
     let mut open = half_way(look, diff, ownership);
     let mut wanted = misplaced(look, diff, ownership);
     // A slot that is on its way is brought to its end first.
@@ -49,11 +55,16 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) {
     for pair in open.finish.keys() {
         wanted.entry(*pair).or_default();
     }
+    // Of a member that may not go yet nothing moves, and it is said why.
+    let prune = look.desired.policy.prune;
+    wanted.retain(|(source, _), _| {
+        !prune || diff.pairing.names.contains_key(source) || removals.takes(*source)
+    });
     let refused: Vec<Pair> = wanted
         .iter()
         .filter_map(|(pair, slots)| {
             let all = slots.union(open.finish.get(pair).unwrap_or(&SlotSet::new()));
-            let why = unfit(look, diff, ownership, *pair, &all, &wanted)?;
+            let why = unfit(look, diff, *pair, &all)?;
             (!all.is_empty()).then(|| {
                 diff.blocked.push(why);
                 *pair
@@ -285,14 +296,7 @@ fn shard_of(diff: &Diff, primary: NodeId) -> ShardName {
 }
 
 /// Why slots can't go from one node to another.
-fn unfit(
-    look: &Look<'_>,
-    diff: &Diff,
-    ownership: &Ownership,
-    (source, target): Pair,
-    slots: &SlotSet,
-    wanted: &BTreeMap<Pair, SlotSet>,
-) -> Option<Blocked> {
+fn unfit(look: &Look<'_>, diff: &Diff, (source, target): Pair, slots: &SlotSet) -> Option<Blocked> {
     let shard = shard_of(diff, target);
     let (from, to) = (diff.pairing.label(source), diff.pairing.label(target));
     let serves = vec![format!("{from} serves {}", named(slots))];
@@ -310,26 +314,15 @@ fn unfit(
             format!("Start {from}."),
         );
     };
-    if !diff.pairing.primaries.values().any(|id| *id == source) {
+    if !diff.pairing.names.contains_key(&source) && !look.desired.policy.prune {
         return refuse(
             format!(
-                "shard {shard} is to serve {count} of {from}, which the file doesn't name as a shard's node; taking slots from such a member is not supported yet"
+                "shard {shard} is to serve {count} of {from}, which the file doesn't name: without `prune` nothing is taken from such a member"
             ),
             serves,
-            format!("Declare {from} in the file, with the slots that it is to keep."),
-        );
-    }
-    let given: SlotSet = wanted
-        .iter()
-        .filter(|((giver, _), _)| *giver == source)
-        .map(|(_, slots)| slots)
-        .collect();
-    let owned = ownership.owners.get(&source).cloned().unwrap_or_default();
-    if owned.difference(&given).difference(slots).is_empty() {
-        return refuse(
-            format!("{from} would give away its last slot; emptying a shard is not supported yet"),
-            serves,
-            format!("Leave {from} at least one slot."),
+            format!(
+                "Declare {from} in the file, with the slots that it is to keep; or write `prune: true` under `policy`: then its slots move, and it is removed."
+            ),
         );
     }
     if !taking.server.reads_payloads_of(giving.server) {

@@ -101,14 +101,24 @@ fn replica(
         diff.blocked.push(blocked);
     } else {
         let shard = shard.name.clone();
+        let mut now = now(view);
+        if copies_what_moves(look, diff, view) {
+            now.keys = 0;
+        }
         diff.differences.push(Difference::NotReplicating {
             node: name.clone(),
             id: view.id,
             shard,
             primary,
-            now: now(view),
+            now,
         });
     }
+}
+
+/// Whether a node's primary serves nothing any more by the time that it changes it.
+fn copies_what_moves(look: &Look<'_>, diff: &Diff, view: &NodeView) -> bool {
+    let old = view.primary().and_then(|old| look.observed.views.get(&old));
+    old.is_some_and(|old| diff.drains(old))
 }
 
 fn now(view: &NodeView) -> Now {
@@ -202,7 +212,7 @@ pub(super) fn unsafe_to_attach(
         );
     }
     match now.role {
-        Role::Primary if now.keys > 0 => block(
+        Role::Primary if now.keys > 0 && !diff.drains(view) => block(
             "stray-keys",
             format!(
                 "{name} is to replicate shard {}, but holds keys and owns no slot",
@@ -227,6 +237,8 @@ pub(super) fn unsafe_to_attach(
         }
         // It keeps what it copied: from its primary, or from a replica of it.
         Role::Replica if root(look, view) == Some(primary) => None,
+        // What it copied has moved away by then.
+        Role::Replica if copies_what_moves(look, diff, view) => None,
         Role::Replica if now.keys > 0 && !look.allowed.resync.contains(name) => block(
             "needs-leave",
             format!(

@@ -6,6 +6,7 @@ use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet, counted, named};
 use crate::desired::{Desired, SlotShare};
 use crate::observed::{Answer, Cluster, Failure, NodeView};
 
+use super::removal::Removals;
 use super::{Blocked, Diff, Difference, Look, Pairing, Scope, Severity, moves};
 
 /// A shard's share: what it holds now and what it is to hold.
@@ -137,9 +138,9 @@ pub fn ownership(desired: &Desired, cluster: &Cluster, pairing: &Pairing) -> Own
 }
 
 /// Finds unassigned slots, and slots that have to move.
-pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
+pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, removals: &Removals) {
     let ownership = ownership(look.desired, look.cluster, &diff.pairing);
-    moves::compare(look, diff, &ownership);
+    moves::compare(look, diff, &ownership, removals);
     let Ownership {
         owners: _,
         unassigned,

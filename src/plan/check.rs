@@ -3,6 +3,8 @@
 //! It shares no code with the making of plans, so that a mistake there shows here. Run on
 //! every plan before it is applied, and by the tests on every plan they make.
 
+mod removal;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -78,21 +80,33 @@ pub enum Violation {
         slot: Slot,
         node: NodeId,
     },
+    #[error("step {} removes {}, {why}", .step.0, .node.short())]
+    Removes {
+        step: StepId,
+        node: NodeId,
+        why: &'static str,
+    },
     #[error("step {} acts although everything is blocked", .step.0)]
     ActsWhileBlocked { step: StepId },
 }
 
 /// What plans may send to the letter.
-const EXACTLY: [&str; 3] = ["CLUSTER FAILOVER", "CLUSTER RESET SOFT", "CONFIG REWRITE"];
+const EXACTLY: [&str; 4] = [
+    "CLUSTER FAILOVER",
+    "CLUSTER RESET SOFT",
+    "CLUSTER RESET HARD",
+    "CONFIG REWRITE",
+];
 
 /// What else they may send, by first words; everything else is forbidden.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 8] = [
     "CLUSTER MEET ",
     "CLUSTER ADDSLOTS ",
     "CLUSTER ADDSLOTSRANGE ",
     "CLUSTER SET-CONFIG-EPOCH ",
     "CLUSTER REPLICATE ",
     "CLUSTER SETSLOT ",
+    "CLUSTER FORGET ",
     "CONFIG SET ",
 ];
 
@@ -131,28 +145,38 @@ pub fn check(plan: &Plan, observed: &Observed) -> Vec<Violation> {
             }
         }
         facts.moved(step, &mut given, &mut found);
-        if let Action::Hasten { node, options, .. } = &step.action {
-            let names = |options: &[(String, Arg)]| {
-                options
-                    .iter()
-                    .map(|(name, _)| name.clone())
-                    .collect::<Vec<_>>()
-            };
-            let restored = plan.steps.iter().any(|other| {
-                matches!(&other.action, Action::Restore { node: back, options: high, .. }
-                    if back == node && names(high) == names(options) && other.always && other.id > id)
-            });
-            if !restored {
-                found.push(Violation::NotRestored {
-                    step: id,
-                    node: *node,
-                });
-            }
-        }
+        found.extend(not_restored(plan, step));
     }
     found.extend(crossed(plan));
     found.extend(roles::roles(plan, observed));
+    found.extend(removal::removals(plan, observed));
     found
+}
+
+/// Options that are set for a while only are put back at the end, come what may.
+fn not_restored(plan: &Plan, step: &Step) -> Option<Violation> {
+    let names = |options: &[(String, Arg)]| -> Vec<String> {
+        options.iter().map(|(name, _)| name.clone()).collect()
+    };
+    let set = if let Action::Hasten { node, options, .. } | Action::Pin { node, options } =
+        &step.action
+    {
+        (*node, names(options))
+    } else {
+        return None;
+    };
+    let restored = plan.steps.iter().any(|other| {
+        let back = if let Action::Restore { node, options, .. } | Action::Unpin { node, options } =
+            &other.action
+        {
+            Some((*node, names(options)))
+        } else {
+            None
+        };
+        back.as_ref() == Some(&set) && other.always && other.id > step.id
+    });
+    let step = step.id;
+    (!restored).then_some(Violation::NotRestored { step, node: set.0 })
 }
 
 /// Classic moves that give to and take from one node, and could run side by side.
@@ -310,8 +334,13 @@ impl<'a> Facts<'a> {
             | Action::Close { .. }
             | Action::Move { .. }
             | Action::FailOver { .. }
+            | Action::Pin { .. }
+            | Action::Unpin { .. }
+            | Action::Remove { .. }
+            | Action::Forget { .. }
             | Action::Settle
-            | Action::Restore { .. } => Vec::new(),
+            | Action::Restore { .. }
+            | Action::Watch { .. } => Vec::new(),
         };
         let node = step.action.node();
         node.is_some_and(|node| reach.contains(&node))

@@ -11,6 +11,7 @@ use crate::desired::same_value;
 use crate::observed::{NodeView, Questions, Unmet, unmet};
 
 mod leadership;
+mod membership;
 
 /// What is said of a node without a view.
 pub const SILENT: &str = "does not answer any more";
@@ -85,6 +86,26 @@ pub enum Condition {
     Replaceable {
         node: NodeId,
         keys: u64,
+    },
+    /// None of these nodes gives it a slot.
+    OwnsNothing {
+        node: NodeId,
+        by: Arc<BTreeSet<NodeId>>,
+    },
+    /// None of these nodes knows a replica of it, or is one.
+    NobodysPrimary {
+        node: NodeId,
+        by: Arc<BTreeSet<NodeId>>,
+    },
+    /// Each of these that lists it holds it for failed, or has no address for it.
+    Dead {
+        node: NodeId,
+        by: Arc<BTreeSet<NodeId>>,
+    },
+    /// None of the others lists any of these.
+    Absent {
+        nodes: BTreeSet<NodeId>,
+        from: Arc<BTreeSet<NodeId>>,
     },
     /// It replicates the primary, and the link is up.
     Replicates {
@@ -188,6 +209,10 @@ impl Condition {
             Self::Leads { node, by, .. } => by.iter().copied().chain([*node]).collect(),
             Self::Joined { node, peers } => peers.iter().copied().chain([*node]).collect(),
             Self::Free { on, .. } => on.clone(),
+            Self::OwnsNothing { by, .. }
+            | Self::NobodysPrimary { by, .. }
+            | Self::Dead { by, .. } => by.iter().copied().collect(),
+            Self::Absent { from, .. } => from.iter().copied().collect(),
             Self::Converged { expected, .. } => expected.iter().copied().collect(),
         }
     }
@@ -223,6 +248,10 @@ impl Condition {
             | Self::Moved { .. }
             | Self::Closed { .. }
             | Self::Replaceable { .. }
+            | Self::OwnsNothing { .. }
+            | Self::NobodysPrimary { .. }
+            | Self::Dead { .. }
+            | Self::Absent { .. }
             | Self::Replicates { .. }
             | Self::Detached { .. }
             | Self::CaughtUp { .. }
@@ -320,6 +349,10 @@ impl Condition {
             Self::Leads {
                 node, slots, since, ..
             } => leadership::not_leading(view, *node, slots, *since),
+            Self::OwnsNothing { node, .. } => membership::owns(view, *node),
+            Self::NobodysPrimary { node, .. } => membership::leads(view, *node),
+            Self::Dead { node, .. } => membership::lives(view, *node),
+            Self::Absent { nodes, .. } => membership::lists(view, nodes),
             Self::Replicates { primary, .. } => {
                 (!view.replicates(*primary)).then(|| match view.primary() == Some(*primary) {
                     true => "replicates it, but the link is not up yet".to_owned(),

@@ -10,6 +10,7 @@ mod hasten;
 mod members;
 mod moves;
 mod order;
+mod removal;
 mod replicas;
 mod rights;
 mod roles;
@@ -117,6 +118,14 @@ impl Plan {
             && blocked(self) == blocked(other)
     }
 
+    /// The plan without the last look at what was removed, for who won't wait for it.
+    #[must_use]
+    pub fn without_watch(mut self) -> Self {
+        self.steps
+            .retain(|step| !matches!(step.action, Action::Watch { .. }));
+        self
+    }
+
     #[must_use]
     pub fn step(&self, id: StepId) -> Option<&Step> {
         self.steps.iter().find(|step| step.id == id)
@@ -150,8 +159,12 @@ impl Plan {
                 }
                 Action::Announce { .. } => totals.announced += 1,
                 Action::Configure { .. } => totals.configured += 1,
+                Action::Remove { .. } | Action::Forget { .. } => totals.removed += 1,
                 Action::Hasten { .. }
                 | Action::Restore { .. }
+                | Action::Pin { .. }
+                | Action::Unpin { .. }
+                | Action::Watch { .. }
                 | Action::SetEpoch { .. }
                 | Action::Close { .. }
                 | Action::Settle => {}

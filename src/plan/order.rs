@@ -10,7 +10,7 @@ use crate::observed::{Cluster, NodeView, Observed};
 
 use super::{
     Action, Condition, Engine, Phase, Risk, Step, StepId, Transfer, config, hasten, members, moves,
-    replicas, roles, settle, slots,
+    removal, replicas, roles, settle, slots,
 };
 
 /// Gossip is given at least this long.
@@ -24,7 +24,9 @@ pub(super) struct Terms<'a> {
     /// The nodes that are the cluster now.
     pub(super) main: BTreeSet<NodeId>,
     pub(super) absent: BTreeSet<NodeId>,
-    /// Four of the longest node timeouts.
+    /// The longest node timeout that a node has, or gets by this plan.
+    pub(super) node_timeout: Duration,
+    /// Four of these.
     pub(super) gossip: Duration,
     /// How long gossip may take: that, and ten seconds at least.
     pub(super) patience: Duration,
@@ -70,7 +72,9 @@ impl Terms<'_> {
                 | Difference::HandOver(_)
                 | Difference::LeftOpen { .. }
                 | Difference::NotReplicating { .. }
-                | Difference::LinkDown { .. } => all,
+                | Difference::LinkDown { .. }
+                | Difference::Undeclared { .. }
+                | Difference::Ghost { .. } => all,
             })
     }
 
@@ -98,30 +102,14 @@ pub(super) fn steps(
     diff: &Diff,
 ) -> Vec<Step> {
     let forming = diff.pairing.forming;
-    let gossip = four_node_timeouts(desired, observed);
-    let terms = Terms {
-        desired,
-        diff,
-        views: &observed.views,
-        main: cluster
-            .main()
-            .filter(|_| !forming)
-            .map(|island| island.answered.clone())
-            .unwrap_or_default(),
-        absent: cluster
-            .members
-            .iter()
-            .filter(|(_, member)| !member.answered)
-            .map(|(id, _)| *id)
-            .chain(diff.pairing.cut_off.iter().copied())
-            .collect(),
-        gossip,
-        patience: SHORTEST_WAIT.max(gossip),
-    };
+    let terms = terms(desired, observed, cluster, diff);
     let mut steps = config::configure(&terms);
     steps.extend(config::announce(&terms));
     let (lower, restore) = hasten::steps(&terms);
-    let settle = settle::settle(&terms);
+    let removals = removal::removals(&terms);
+    let gone = removals.iter().filter_map(|step| step.action.gone());
+    let gone: BTreeSet<NodeId> = gone.collect();
+    let settle = settle::settle(&terms, &gone);
     // Without the certainty of a quick end nothing is lowered.
     let hastens = settle.is_some();
     steps.extend(lower.into_iter().filter(|_| hastens));
@@ -148,24 +136,60 @@ pub(super) fn steps(
     steps.extend(moves::close(&terms));
     let (mut attach, attach_late) = replicas::attach(&terms);
     let attach_detached: Vec<Step> = attach.extract_if(.., of_detached).collect();
+    let (pin, unpin) = removal::pins(&terms);
     steps.extend(attach);
     steps.extend(roles::detach(&terms));
     steps.extend(assign_detached);
     steps.extend(attach_detached);
+    steps.extend(pin);
     steps.extend(moves::moves(&terms));
     steps.extend(roles::fail_over(&terms));
     steps.extend(attach_late);
+    steps.extend(unpin);
+    steps.extend(settle::settle_before_removal(&terms, &gone));
+    steps.extend(removals);
     if !steps.is_empty() {
         steps.extend(settle);
     }
     steps.extend(restore.into_iter().filter(|_| hastens));
+    steps.extend(removal::watch(&terms, gone));
     number(&mut steps);
     link(&mut steps);
     steps
 }
 
-/// Four times the longest node timeout that a node has, or gets by this plan.
-fn four_node_timeouts(desired: &Desired, observed: &Observed) -> Duration {
+fn terms<'a>(
+    desired: &'a Desired,
+    observed: &'a Observed,
+    cluster: &Cluster,
+    diff: &'a Diff,
+) -> Terms<'a> {
+    let node_timeout = longest_node_timeout(desired, observed);
+    let gossip = node_timeout * 4;
+    Terms {
+        desired,
+        diff,
+        views: &observed.views,
+        main: cluster
+            .main()
+            .filter(|_| !diff.pairing.forming)
+            .map(|island| island.answered.clone())
+            .unwrap_or_default(),
+        absent: cluster
+            .members
+            .iter()
+            .filter(|(_, member)| !member.answered)
+            .map(|(id, _)| *id)
+            .chain(diff.pairing.cut_off.iter().copied())
+            .collect(),
+        node_timeout,
+        gossip,
+        patience: SHORTEST_WAIT.max(gossip),
+    }
+}
+
+/// The longest that a node has, or gets by this plan.
+fn longest_node_timeout(desired: &Desired, observed: &Observed) -> Duration {
     const OPTION: &str = "cluster-node-timeout";
     let live = observed
         .views
@@ -183,7 +207,7 @@ fn four_node_timeouts(desired: &Desired, observed: &Observed) -> Duration {
         .filter_map(|text| text.parse::<u64>().ok())
         .max()
         .unwrap_or(0);
-    Duration::from_millis(longest.saturating_mul(4))
+    Duration::from_millis(longest)
 }
 
 fn number(steps: &mut [Step]) {
@@ -225,7 +249,7 @@ fn link(steps: &mut [Step]) {
         }
         if matches!(
             step.action.phase(),
-            Phase::Configure | Phase::Announce | Phase::Close
+            Phase::Configure | Phase::Announce | Phase::Close | Phase::Pin
         ) {
             index.prepared.push(step.id);
         }
@@ -255,14 +279,39 @@ fn link(steps: &mut [Step]) {
             index.copies_of.entry(*primary).or_default().push(step.id);
         }
     }
-    let ids: Vec<StepId> = steps.iter().map(|step| step.id).collect();
+    let phases = steps.iter().map(|step| (step.id, step.action.phase()));
+    let phases: Vec<(StepId, Phase)> = phases.collect();
     for step in steps.iter_mut() {
         let mut after: BTreeSet<StepId> = predecessors(&step.action, &index).into_iter().collect();
-        if step.action == Action::Settle {
-            after.extend(ids.iter().copied());
+        let last = is_last(step.action.phase());
+        if last {
+            let others = phases
+                .iter()
+                .filter(|(_, phase)| *phase != Phase::Unpin || step.action.phase() != Phase::Unpin);
+            after.extend(others.map(|(id, _)| *id));
         }
         // Only what stands before it: two replicas that change places would wait for each other.
         step.after = after.into_iter().filter(|id| *id < step.id).collect();
+    }
+}
+
+/// What can't be undone, and what looks at all of it, comes after everything before it.
+fn is_last(phase: Phase) -> bool {
+    match phase {
+        Phase::Unpin | Phase::Remove | Phase::Settle | Phase::Watch => true,
+        Phase::Configure
+        | Phase::Announce
+        | Phase::Hasten
+        | Phase::Epochs
+        | Phase::Assign
+        | Phase::Join
+        | Phase::Close
+        | Phase::Attach
+        | Phase::Detach
+        | Phase::FailOver
+        | Phase::Pin
+        | Phase::Move
+        | Phase::Restore => false,
     }
 }
 
@@ -272,10 +321,12 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
         Action::Configure { .. } | Action::SetEpoch { .. } => Vec::new(),
         Action::Announce { node, .. } => of(Phase::Configure, *node).into_iter().collect(),
         // CONFIG REWRITE would write the lowered values to disk.
-        Action::Hasten { node, .. } => [Phase::Configure, Phase::Announce]
-            .into_iter()
-            .filter_map(|phase| of(phase, *node))
-            .collect(),
+        Action::Hasten { node, .. } | Action::Pin { node, .. } => {
+            [Phase::Configure, Phase::Announce]
+                .into_iter()
+                .filter_map(|phase| of(phase, *node))
+                .collect()
+        }
         Action::Join {
             node, introducers, ..
         } => introducers
@@ -302,7 +353,12 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             let copies = index.copies_of.get(from).into_iter().flatten().copied();
             copies.chain(index.prepared.iter().copied()).collect()
         }
-        Action::Close { .. } | Action::Settle => Vec::new(),
+        Action::Close { .. }
+        | Action::Unpin { .. }
+        | Action::Remove { .. }
+        | Action::Forget { .. }
+        | Action::Settle
+        | Action::Watch { .. } => Vec::new(),
         Action::Move {
             shard, transfer, ..
         } => before_move(shard, transfer, index),
@@ -323,8 +379,9 @@ fn before_attach(
     let of = |phase: Phase, node: NodeId| index.by_node.get(&(phase, node)).copied();
     let mut after: Vec<StepId> = index.by_shard.get(shard).copied().into_iter().collect();
     after.extend(of(Phase::Detach, primary));
-    // Who serves slots until others have them becomes a replica after that.
-    let moved = index.moves.iter().filter(|(_, source)| *source == node);
+    // Who serves slots until others have them becomes a replica after that; so does a copy of these.
+    let gives = |source: &NodeId| *source == node || Some(*source) == from;
+    let moved = index.moves.iter().filter(|(_, source)| gives(source));
     after.extend(moved.map(|(step, _)| *step));
     let swaps = index.failovers.iter();
     let swaps = swaps.filter(|(_, old, new)| *old == node || *new == primary);

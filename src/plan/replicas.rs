@@ -1,5 +1,6 @@
 //! Steps that make nodes replicate.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Command, NodeId, Role};
@@ -22,6 +23,16 @@ pub(super) fn time_to_copy(primary: &NodeView) -> Duration {
 /// What must still be so when a node is made a replica.
 fn guard(terms: &Terms<'_>, node: NodeId, from: Option<NodeId>) -> Condition {
     let mut parts = vec![Condition::Replaceable { node, keys: 0 }];
+    let drained = from
+        .and_then(|old| terms.views.get(&old))
+        .filter(|view| terms.diff.drains(view));
+    if let Some(old) = drained {
+        parts.push(Condition::OwnsNothing {
+            node: old.id,
+            by: Arc::new([node, old.id].into_iter().collect()),
+        });
+        return Condition::All(parts);
+    }
     // Minutes may have passed: with its present primary gone, this copy may be the only one. One
     // that serves nothing may be made a replica by this very plan. Who has handed over follows the
     // new owner of its slots.
@@ -70,7 +81,13 @@ pub(super) fn attach(terms: &Terms<'_>) -> (Vec<Step>, Vec<Step>) {
             primary: *primary,
             from,
         });
-        let into = if now.serves { &mut late } else { &mut steps };
+        // A copy of what moves away stays until that has gone.
+        let old = now.primary.and_then(|old| terms.views.get(&old));
+        let drained = old.is_some_and(|old| terms.diff.drains(old));
+        let into = match now.serves || drained {
+            true => &mut late,
+            false => &mut steps,
+        };
         into.push(Step {
             because: vec![index],
             sends: vec![Send {

@@ -51,7 +51,9 @@ impl Step {
     #[must_use]
     pub fn parties(&self) -> BTreeSet<NodeId> {
         let mut parties: BTreeSet<NodeId> = self.recipients().collect();
-        if !parties.is_empty() {
+        // Nobody is asked of one that is gone.
+        let gone = matches!(self.action, Action::Forget { .. });
+        if !parties.is_empty() && !gone {
             parties.extend(self.action.node());
         }
         if let Action::Join { introducers, .. } = &self.action {
@@ -74,6 +76,14 @@ pub struct Calm {
 pub struct Send {
     pub node: NodeId,
     pub command: Command,
+}
+
+impl Send {
+    /// Whether what the server refuses is so already: whoever doesn't know a node has forgotten it.
+    #[must_use]
+    pub fn is_moot(&self, words: &str) -> bool {
+        self.command.forgets() && words.starts_with("ERR Unknown node")
+    }
 }
 
 /// What a step does.
@@ -148,6 +158,20 @@ pub enum Action {
         shard: ShardName,
         from: NodeId,
     },
+    /// Keeps replicas where they are while a primary is emptied.
+    Pin {
+        node: NodeId,
+        options: Vec<(String, Arg)>,
+    },
+    /// Gives these options back the values that they had.
+    Unpin {
+        node: NodeId,
+        options: Vec<(String, Arg)>,
+    },
+    /// Takes a living member out of the cluster.
+    Remove { node: NodeId },
+    /// Takes a member that is gone out of the tables of all others.
+    Forget { node: NodeId },
     /// Waits until all nodes agree on everything.
     Settle,
     /// Gives the lowered options their declared values back.
@@ -156,6 +180,8 @@ pub enum Action {
         name: NodeName,
         options: Vec<(String, Arg)>,
     },
+    /// Looks for a while whether what was removed stays away.
+    Watch { nodes: BTreeSet<NodeId> },
 }
 
 /// What a move carries: counted, and then estimated, when the plan was made.
@@ -178,10 +204,14 @@ pub enum Phase {
     Close,
     Attach,
     Detach,
+    Pin,
     Move,
     FailOver,
+    Unpin,
+    Remove,
     Settle,
     Restore,
+    Watch,
 }
 
 /// What a step may cost beside its purpose.
@@ -193,6 +223,8 @@ pub enum Risk {
     Resync {
         keys: u64,
     },
+    /// A member goes, with what it holds.
+    Removal,
 }
 
 impl Step {
@@ -220,8 +252,12 @@ impl Action {
             Self::Close { .. } => Phase::Close,
             Self::Move { .. } => Phase::Move,
             Self::FailOver { .. } => Phase::FailOver,
+            Self::Pin { .. } => Phase::Pin,
+            Self::Unpin { .. } => Phase::Unpin,
+            Self::Remove { .. } | Self::Forget { .. } => Phase::Remove,
             Self::Settle => Phase::Settle,
             Self::Restore { .. } => Phase::Restore,
+            Self::Watch { .. } => Phase::Watch,
         }
     }
 
@@ -239,9 +275,13 @@ impl Action {
             | Self::Detach { node, .. }
             | Self::Close { node, .. }
             | Self::FailOver { node, .. }
+            | Self::Pin { node, .. }
+            | Self::Unpin { node, .. }
+            | Self::Remove { node }
+            | Self::Forget { node }
             | Self::Restore { node, .. } => Some(*node),
             Self::Move { transfer, .. } => Some(transfer.target),
-            Self::Settle => None,
+            Self::Settle | Self::Watch { .. } => None,
         }
     }
 
@@ -260,8 +300,37 @@ impl Action {
             | Self::Detach { .. }
             | Self::Close { .. }
             | Self::FailOver { .. }
+            | Self::Pin { .. }
+            | Self::Unpin { .. }
+            | Self::Remove { .. }
+            | Self::Forget { .. }
             | Self::Settle
-            | Self::Restore { .. } => None,
+            | Self::Restore { .. }
+            | Self::Watch { .. } => None,
+        }
+    }
+
+    /// The member that it takes out of the cluster, if it does.
+    #[must_use]
+    pub fn gone(&self) -> Option<NodeId> {
+        match self {
+            Self::Remove { node } | Self::Forget { node } => Some(*node),
+            Self::Configure { .. }
+            | Self::Announce { .. }
+            | Self::Hasten { .. }
+            | Self::SetEpoch { .. }
+            | Self::Assign { .. }
+            | Self::Join { .. }
+            | Self::Attach { .. }
+            | Self::Detach { .. }
+            | Self::FailOver { .. }
+            | Self::Close { .. }
+            | Self::Move { .. }
+            | Self::Pin { .. }
+            | Self::Unpin { .. }
+            | Self::Settle
+            | Self::Restore { .. }
+            | Self::Watch { .. } => None,
         }
     }
 

@@ -98,6 +98,8 @@ fn shape(difference: &Difference, pairing: &Pairing) -> (u8, String) {
             Role::Replica => (8, String::new()),
         },
         Difference::LinkDown { .. } => (9, String::new()),
+        Difference::Undeclared { .. } => (12, String::new()),
+        Difference::Ghost { .. } => (13, String::new()),
     }
 }
 
@@ -106,7 +108,7 @@ fn together(group: &[&Difference], pairing: &Pairing) -> String {
     let Some(first) = group.first() else {
         return String::new();
     };
-    let mut names: Vec<String> = group.iter().map(|one| subject(one)).collect();
+    let mut names: Vec<String> = group.iter().map(|one| subject(one, pairing)).collect();
     // Several nodes give to one shard.
     names.dedup();
     let (nodes, names) = (counted(group.len(), "node"), list(&names, NAMED));
@@ -166,6 +168,12 @@ fn together(group: &[&Difference], pairing: &Pairing) -> String {
         Difference::LinkDown { .. } => {
             format!("{nodes} have no link to their primaries: {names}")
         }
+        Difference::Undeclared { .. } => {
+            format!("{nodes} are members that the file doesn't name: {names}")
+        }
+        Difference::Ghost { .. } => {
+            format!("{nodes} are gone, and still listed as members: {names}")
+        }
     }
 }
 
@@ -200,11 +208,13 @@ fn slots_of(difference: &Difference) -> Option<&SlotSet> {
         | Difference::LeaderElsewhere(_)
         | Difference::HandOver(_)
         | Difference::NotReplicating { .. }
-        | Difference::LinkDown { .. } => None,
+        | Difference::LinkDown { .. }
+        | Difference::Undeclared { .. }
+        | Difference::Ghost { .. } => None,
     }
 }
 
-fn subject(difference: &Difference) -> String {
+fn subject(difference: &Difference, pairing: &Pairing) -> String {
     match difference {
         Difference::Down { node, .. }
         | Difference::NotJoined { node, .. }
@@ -218,5 +228,8 @@ fn subject(difference: &Difference) -> String {
         }
         Difference::Misplaced(Misplaced { shard, .. }) => format!("to shard {shard}"),
         Difference::LeftOpen { slots, .. } => named(slots),
+        Difference::Undeclared { node, .. } | Difference::Ghost { node, .. } => {
+            pairing.label(*node)
+        }
     }
 }

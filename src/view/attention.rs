@@ -65,7 +65,9 @@ fn is_evidence(difference: &Difference, blocked: &[Blocked]) -> bool {
         | Difference::HandOver(_)
         | Difference::LeftOpen { .. }
         | Difference::NotReplicating { .. }
-        | Difference::LinkDown { .. } => false,
+        | Difference::LinkDown { .. }
+        | Difference::Undeclared { .. }
+        | Difference::Ghost { .. } => false,
     }
 }
 

@@ -72,6 +72,30 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
             "{node} has no link to its primary {}",
             pairing.label(*primary)
         ),
+        Difference::Undeclared { node, role, slots } => {
+            undeclared(&pairing.label(*node), *role, slots)
+        }
+        Difference::Ghost { node, noaddr } => ghost(&pairing.label(*node), *noaddr),
+    }
+}
+
+fn undeclared(label: &str, role: Role, slots: &SlotSet) -> String {
+    let what = match (role, slots.is_empty()) {
+        (Role::Replica, _) => "a replica".to_owned(),
+        (Role::Primary, true) => "a primary without slots".to_owned(),
+        (Role::Primary, false) => format!("the primary of {}", wording::slot_count(slots)),
+    };
+    format!("{label} is a member that the file doesn't name: {what}")
+}
+
+fn ghost(label: &str, noaddr: bool) -> String {
+    format!("{label} is still listed as a member, but {}", gone(noaddr))
+}
+
+fn gone(noaddr: bool) -> &'static str {
+    match noaddr {
+        true => "has no address any more",
+        false => "has failed",
     }
 }
 
@@ -182,6 +206,14 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
         }
         Difference::NotReplicating { now, .. } => format!("it {}", present(now, pairing)),
         Difference::LinkDown { .. } => "its link is down".to_owned(),
+        Difference::Undeclared { role, slots, .. } => match (role, slots.is_empty()) {
+            (Role::Replica, _) => "a replica that the file doesn't name".to_owned(),
+            (Role::Primary, true) => {
+                "a primary without slots that the file doesn't name".to_owned()
+            }
+            (Role::Primary, false) => "empty by now, and the file doesn't name it".to_owned(),
+        },
+        Difference::Ghost { noaddr, .. } => format!("it {}", gone(*noaddr)),
     }
 }
 
@@ -201,9 +233,9 @@ pub(super) fn way_out(difference: &Difference, pairing: &Pairing) -> String {
         | Difference::LeaderElsewhere(_)
         | Difference::HandOver(_)
         | Difference::LeftOpen { .. }
-        | Difference::NotReplicating { .. } => {
-            "Plan again once what is blocked has been mended.".to_owned()
-        }
+        | Difference::NotReplicating { .. }
+        | Difference::Undeclared { .. }
+        | Difference::Ghost { .. } => "Plan again once what is blocked has been mended.".to_owned(),
     }
 }
 

@@ -107,7 +107,9 @@ fn why(blocked: &Blocked, differences: &[Difference]) -> String {
             | Difference::HandOver(_)
             | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }
-            | Difference::LinkDown { .. } => false,
+            | Difference::LinkDown { .. }
+            | Difference::Undeclared { .. }
+            | Difference::Ghost { .. } => false,
         })
     };
     let lines: Vec<&str> = blocked
@@ -212,7 +214,7 @@ mod tests {
         rcl.yaml: host2:7002 has no link to its primary host1:7002
         ");
         let with_notes = human("rcl.yaml", &drifted(), true, Styles::plain());
-        assert_snapshot!(with_notes.strip_prefix(&text).unwrap(), @"rcl.yaml: note: 10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet.");
+        assert_snapshot!(with_notes.strip_prefix(&text).unwrap(), @"rcl.yaml: note: 10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. With `prune: true` under `policy` rcl removes such members.");
     }
 
     #[test]
@@ -236,7 +238,7 @@ mod tests {
         kind: "drift"
         matches: false
         notes:
-          {"code":"undeclared","subject":"10.0.0.9:7009 (00097009)","text":"10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet."}
+          {"code":"undeclared","subject":"10.0.0.9:7009 (00097009)","text":"10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. With `prune: true` under `policy` rcl removes such members."}
         "#);
     }
 

@@ -99,7 +99,9 @@ fn differs(diff: &Diff) -> Vec<String> {
             | Difference::Misplaced(_)
             | Difference::LeaderElsewhere(_)
             | Difference::HandOver(_)
-            | Difference::NotReplicating { .. } => true,
+            | Difference::NotReplicating { .. }
+            | Difference::Undeclared { .. }
+            | Difference::Ghost { .. } => true,
         });
     let blocked = alike::blocked(&diff.blocked, MOST_ALIKE);
     let blocked = blocked.iter().filter_map(|group| {

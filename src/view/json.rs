@@ -170,6 +170,15 @@ enum What<'a> {
         primary: Option<&'a NodeName>,
         primary_id: NodeId,
     },
+    Undeclared {
+        id: NodeId,
+        role: Role,
+        slots: &'a SlotSet,
+    },
+    Ghost {
+        id: NodeId,
+        noaddr: bool,
+    },
 }
 
 impl<'a> What<'a> {
@@ -233,12 +242,11 @@ impl<'a> What<'a> {
                 primary_id: *primary,
                 now: NowJson::new(now),
             },
-            Difference::LinkDown { node, id, primary } => Self::LinkDown {
-                node,
-                id: *id,
-                primary: name(primary),
-                primary_id: *primary,
-            },
+            Difference::LinkDown { node, id, primary } => {
+                Self::link_down(node, *id, *primary, pairing)
+            }
+            Difference::Undeclared { node, role, slots } => Self::undeclared(*node, *role, slots),
+            Difference::Ghost { node, noaddr } => Self::ghost(*node, *noaddr),
         }
     }
 }
@@ -312,6 +320,23 @@ impl<'a> What<'a> {
             begun,
             torn,
         }
+    }
+
+    fn link_down(node: &'a NodeName, id: NodeId, primary: NodeId, pairing: &'a Pairing) -> Self {
+        Self::LinkDown {
+            node,
+            id,
+            primary: pairing.names.get(&primary),
+            primary_id: primary,
+        }
+    }
+
+    fn undeclared(id: NodeId, role: Role, slots: &'a SlotSet) -> Self {
+        Self::Undeclared { id, role, slots }
+    }
+
+    fn ghost(id: NodeId, noaddr: bool) -> Self {
+        Self::Ghost { id, noaddr }
     }
 
     fn down(node: &'a NodeName, id: Option<NodeId>, failure: &'a Failure) -> Self {

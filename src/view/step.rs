@@ -1,6 +1,8 @@
 //! What a step is called: before it runs, once it is done, and why it is there.
 
-use crate::base::{Arg, ShardName, counted};
+use std::collections::BTreeSet;
+
+use crate::base::{Arg, NodeId, ShardName, counted};
 use crate::desired::readable_value;
 use crate::diff::{Diff, OptionChange, Pairing};
 use crate::plan::{Action, Engine, Phase, Risk, Step, Transfer};
@@ -14,6 +16,7 @@ use super::wording::{duration, ranges};
 pub(super) enum Sign {
     Add,
     Change,
+    Remove,
     Wait,
 }
 
@@ -29,8 +32,11 @@ impl Sign {
             | Action::Close { .. }
             | Action::Move { .. }
             | Action::FailOver { .. }
+            | Action::Pin { .. }
+            | Action::Unpin { .. }
             | Action::Restore { .. } => Self::Change,
-            Action::Settle => Self::Wait,
+            Action::Remove { .. } | Action::Forget { .. } => Self::Remove,
+            Action::Settle | Action::Watch { .. } => Self::Wait,
         }
     }
 
@@ -38,6 +44,7 @@ impl Sign {
         match self {
             Self::Add => "+",
             Self::Change => "~",
+            Self::Remove => "-",
             Self::Wait => "=",
         }
     }
@@ -46,6 +53,7 @@ impl Sign {
         match self {
             Self::Add => Meaning::Added,
             Self::Change => Meaning::Changed,
+            Self::Remove => Meaning::Removed,
             Self::Wait => Meaning::Dim,
         }
     }
@@ -72,6 +80,7 @@ fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
         Tense::Will => will,
         Tense::Has => has,
     };
+    let label = |node: &NodeId| pairing.label(*node);
     match action {
         Action::Configure { name, .. } => format!("{} {name}", verb("configure", "configured")),
         Action::Announce { name, want, .. } => format!(
@@ -85,12 +94,10 @@ fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
         Action::SetEpoch { name, epoch, .. } => {
             format!("{} {name} epoch {epoch}", verb("give", "gave"))
         }
-        Action::Assign { node, shard, slots } => format!(
-            "{} {} to shard {shard} ({})",
-            verb("assign", "assigned"),
-            ranges(slots),
-            pairing.label(*node)
-        ),
+        Action::Assign { node, shard, slots } => {
+            let what = format!("{} to shard {shard} ({})", ranges(slots), label(node));
+            format!("{} {what}", verb("assign", "assigned"))
+        }
         Action::Join { name, .. } => format!("{} {name}", verb("join", "joined")),
         Action::Attach {
             name,
@@ -110,10 +117,8 @@ fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
             pairing.label(*from)
         ),
         Action::FailOver { name, shard, .. } => {
-            format!(
-                "{} shard {shard} to {name}",
-                verb("fail over", "failed over")
-            )
+            let verb = verb("fail over", "failed over");
+            format!("{verb} shard {shard} to {name}")
         }
         Action::Close { node, slots } => format!(
             "{} {} on {}",
@@ -123,11 +128,14 @@ fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
         ),
         Action::Move {
             shard, transfer, ..
-        } => format!(
-            "{} {}",
-            verb("move", "moved"),
-            what_moves(shard, transfer, pairing)
-        ),
+        } => what_moves(verb("move", "moved"), shard, transfer, pairing),
+        Action::Pin { node, options } => format!("set {} on {}", values(options), label(node)),
+        Action::Unpin { node, options } => {
+            format!("put back {} on {}", values(options), label(node))
+        }
+        Action::Remove { node } => format!("{} {}", verb("remove", "removed"), label(node)),
+        Action::Forget { node } => format!("{} {}", verb("forget", "forgot"), label(node)),
+        Action::Watch { nodes } => watched(nodes, pairing, tense),
         Action::Settle => verb("wait until all nodes agree", "all nodes agree").to_owned(),
         Action::Restore { name, options, .. } => format!(
             "{} {} on {name}",
@@ -137,14 +145,32 @@ fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
     }
 }
 
-fn what_moves(shard: &ShardName, transfer: &Transfer, pairing: &Pairing) -> String {
+fn watched(nodes: &BTreeSet<NodeId>, pairing: &Pairing, tense: Tense) -> String {
+    let who = pairing.label_all(nodes);
+    match tense {
+        Tense::Will => format!("watch for the return of {who}"),
+        Tense::Has => format!("nobody lists {who} any more"),
+    }
+}
+
+fn what_moves(verb: &str, shard: &ShardName, transfer: &Transfer, pairing: &Pairing) -> String {
     format!(
-        "{} ({}) from {} to shard {shard} ({})",
+        "{verb} {} ({}) from {} to shard {shard} ({})",
         counted(transfer.slots.count(), "slot"),
         ranges(&transfer.slots),
         pairing.label(transfer.source),
         pairing.label(transfer.target)
     )
+}
+
+const PINNED: &str = "so that replicas stay where they are while a primary is emptied; not written to disk, put back below";
+
+const UNPINNED: &str = "the value that it had; sent even if a step fails";
+
+fn watched_for(step: &Step) -> String {
+    let millis = step.holds_for.as_millis().to_string();
+    let time = readable_value("cluster-node-timeout", &millis);
+    format!("for {time}; `rcl apply --no-wait` leaves it out")
 }
 
 /// Why the step is there, and what it costs.
@@ -192,6 +218,9 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
                 ));
             }
         }
+        Action::Pin { .. } => reasons.push(PINNED.to_owned()),
+        Action::Unpin { .. } => reasons.push(UNPINNED.to_owned()),
+        Action::Watch { .. } => reasons.push(watched_for(step)),
         Action::Settle => reasons.push("on members, roles, links, slots and epochs".to_owned()),
         Action::Configure { .. }
         | Action::Announce { .. }
@@ -199,10 +228,12 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
         | Action::Join { .. }
         | Action::Close { .. }
         | Action::Detach { .. }
+        | Action::Remove { .. }
+        | Action::Forget { .. }
         | Action::Attach { .. } => {}
     }
     match step.risk {
-        Risk::None => {}
+        Risk::None | Risk::Removal => {}
         Risk::Resync { keys } => {
             let keys = counted(keys, "key");
             reasons.push(match step.action.phase() == Phase::Detach {
@@ -217,7 +248,7 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
 /// What steps have in common that may be folded into one line; `None` for what must be seen.
 pub(super) fn shape(step: &Step) -> Option<String> {
     match step.risk {
-        Risk::Resync { .. } => return None,
+        Risk::Resync { .. } | Risk::Removal => return None,
         Risk::None => {}
     }
     match &step.action {
@@ -233,7 +264,10 @@ pub(super) fn shape(step: &Step) -> Option<String> {
                 .collect();
             Some(format!("{} {rewrite}", options.join(" ")))
         }
-        Action::Hasten { options, .. } | Action::Restore { options, .. } => Some(values(options)),
+        Action::Hasten { options, .. }
+        | Action::Restore { options, .. }
+        | Action::Pin { options, .. }
+        | Action::Unpin { options, .. } => Some(values(options)),
         Action::SetEpoch { .. }
         | Action::Assign { .. }
         | Action::Join { .. }
@@ -242,7 +276,10 @@ pub(super) fn shape(step: &Step) -> Option<String> {
         | Action::Close { .. }
         | Action::Move { .. }
         | Action::FailOver { .. }
-        | Action::Settle => None,
+        | Action::Remove { .. }
+        | Action::Forget { .. }
+        | Action::Settle
+        | Action::Watch { .. } => None,
     }
 }
 

@@ -180,8 +180,12 @@ impl Line {
 }
 
 /// The live side and the declared side in lines. What the file says nothing about stands on
-/// both sides: it stays.
-pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Vec<Line>) {
+/// both sides, unless it is to go.
+pub(super) fn sides(
+    cluster: &Cluster,
+    declared: Declared<'_>,
+    going: &BTreeSet<NodeId>,
+) -> (Vec<Line>, Vec<Line>) {
     let Declared { desired, pairing } = declared;
     let topology = live(cluster, Some(declared));
     let label = |id: &NodeId| pairing.label(*id);
@@ -190,7 +194,7 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
         let mut shards = topology.shards.iter();
         shards.find(|shard| shard.name.as_ref() == Some(name))
     };
-    let undeclared = |id: &&NodeId| !pairing.names.contains_key(id);
+    let undeclared = |id: &&NodeId| !pairing.names.contains_key(id) && !going.contains(id);
     let mut away: BTreeSet<NodeId> = BTreeSet::new();
     let shares = ownership(desired, cluster, pairing).shares;
     let targets = shares
@@ -225,7 +229,8 @@ pub(super) fn sides(cluster: &Cluster, declared: Declared<'_>) -> (Vec<Line>, Ve
                 .map(|id| Line::node(format!("replica {}", label(id)))),
         );
     }
-    for shard in topology.shards.iter().filter(|shard| shard.name.is_none()) {
+    let unnamed = topology.shards.iter().filter(|shard| shard.name.is_none());
+    for shard in unnamed.filter(|shard| !going.contains(&shard.primary)) {
         let words = format!("shard of {}", label(&shard.primary));
         want.push(Line::shard(words, shard.slots.difference(&targets)));
         let nodes = [("primary", &shard.primary)].into_iter();

@@ -333,6 +333,7 @@ fn push_policy(text: &mut String, policy: &Policy) {
     let Policy {
         replicas_apart,
         failback,
+        prune,
         moves,
     } = policy;
     let default = Policy::default();
@@ -347,6 +348,9 @@ fn push_policy(text: &mut String, policy: &Policy) {
     }
     if *failback != default.failback {
         lines.push(format!("  failback: {failback}\n"));
+    }
+    if *prune != default.prune {
+        lines.push(format!("  prune: {prune}\n"));
     }
     if *moves != default.moves {
         let Moves {

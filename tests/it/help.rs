@@ -125,7 +125,7 @@ fn command_lines_without_sense_end_with_64() {
         vec![],
         vec!["nonsense"],
         vec!["plan", "--nonsense"],
-        vec!["apply", "--allow", "forget=host1:7000"],
+        vec!["apply", "--allow", "forget="],
         vec!["drift", "--timeout", "soon"],
         vec!["conf"],
         vec!["export"],

@@ -32,6 +32,7 @@ mod plans;
 mod prefixes;
 mod reading;
 mod readme;
+mod removal;
 mod roles;
 mod secrets;
 mod security;

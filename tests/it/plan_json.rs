@@ -114,6 +114,11 @@ fn assert_kinds(plan: &PlanDocument, expected: &[(&str, usize)]) {
             Action::Attach { .. } => "attach",
             Action::Detach { .. } => "detach",
             Action::FailOver { .. } => "fail_over",
+            Action::Pin { .. } => "pin",
+            Action::Unpin { .. } => "unpin",
+            Action::Remove { .. } => "remove",
+            Action::Forget { .. } => "forget",
+            Action::Watch { .. } => "watch",
             Action::Settle { .. } => "settle",
             Action::Restore { .. } => "restore",
         };

@@ -292,7 +292,7 @@ fn command_lines_that_make_no_sense() {
         (&["apply", "--yes", "--allow", "resync"], "resync=NODE"),
         (
             &["apply", "--yes", "--allow", "remove=host1:7001"],
-            "not supported yet",
+            "take it out of the file first",
         ),
         (
             &["apply", "--yes", "--allow", "resync=host9:7000"],

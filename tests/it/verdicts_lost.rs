@@ -44,7 +44,7 @@ fn a_replica_came_back_blank() {
     let old = stage.servers.id("host2:7000");
     stage.servers.restart_blank("host2:7000");
     stage.repairs_but_for(&Shard::seed(), &[&old]);
-    assert_snapshot!(stage.matches(), @"Note: ID4 is still listed as a member, but has no address any more. Forgetting members is not supported yet.");
+    assert_snapshot!(stage.matches(), @"Note: ID4 is still listed as a member, but has no address any more. --allow forget=ID4 makes rcl forget it.");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn another_took_over_from_one_that_came_back_blank(kind: ServerKind) {
     assert_eq!(stage.keys("host1:7000"), 20);
     allow_duplicates! { assert_snapshot!(stage.matches(), @"
     Note: shard a: host2:7000 is the primary now, the file places it at host1:7000. Nothing is done about it: `failback` under `policy` is false.
-    Note: ID1 is still listed as a member, but has no address any more. Forgetting members is not supported yet.
+    Note: ID1 is still listed as a member, but has no address any more. --allow forget=ID1 makes rcl forget it.
     "); }
 }
 

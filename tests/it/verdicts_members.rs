@@ -27,12 +27,12 @@ fn undeclared_members_are_a_note(kind: ServerKind) {
     }
     stage.replicate("host2:7003", "host1:7000");
     allow_duplicates! { assert_snapshot!(stage.matches(), @"
-    Note: host1:7003 (ID7) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet.
-    Note: host2:7003 (ID8) is a member that the file doesn't name: a replica. Removing members is not supported yet.
+    Note: host1:7003 (ID7) is a member that the file doesn't name: a primary without slots. With `prune: true` under `policy` rcl removes such members.
+    Note: host2:7003 (ID8) is a member that the file doesn't name: a replica. With `prune: true` under `policy` rcl removes such members.
     "); }
     allow_duplicates! { assert_snapshot!(stage.run(&["drift", "-v"], 0), @"
-    rcl.yaml: note: host1:7003 (ID7) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet.
-    rcl.yaml: note: host2:7003 (ID8) is a member that the file doesn't name: a replica. Removing members is not supported yet.
+    rcl.yaml: note: host1:7003 (ID7) is a member that the file doesn't name: a primary without slots. With `prune: true` under `policy` rcl removes such members.
+    rcl.yaml: note: host2:7003 (ID8) is a member that the file doesn't name: a replica. With `prune: true` under `policy` rcl removes such members.
     "); }
     // One of them fails, the other is reset: ghosts, and no drift either.
     let (failed, reset) = (
@@ -44,8 +44,8 @@ fn undeclared_members_are_a_note(kind: ServerKind) {
     stage.wait_for_line("host1:7001", &failed, "failed", |line| line.has("fail"));
     stage.wait_for_line("host1:7001", &reset, "gone", |line| line.has("noaddr"));
     allow_duplicates! { assert_snapshot!(stage.matches(), @"
-    Note: host1:7003 (ID7) is still listed as a member, but has failed. Forgetting members is not supported yet.
-    Note: ID8 is still listed as a member, but has no address any more. Forgetting members is not supported yet.
+    Note: host1:7003 (ID7) is still listed as a member, but has failed. --allow forget=host1:7003 makes rcl forget it.
+    Note: ID8 is still listed as a member, but has no address any more. --allow forget=ID8 makes rcl forget it.
     "); }
 }
 

@@ -149,12 +149,7 @@ fn served_by_another_shard() {
     wanted[3].slots = Vec::new();
     wanted[0].slots = vec![(0, 5460)];
     stage.declare(&wanted);
-    assert_snapshot!(stage.refuses(3).troubles(), @r#"
-    ! host1:7003 would give away its last slot; emptying a shard is not supported yet
-        host1:7003 serves slots 0-99
-        → Leave host1:7003 at least one slot.
-    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
-    "#);
+    stage.repairs(&wanted);
 }
 
 /// DELSLOTS on an owner is never told to the others.

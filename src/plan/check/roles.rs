@@ -147,7 +147,12 @@ impl State<'_> {
             let step = step.id;
             found.push(Violation::LastCopy { step, node });
         }
-        if self.keys(node) > 0 && step.risk == Risk::None {
+        // Of what has moved elsewhere it is no copy any more.
+        let moves = self.moved.iter().filter(|(_, from)| *from == primary);
+        let emptied = !self.owns_slots(primary)
+            && moves.clone().next().is_some()
+            && moves.clone().all(|(other, _)| self.waits(step, *other));
+        if self.keys(node) > 0 && step.risk == Risk::None && !emptied {
             let step = step.id;
             found.push(Violation::WipesWithoutLeave { step, node });
         }

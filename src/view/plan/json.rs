@@ -99,6 +99,7 @@ struct SendJson<'a> {
 enum RiskJson {
     None,
     Resync { keys: u64 },
+    Removal,
 }
 
 #[derive(Debug, Serialize)]
@@ -160,7 +161,10 @@ enum DetailsJson<'a> {
         /// What will be sent: a word in angle brackets is only known while it runs.
         templates: Vec<TemplateJson<'a>>,
     },
-    Settle {},
+    Watch {
+        nodes: Vec<NodeJson<'a>>,
+    },
+    None {},
 }
 
 #[derive(Debug, Serialize)]
@@ -266,6 +270,7 @@ fn step_json<'a>(step: &'a Step, plan: &'a Plan) -> StepJson<'a> {
         risk: match *risk {
             Risk::None => RiskJson::None,
             Risk::Resync { keys } => RiskJson::Resync { keys },
+            Risk::Removal => RiskJson::Removal,
         },
         required: *required,
         always: *always,
@@ -298,8 +303,13 @@ fn action_word(action: &Action) -> &'static str {
         Action::FailOver { .. } => "fail_over",
         Action::Close { .. } => "close",
         Action::Move { .. } => "move",
+        Action::Pin { .. } => "pin",
+        Action::Unpin { .. } => "unpin",
+        Action::Remove { .. } => "remove",
+        Action::Forget { .. } => "forget",
         Action::Settle => "settle",
         Action::Restore { .. } => "restore",
+        Action::Watch { .. } => "watch",
     }
 }
 
@@ -325,14 +335,13 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
             changes: changes.iter().map(OptionJson::new).collect(),
             rewrite: *rewrite,
         },
-        Action::Hasten { options, .. } | Action::Restore { options, .. } => DetailsJson::Options {
+        Action::Hasten { options, .. }
+        | Action::Restore { options, .. }
+        | Action::Pin { options, .. }
+        | Action::Unpin { options, .. } => DetailsJson::Options {
             options: values(options),
         },
-        Action::SetEpoch {
-            node: _,
-            name: _,
-            epoch,
-        } => DetailsJson::SetEpoch { epoch: *epoch },
+        Action::SetEpoch { epoch, .. } => DetailsJson::SetEpoch { epoch: *epoch },
         Action::Assign {
             node: _,
             shard,
@@ -367,7 +376,12 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
             transfer,
             load,
         } => move_details(shard, transfer, *load, plan),
-        Action::Settle => DetailsJson::Settle {},
+        Action::Remove { node: _ } | Action::Forget { node: _ } | Action::Settle => {
+            DetailsJson::None {}
+        }
+        Action::Watch { nodes } => DetailsJson::Watch {
+            nodes: nodes.iter().map(|id| node(*id, plan)).collect(),
+        },
     }
 }
 

@@ -55,7 +55,8 @@ pub fn human(view: &PlanView<'_>, styles: Styles) -> String {
             desired,
             pairing: &plan.diff.pairing,
         };
-        let (have, want) = topology::sides(&cluster, declared);
+        let going = plan.steps.iter().filter_map(|step| step.action.gone());
+        let (have, want) = topology::sides(&cluster, declared, &going.collect());
         page.gap();
         unified::print(&mut page, &have, &want, file, commands);
     }
@@ -159,7 +160,14 @@ fn folded(page: &mut Page, plan: &Plan, steps: &[Step]) {
 /// it all.
 fn shown(run: &[Step], commands: Commands) -> usize {
     let (most, few) = match run.first().map(|step| step.action.phase()) {
-        Some(Phase::Configure | Phase::Hasten | Phase::Epochs | Phase::Restore) => (2, 1),
+        Some(
+            Phase::Configure
+            | Phase::Hasten
+            | Phase::Epochs
+            | Phase::Pin
+            | Phase::Unpin
+            | Phase::Restore,
+        ) => (2, 1),
         Some(
             Phase::Announce
             | Phase::Assign
@@ -169,7 +177,9 @@ fn shown(run: &[Step], commands: Commands) -> usize {
             | Phase::Detach
             | Phase::Move
             | Phase::FailOver
-            | Phase::Settle,
+            | Phase::Remove
+            | Phase::Settle
+            | Phase::Watch,
         )
         | None => (12, 3),
     };

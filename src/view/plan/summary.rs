@@ -59,7 +59,9 @@ fn in_the_way(diff: &Diff) -> String {
             | Difference::LeaderElsewhere(_)
             | Difference::HandOver(_)
             | Difference::LeftOpen { .. }
-            | Difference::NotReplicating { .. } => others += 1,
+            | Difference::NotReplicating { .. }
+            | Difference::Undeclared { .. }
+            | Difference::Ghost { .. } => others += 1,
         }
     }
     let mut parts = Vec::new();

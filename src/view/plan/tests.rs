@@ -396,8 +396,8 @@ fn what_the_file_does_not_name_stays() {
         });
     }
     assert_snapshot!(shown(&planned(&desired, &world)), @r#"
-    Note: 10.0.0.9:7009 (00097009) is a member that the file doesn't name: a replica. Removing members is not supported yet.
-    Note: 10.0.0.9:7010 (00097010) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet.
+    Note: 10.0.0.9:7009 (00097009) is a member that the file doesn't name: a replica. With `prune: true` under `policy` rcl removes such members.
+    Note: 10.0.0.9:7010 (00097010) is a member that the file doesn't name: a primary without slots. With `prune: true` under `policy` rcl removes such members.
 
     No changes. Cluster "orders" matches rcl.yaml.
     "#);
@@ -501,7 +501,7 @@ fn a_failed_over_shard_is_as_declared() {
     = wait until all nodes agree  # on members, roles, links, slots and epochs
 
     Note: shard b: host2:7001 is the primary now, the file places it at host1:7001. Nothing is done about it: `failback` under `policy` is false.
-    Note: 10.0.0.9:7009 (00097009) is a member that the file doesn't name: a replica. Removing members is not supported yet.
+    Note: 10.0.0.9:7009 (00097009) is a member that the file doesn't name: a replica. With `prune: true` under `policy` rcl removes such members.
 
     Plan: 0 to join, 0 slots to assign, 0 to move, 1 replica to attach, 0 to remove.
     "#);

@@ -270,7 +270,7 @@ fn went_by_itself(plan: &Plan, step: StepId, end: &End) -> bool {
         End::Failed(_) | End::Skipped(_) => false,
     };
     well && match plan.step(step).map(|step| step.action.phase()) {
-        Some(Phase::Hasten | Phase::Epochs | Phase::Restore) => true,
+        Some(Phase::Hasten | Phase::Epochs | Phase::Pin | Phase::Unpin | Phase::Restore) => true,
         Some(
             Phase::Configure
             | Phase::Announce
@@ -281,7 +281,9 @@ fn went_by_itself(plan: &Plan, step: StepId, end: &End) -> bool {
             | Phase::Detach
             | Phase::Move
             | Phase::FailOver
-            | Phase::Settle,
+            | Phase::Remove
+            | Phase::Settle
+            | Phase::Watch,
         )
         | None => false,
     }
@@ -294,7 +296,8 @@ fn takes_long(action: &Action) -> bool {
         | Action::Detach { .. }
         | Action::Move { .. }
         | Action::FailOver { .. }
-        | Action::Settle => true,
+        | Action::Settle
+        | Action::Watch { .. } => true,
         Action::Configure { .. }
         | Action::Announce { .. }
         | Action::Hasten { .. }
@@ -302,6 +305,10 @@ fn takes_long(action: &Action) -> bool {
         | Action::Assign { .. }
         | Action::Join { .. }
         | Action::Close { .. }
+        | Action::Pin { .. }
+        | Action::Unpin { .. }
+        | Action::Remove { .. }
+        | Action::Forget { .. }
         | Action::Restore { .. } => false,
     }
 }

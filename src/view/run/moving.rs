@@ -58,8 +58,13 @@ impl Whole {
             | Action::Detach { .. }
             | Action::FailOver { .. }
             | Action::Close { .. }
+            | Action::Pin { .. }
+            | Action::Unpin { .. }
+            | Action::Remove { .. }
+            | Action::Forget { .. }
             | Action::Settle
-            | Action::Restore { .. } => None,
+            | Action::Restore { .. }
+            | Action::Watch { .. } => None,
         }
     }
 

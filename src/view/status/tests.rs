@@ -235,7 +235,7 @@ fn everything_at_once() {
     No answer
       host2:7000  10.0.0.2:7000: connection refused
 
-    Note: 10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet.
+    Note: 10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. With `prune: true` under `policy` rcl removes such members.
 
     ! a move of 1 slot was begun, and the marks that it left contradict each other
         host1:7002 is giving to host1:7000: slot 12000
@@ -408,7 +408,7 @@ fn the_same_values_as_json() {
     nodes_answering: 2
     nodes_ok: 2
     notes:
-      {"code":"undeclared","subject":"10.0.0.9:7009 (00097009)","text":"10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. Removing members is not supported yet."}
+      {"code":"undeclared","subject":"10.0.0.9:7009 (00097009)","text":"10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. With `prune: true` under `policy` rcl removes such members."}
     servers: ["Redis 7.0.15"]
     shards:
       {"keys":400,"name":"a","primary":{"address":"10.0.0.1:7000","answers":true,"failed":false,"id":"0001700000000000000000000000000000000000","keys":400,"link":null,"name":"host1:7000","noaddr":false,"role":"primary","server":"Redis 7.0.15","used_memory":1000000,"zone":null},"replicas":[{"address":"10.0.0.2:7000","answers":true,"failed":false,"id":"0002700000000000000000000000000000000000","keys":400,"link":{"lag_bytes":10,"syncing":false,"up":true},"name":"host2:7000","noaddr":false,"role":"replica","server":"Redis 7.0.15","used_memory":1000000,"zone":null}],"slot_count":16384,"slots":"0-16383"}

@@ -412,18 +412,3 @@ fn policy() {
       = help: the keys are engine, batch, pause
     ");
 }
-
-#[test]
-fn not_supported_yet() {
-    let text = r#"policy: {failback: true, prune: true}
-"#;
-    insta::assert_snapshot!(said_of(text), @"
-    error: `prune: true` is not supported yet
-     --> rcl.yaml:2:26
-      |
-    2 | policy: {failback: true, prune: true}
-      |                          ^^^^^
-      |
-      = help: leave it out until it is
-    ");
-}

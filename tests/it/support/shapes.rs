@@ -244,6 +244,17 @@ pub(crate) enum Difference {
         primary: Option<String>,
         primary_id: String,
     },
+    Undeclared {
+        text: String,
+        id: String,
+        role: String,
+        slots: String,
+    },
+    Ghost {
+        text: String,
+        id: String,
+        noaddr: bool,
+    },
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -314,6 +325,7 @@ pub(crate) struct Send {
 pub(crate) enum Risk {
     None,
     Resync { keys: u64 },
+    Removal,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -362,6 +374,24 @@ pub(crate) enum Action {
         node: Node,
         shard: String,
         from: Node,
+    },
+    Pin {
+        node: Node,
+        options: Vec<OptionValue>,
+    },
+    Unpin {
+        node: Node,
+        options: Vec<OptionValue>,
+    },
+    Remove {
+        node: Node,
+    },
+    Forget {
+        node: Node,
+    },
+    Watch {
+        node: (),
+        nodes: Vec<Node>,
     },
     Settle {
         node: (),

@@ -107,6 +107,7 @@ impl Scene {
                 policy: Policy {
                     failback: draft.failback,
                     moves: Moves::default(),
+                    prune: false,
                     replicas_apart: Apart::Host,
                 },
             },

@@ -1,0 +1,220 @@
+//! Steps that remove members, and what goes with that: replicas are kept where they are while a
+//! primary is emptied, what is gone is forgotten everywhere, and watched so that it stays away.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::base::{Arg, Command, NodeId, Role};
+use crate::desired::{Setting, wire_value};
+use crate::diff::Difference;
+use crate::observed::NodeView;
+
+use super::config::set_options;
+use super::order::Terms;
+use super::{Action, Condition, Risk, Send, Step};
+
+/// With this on, a primary that loses its last slot becomes a replica of whoever got it, and its
+/// replicas follow; a third shard may get them too.
+const MIGRATION: &str = "cluster-allow-replica-migration";
+
+/// The steps that turn the option off on every member, and those that put it back. It is never
+/// written to disk.
+pub(super) fn pins(terms: &Terms<'_>) -> (Vec<Step>, Vec<Step>) {
+    let (mut pins, mut unpins) = (Vec::new(), Vec::new());
+    if !terms.views.values().any(|view| terms.diff.drains(view)) {
+        return (pins, unpins);
+    }
+    let mut members: Vec<&NodeView> = terms
+        .diff
+        .pairing
+        .joinable
+        .iter()
+        .filter_map(|id| terms.views.get(id))
+        .collect();
+    members.sort_by_key(|view| terms.diff.pairing.label(view.id));
+    for view in members {
+        let Some(value) = kept_at(terms, view).filter(|value| value != "no") else {
+            continue;
+        };
+        let node = view.id;
+        let off = vec![(MIGRATION.to_owned(), Arg::Plain("no".to_owned()))];
+        let back = vec![(MIGRATION.to_owned(), Arg::Plain(value))];
+        pins.push(Step {
+            sends: set_options(node, view.server, off.clone(), false),
+            done_when: Condition::Options {
+                node,
+                values: off.clone(),
+            },
+            ..terms.step(Action::Pin { node, options: off })
+        });
+        unpins.push(Step {
+            sends: set_options(node, view.server, back.clone(), false),
+            done_when: Condition::Options {
+                node,
+                values: back.clone(),
+            },
+            always: true,
+            ..terms.step(Action::Unpin {
+                node,
+                options: back,
+            })
+        });
+    }
+    (pins, unpins)
+}
+
+/// The declared value, which earlier steps set; else the one that was seen.
+fn kept_at(terms: &Terms<'_>, view: &NodeView) -> Option<String> {
+    let name = terms.diff.pairing.names.get(&view.id);
+    let node = name.and_then(|name| terms.desired.nodes.get(name));
+    let live = view.config.get(MIGRATION)?;
+    match node.and_then(|node| node.config.get(MIGRATION)) {
+        Some(Setting::Plain(text)) => Some(wire_value(MIGRATION, text)),
+        Some(Setting::Secret { .. }) | None => Some(live.clone()),
+    }
+}
+
+/// One step a member that is to go: those that live are reset first, since who forgets a living
+/// member hears of it again.
+pub(super) fn removals(terms: &Terms<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut staying = terms.diff.pairing.joinable.clone();
+    for (index, difference) in terms.diff.differences.iter().enumerate() {
+        if let Difference::Undeclared { node, .. } = difference {
+            let Some(view) = terms.views.get(node) else {
+                continue;
+            };
+            staying.remove(node);
+            let others = Arc::new(staying.clone());
+            steps.push(remove(terms, index, view, &others));
+        }
+    }
+    let others = Arc::new(staying);
+    for (index, difference) in terms.diff.differences.iter().enumerate() {
+        if let Difference::Ghost { node, noaddr } = difference {
+            steps.push(forget(terms, index, *node, *noaddr, &others));
+        }
+    }
+    steps
+}
+
+fn remove(
+    terms: &Terms<'_>,
+    index: usize,
+    view: &NodeView,
+    others: &Arc<BTreeSet<NodeId>>,
+) -> Step {
+    let node = view.id;
+    let everyone = Arc::new(others.iter().copied().chain([node]).collect());
+    let unneeded = Condition::All(vec![
+        Condition::OwnsNothing { node, by: everyone },
+        Condition::NobodysPrimary {
+            node,
+            by: Arc::clone(others),
+        },
+    ]);
+    let mut guard = vec![unneeded.clone(), Condition::Replaceable { node, keys: 0 }];
+    guard.extend(other_copy(terms, view));
+    let reset = Send {
+        node,
+        command: Command::reset_hard(),
+    };
+    Step {
+        because: vec![index],
+        sends: [reset].into_iter().chain(forgets(node, others)).collect(),
+        ready_when: unneeded,
+        guard: Condition::All(guard),
+        done_when: Condition::Absent {
+            nodes: BTreeSet::from([node]),
+            from: Arc::clone(others),
+        },
+        risk: Risk::Removal,
+        ..terms.step(Action::Remove { node })
+    }
+}
+
+/// A replica may go while its primary is there and serves what it served.
+fn other_copy(terms: &Terms<'_>, view: &NodeView) -> Option<Condition> {
+    let primary = view.primary().filter(|_| view.role() == Role::Replica)?;
+    let goes = terms
+        .diff
+        .differences
+        .iter()
+        .any(|one| matches!(one, Difference::Undeclared { node, .. } if *node == primary));
+    let slots = terms.views.get(&primary)?.own_slots();
+    let slots = slots.difference(&terms.diff.taken_from(primary));
+    (!goes && !slots.is_empty()).then(|| {
+        Condition::All(vec![
+            Condition::KnowsPrimary {
+                node: view.id,
+                primary,
+            },
+            Condition::Owns {
+                node: primary,
+                slots,
+            },
+        ])
+    })
+}
+
+fn forget(
+    terms: &Terms<'_>,
+    index: usize,
+    node: NodeId,
+    noaddr: bool,
+    others: &Arc<BTreeSet<NodeId>>,
+) -> Step {
+    let by = || Arc::clone(others);
+    let unneeded = Condition::All(vec![
+        Condition::OwnsNothing { node, by: by() },
+        Condition::NobodysPrimary { node, by: by() },
+    ]);
+    let mut guard = vec![unneeded.clone()];
+    if !noaddr {
+        guard.push(Condition::Dead { node, by: by() });
+    }
+    Step {
+        because: vec![index],
+        sends: forgets(node, others).collect(),
+        ready_when: unneeded,
+        guard: Condition::All(guard),
+        done_when: Condition::Absent {
+            nodes: BTreeSet::from([node]),
+            from: by(),
+        },
+        risk: Risk::Removal,
+        ..terms.step(Action::Forget { node })
+    }
+}
+
+/// To every living member: up to Redis 7.0 none of them tells another, and who is left out brings the
+/// node back a minute later.
+fn forgets(node: NodeId, others: &BTreeSet<NodeId>) -> impl Iterator<Item = Send> {
+    others.iter().map(move |other| Send {
+        node: *other,
+        command: Command::forget(node),
+    })
+}
+
+/// Valkey introduces itself again to whom it misses, and gossip brings back what one node kept: both
+/// show within two node timeouts.
+pub(super) fn watch(terms: &Terms<'_>, gone: BTreeSet<NodeId>) -> Option<Step> {
+    if gone.is_empty() {
+        return None;
+    }
+    let from: BTreeSet<NodeId> = terms
+        .diff
+        .pairing
+        .joinable
+        .difference(&gone)
+        .copied()
+        .collect();
+    Some(Step {
+        done_when: Condition::Absent {
+            nodes: gone.clone(),
+            from: Arc::new(from),
+        },
+        holds_for: terms.node_timeout * 2,
+        ..terms.step(Action::Watch { nodes: gone })
+    })
+}
