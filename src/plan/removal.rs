@@ -121,7 +121,10 @@ fn remove(
     };
     Step {
         because: vec![index],
-        sends: [reset].into_iter().chain(forgets(node, others)).collect(),
+        sends: [reset]
+            .into_iter()
+            .chain(forgets(terms, node, others))
+            .collect(),
         ready_when: unneeded,
         guard: Condition::All(guard),
         done_when: Condition::Absent {
@@ -175,7 +178,7 @@ fn forget(
     }
     Step {
         because: vec![index],
-        sends: forgets(node, others).collect(),
+        sends: forgets(terms, node, others),
         ready_when: unneeded,
         guard: Condition::All(guard),
         done_when: Condition::Absent {
@@ -189,11 +192,14 @@ fn forget(
 
 /// To every living member: up to Redis 7.0 none of them tells another, and who is left out brings the
 /// node back a minute later.
-fn forgets(node: NodeId, others: &BTreeSet<NodeId>) -> impl Iterator<Item = Send> {
-    others.iter().map(move |other| Send {
-        node: *other,
+fn forgets(terms: &Terms<'_>, node: NodeId, others: &BTreeSet<NodeId>) -> Vec<Send> {
+    let mut others: Vec<NodeId> = others.iter().copied().collect();
+    others.sort_by_key(|other| (terms.diff.pairing.label(*other), *other));
+    let send = |other| Send {
+        node: other,
         command: Command::forget(node),
-    })
+    };
+    others.into_iter().map(send).collect()
 }
 
 /// Valkey introduces itself again to whom it misses, and gossip brings back what one node kept: both

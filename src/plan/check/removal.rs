@@ -45,6 +45,9 @@ pub(super) fn removals(plan: &Plan, observed: &Observed) -> Vec<Violation> {
                     before.attached.insert(send.node);
                     before.moving.push(step.id);
                 }
+                ["CLUSTER", "RESET", "SOFT"] | ["CLUSTER", "FAILOVER"] => {
+                    before.moving.push(step.id);
+                }
                 ["CLUSTER", "RESET", ..] => {
                     resets.insert(send.node);
                 }
