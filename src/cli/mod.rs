@@ -11,12 +11,16 @@ pub mod export;
 pub mod init;
 pub mod lab;
 mod load;
+mod lock;
 pub mod plan;
 mod prompt;
 mod rights;
+mod saved;
 pub mod status;
+mod who;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -40,7 +44,7 @@ Exit codes:
   2   changes are pending (drift, status, and plan --detailed-exitcode)
   3   blocked, or a node or link is down, or the cluster changed meanwhile,
       or there is no terminal to ask on
-  4   another apply holds the cluster (not used yet)
+  4   another apply holds the cluster
   64  the command line makes no sense";
 
 /// Plan and apply for Redis and Valkey Cluster.
@@ -76,7 +80,7 @@ enum Command {
 /// What planning commands have in common.
 #[derive(Debug, Args)]
 pub struct Shared {
-    /// The YAML file that describes the cluster
+    /// The YAML file that describes the cluster, or a plan that was saved with --out
     #[arg(value_name = "FILE", env = "RCL_FILE", default_value = DEFAULT_FILE)]
     pub file: PathBuf,
     /// Give leave for a step that wipes a replica's copy and makes it anew: resync=NODE, once for each node
@@ -118,6 +122,13 @@ enum Color {
 #[derive(Clone, Debug)]
 pub struct Allow {
     node: NodeName,
+}
+
+/// As it is written.
+impl fmt::Display for Allow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "resync={}", self.node)
+    }
 }
 
 impl FromStr for Allow {

@@ -6,6 +6,7 @@
 mod check;
 mod condition;
 mod config;
+mod file;
 mod hasten;
 mod members;
 mod moves;
@@ -27,6 +28,7 @@ use crate::observed::{Cluster, Observed};
 
 pub use check::{Violation, check};
 pub use condition::{Condition, SILENT, Verdict};
+pub use file::{MAX_SAVED_BYTES, Origin, SavedPlan, SavedPlanError, content_hash};
 pub use step::{Action, Calm, Load, Phase, Risk, Send, Step, StepId};
 pub use transfer::{Bounds, Engine, Transfer};
 
