@@ -111,7 +111,8 @@ fn the_cluster_changes_while_the_question_waits() {
     let recorder = Recorder::start(&servers);
     terminal.type_line("yes");
     terminal
-        .expect("error: the cluster has changed since the plan was shown. Nothing was done;")
+        .expect("error: the cluster has changed since the plan was shown\n")
+        .expect("Nothing was done; ")
         .expect("run `rcl apply rcl.yaml` again")
         .code(3);
     recorder.assert_no_writes(&servers);
