@@ -441,7 +441,9 @@ pub async fn ask_again(
         .await
         .map_err(|error| {
             let kind = match &error {
-                CallError::Unreachable { .. } => FailureKind::Unreachable,
+                CallError::Unreachable { .. } | CallError::LockLost | CallError::NotHeld { .. } => {
+                    FailureKind::Unreachable
+                }
                 CallError::Timeout { .. } => FailureKind::Timeout,
                 CallError::Tls { fault, .. } => tls_failure(*fault),
                 CallError::Protocol { .. } | CallError::NotReadOnly { .. } => {

@@ -1,7 +1,7 @@
 //! What rcl sends at all: the commands that only look, and those of an apply. The guard of reading
 //! commands, and the least rights that a server's user needs, come from these lists.
 
-use super::{Command, Flavor, Server};
+use super::{Command, Flavor, Presence, Server};
 
 /// A command, by its first words, and the servers that know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ const fn right(words: &'static [&'static str]) -> Right {
 }
 
 /// What may be sent while looking.
-pub const LOOKING: [Right; 8] = [
+pub const LOOKING: [Right; 9] = [
     right(&["PING"]),
     right(&["INFO"]),
     right(&["CLUSTER", "NODES"]),
@@ -43,10 +43,11 @@ pub const LOOKING: [Right; 8] = [
         words: &["ACL", "DRYRUN"],
         on: Servers::NotRedis6,
     },
+    right(&["PUBSUB", "CHANNELS"]),
 ];
 
 /// What an apply sends besides, and what its MIGRATE sends to the other node in its name.
-pub const APPLYING: [Right; 17] = [
+pub const APPLYING: [Right; 20] = [
     right(&["CLUSTER", "MEET"]),
     right(&["CLUSTER", "ADDSLOTS"]),
     Right {
@@ -73,6 +74,9 @@ pub const APPLYING: [Right; 17] = [
     right(&["MEMORY", "USAGE"]),
     right(&["SELECT"]),
     right(&["RESTORE-ASKING"]),
+    right(&["CLIENT", "SETNAME"]),
+    right(&["SUBSCRIBE"]),
+    right(&["UNSUBSCRIBE"]),
 ];
 
 impl Servers {
@@ -114,12 +118,13 @@ pub fn rules_for_looking(server: Server) -> Vec<String> {
     start.into_iter().chain(rights.map(Right::rule)).collect()
 }
 
-/// The rules of a user who may apply. Moving keys needs the right to all of them, though none is ever read by rcl.
+/// The rules of a user who may apply, and hold the lock meanwhile. Moving keys needs the right to all of them, though none is ever read by rcl.
 #[must_use]
 pub fn rules_for_applying(server: Server) -> Vec<String> {
     let rights = APPLYING.iter().filter(|right| right.on.has(server));
     let mut rules = rules_for_looking(server);
     rules.extend(rights.map(Right::rule));
     rules.push("~*".to_owned());
+    rules.push(format!("&{}", Presence::PATTERN));
     rules
 }

@@ -1,5 +1,6 @@
 //! `rcl apply`: shows the plan, asks, does it, and looks again.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -16,9 +17,10 @@ use crate::view::run::{Form, progress};
 use crate::view::{self, Output};
 
 use super::exit::Exit;
-use super::load::{Loaded, load, targets};
-use super::plan::{Made, make, planned, view as plan_view};
-use super::{Json, Shared, allowed, fail_as, rights};
+use super::load::targets;
+use super::plan::{Made, make, make_over, planned, view as plan_view};
+use super::saved::{self, Opened};
+use super::{Json, Shared, allowed, lock, rights};
 
 /// Show the plan, ask, and carry it out
 ///
@@ -48,31 +50,36 @@ const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
 
 /// Plans, asks, applies, and returns the exit code.
 pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Exit {
+    let applied = apply(args, verbose, output).await;
+    applied.unwrap_or_else(|exit| exit)
+}
+
+async fn apply(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Result<Exit, Exit> {
     let shared = &args.shared;
-    let loaded = match load(&shared.file) {
-        Ok(loaded) => loaded,
-        Err(error) => return fail_as(shared.json.then_some(Json::Line), output, &error),
-    };
-    let made = match make_allowed(args, &loaded, output).await {
-        Ok(made) => made,
-        Err(exit) => return exit,
-    };
-    let shown = plan_view(&loaded, &made, shared);
+    let json = shared.json.then_some(Json::Line);
+    let opened = saved::open(shared, json, output)?;
+    let Opened { loaded, allow, .. } = &opened;
+    let mut made = make(loaded, allow, output).await?;
+    opened.verify(&made, json, output)?;
+    ready(args, &Connections::new(made.keyring.clone()), &mut made).await;
+    let shown = plan_view(loaded, &made, shared);
     output.data(&match shared.json {
         true => view::plan::json_line(&shown),
         false => view::plan::human(&shown, output.out.styles),
     });
     if made.plan.is_empty() {
-        return Exit::of_diff(&made.plan.diff);
+        return Ok(Exit::of_diff(&made.plan.diff));
     }
-    let made = if args.yes {
-        made
-    } else {
-        match confirmed(&loaded, made, args, output).await {
-            Ok(made) => made,
-            Err(exit) => return exit,
-        }
-    };
+    if !args.yes {
+        confirmed(&made.plan, output).await?;
+    }
+    // From here to the end, and not while somebody reads: nobody else applies.
+    let connections = lock::take(&made, output).await?;
+    let shown = made;
+    let targets = shown.targets.clone();
+    let mut made = make_over(&connections, targets, loaded, allow, output).await?;
+    ready(args, &connections, &mut made).await;
+    opened.still_holds(&shown, &made, None, output)?;
     let form = if shared.json {
         Form::Json
     } else {
@@ -80,7 +87,11 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
     };
     let at_once = args.parallelism.get();
     let (outcome, stopped) =
-        carry_out_with_signals(&made, &loaded.name, at_once, form, output).await;
+        carry_out_with_signals(&connections, &made, &loaded.name, at_once, form, output).await;
+    let lost = lock::lost(&connections, &made);
+    if !lost.is_empty() && !outcome.is_complete(made.plan.steps.len()) {
+        output.talk(&view::lock::lost(&lost, &loaded.name));
+    }
     let settle = match stopped {
         // What was just sent needs seconds to be known everywhere, and looks like trouble until then.
         Stop::No | Stop::Finish => SETTLE_WITHIN,
@@ -88,71 +99,50 @@ pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Ex
     };
     let (ask, mut asked) = watch::channel(Stop::No);
     let looked = tokio::select! {
-        exit = finish(&loaded, &made, shared, &outcome, settle, output) => Some(exit),
+        exit = finish(&opened, &made, shared, &outcome, settle, output) => Some(exit),
         never = watch_signals(ask) => match never {},
         _ = asked.changed() => None,
     };
-    looked.unwrap_or_else(|| {
+    Ok(looked.unwrap_or_else(|| {
         output.talk("Stopped before looking at what is left.\n");
         Exit::Error
-    })
+    }))
 }
 
 /// The plan as it is to be run, with what rcl's user may not do of it.
-async fn make_allowed(
-    args: &ApplyArgs,
-    loaded: &Loaded,
-    output: &mut Output<'_>,
-) -> Result<Made, Exit> {
-    let mut made = make(loaded, &args.shared.allow, output).await?;
+async fn ready(args: &ApplyArgs, connections: &Connections, made: &mut Made) {
+    let Made {
+        observed,
+        plan,
+        targets: _,
+        keyring,
+    } = made;
     if args.no_wait {
-        made.plan = made.plan.without_watch();
+        plan.leave_out_watch();
     }
-    let connections = Connections::new(made.keyring.clone());
-    rights::check(
-        &ReadOnly(&connections),
-        &mut made.plan,
-        &made.observed,
-        &made.keyring,
-    )
-    .await;
-    Ok(made)
+    rights::check(&ReadOnly(connections), plan, observed, keyring).await;
 }
 
-/// Asks, and makes sure that the plan that was read is still the plan.
-async fn confirmed(
-    loaded: &Loaded,
-    shown: Made,
-    args: &ApplyArgs,
-    output: &mut Output<'_>,
-) -> Result<Made, Exit> {
+/// Asks; anything but a yes is the end.
+async fn confirmed(shown: &Plan, output: &mut Output<'_>) -> Result<(), Exit> {
     if !std::io::stdin().is_terminal() {
         output.talk("error: there is no terminal to ask on. Nothing was done; use --yes to apply without asking.\n");
         return Err(Exit::Blocked);
     }
     // Before the question stands there, so that Ctrl-C is an answer from then on.
     let interrupt = tokio::signal::unix::signal(SignalKind::interrupt()).ok();
-    output.talk(&view::plan::question(&shown.plan));
+    output.talk(&view::plan::question(shown));
     match answer(interrupt).await {
-        Some(answer) if answer == "yes" => {}
+        Some(answer) if answer == "yes" => Ok(()),
         Some(_) => {
             output.talk("Nothing was done: only 'yes' is taken for a yes.\n");
-            return Err(Exit::Error);
+            Err(Exit::Error)
         }
         None => {
             output.talk("\nNothing was done.\n");
-            return Err(Exit::Error);
+            Err(Exit::Error)
         }
     }
-    let made = make_allowed(args, loaded, output).await?;
-    if !made.plan.does_the_same(&shown.plan) {
-        output.talk(&format!(
-            "error: the cluster has changed since the plan was shown. Nothing was done; run `rcl apply {}` again to see the new plan.\n",
-            loaded.name
-        ));
-        return Err(Exit::Blocked);
-    }
-    Ok(made)
 }
 
 /// The line that the person typed; nothing for Ctrl-C and for the end of the input.
@@ -176,28 +166,40 @@ async fn answer(mut interrupt: Option<Signal>) -> Option<String> {
     }
 }
 
-/// Runs the steps; the first signal asks for an orderly stop, the second ends at once.
+/// Runs the steps; the first signal asks for an orderly stop, the second ends at once. So does, in an
+/// orderly way, a connection that breaks off.
 async fn carry_out_with_signals(
+    connections: &Connections,
     made: &Made,
     file: &str,
     at_once: usize,
     form: Form,
     output: &mut Output<'_>,
 ) -> (Outcome, Stop) {
-    let connections = Connections::new(made.keyring.clone());
     let (ask, asked) = watch::channel(Stop::No);
     let stop = asked.clone();
     let mut shown = progress(output, form);
     shown.begin(&made.plan);
     let tell = |event| shown.event(&made.plan, &event);
     let (plan, observed) = (&made.plan, &made.observed);
-    let work = carry_out(&connections, plan, observed, asked, at_once, tell);
+    let work = carry_out(connections, plan, observed, asked, at_once, tell);
     let outcome = tokio::select! {
         outcome = work => outcome,
-        never = watch_signals(ask) => match never {},
+        never = watch_signals(ask.clone()) => match never {},
+        never = watch_lock(connections, ask) => match never {},
     };
     shown.end(&made.plan, &outcome, file);
     (outcome, *stop.borrow())
+}
+
+/// Nothing new begins once the lock is no longer whole.
+async fn watch_lock(
+    connections: &Connections,
+    ask: watch::Sender<Stop>,
+) -> std::convert::Infallible {
+    connections.until_lost().await;
+    ask.send_modify(|stop| *stop = Stop::Finish.max(*stop));
+    std::future::pending().await
 }
 
 async fn watch_signals(ask: watch::Sender<Stop>) -> std::convert::Infallible {
@@ -234,23 +236,29 @@ async fn watch_signals(ask: watch::Sender<Stop>) -> std::convert::Infallible {
 
 /// Looks again and says what the run came to and what is left.
 async fn finish(
-    loaded: &Loaded,
+    opened: &Opened,
     made: &Made,
     shared: &Shared,
     outcome: &Outcome,
     settle: Duration,
     output: &mut Output<'_>,
 ) -> Exit {
+    let Opened { loaded, allow, .. } = opened;
     let targets = targets(&loaded.desired).await;
     let connections = Connections::new(loaded.keyring(&targets));
     let observed = look_until_linked(&ReadOnly(&connections), &targets, settle).await;
-    let allowed = allowed(&shared.allow, &loaded.desired).unwrap_or_default();
+    let allowed = allowed(allow, &loaded.desired).unwrap_or_default();
     let left = match planned(&loaded.desired, &observed, &allowed, output) {
         Ok(left) => left,
         Err(exit) => return exit,
     };
     let left_over = match shared.json {
-        true => view::drift::json(&loaded.name, &loaded.desired.cluster, &left.diff),
+        true => view::drift::json(
+            &loaded.name,
+            &loaded.desired.cluster,
+            &left.diff,
+            &BTreeSet::new(),
+        ),
         false => view::drift::left(&loaded.name, &left.diff, output.out.styles),
     };
     if !left.diff.is_empty() && !shared.json {

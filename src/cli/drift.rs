@@ -8,9 +8,9 @@ use clap::Args;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use crate::base::Address;
+use crate::base::{Address, Presence};
 use crate::diff::{Allowed, Diff};
-use crate::net::{Connections, Heard, ReadOnly};
+use crate::net::{Connections, Heard, ReadOnly, holders};
 use crate::observe::{SETTLE_WITHIN, Targets, look_until_settled};
 use crate::view::{self, Output};
 
@@ -46,6 +46,7 @@ enum Found {
     Diff {
         cluster: String,
         diff: Box<Diff>,
+        applying: BTreeSet<Presence>,
     },
     NotLoaded(LoadError),
     /// With the nodes that had not answered.
@@ -62,10 +63,21 @@ pub async fn run(args: &DriftArgs, verbose: bool, output: &mut Output<'_>) -> Ex
     for (file, found) in args.files.iter().zip(found) {
         let name = file.display().to_string();
         exits.push(match found {
-            Found::Diff { cluster, diff } => {
+            Found::Diff {
+                cluster,
+                diff,
+                applying,
+            } => {
+                let styles = output.out.styles;
                 let text = match args.json {
-                    true => view::drift::json(&name, &cluster, &diff),
-                    false => view::drift::human(&name, &diff, verbose, output.out.styles),
+                    true => view::drift::json(&name, &cluster, &diff, &applying),
+                    false => {
+                        let mut text = view::drift::human(&name, &diff, verbose, styles);
+                        if verbose || !text.is_empty() {
+                            text += &view::drift::applying(&name, &applying, styles);
+                        }
+                        text
+                    }
                 };
                 output.data(&text);
                 Exit::of_diff(&diff)
@@ -97,12 +109,15 @@ async fn look(file: &Path, limit: Duration) -> Found {
     let compare = async {
         let settle = SETTLE_WITHIN.min(limit / 2);
         let observed = look_until_settled(&wire, &targets, settle, |_| {}).await;
-        crate::diff::diff(&loaded.desired, &observed, &Allowed::default())
+        let applying = holders(&wire, &observed.places()).await;
+        let diff = crate::diff::diff(&loaded.desired, &observed, &Allowed::default());
+        (diff, applying)
     };
     match timeout_at(until, compare).await {
-        Ok(diff) => Found::Diff {
+        Ok((diff, applying)) => Found::Diff {
             cluster: loaded.desired.cluster,
             diff: Box::new(diff),
+            applying,
         },
         Err(_) => Found::OutOfTime {
             silent: silent(&wire.silent(), &targets),

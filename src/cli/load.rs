@@ -13,6 +13,7 @@ use crate::base::{Address, NodeName};
 use crate::desired::{Desired, Finding, HostName, MAX_FILE_BYTES, parse};
 use crate::net::{Keyring, resolve};
 use crate::observe::Targets;
+use crate::plan::{SavedPlan, content_hash};
 
 use super::access::{AccessError, Accesses, SecretError, secret};
 
@@ -24,6 +25,8 @@ const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct Loaded {
     /// As people named it.
     pub(super) name: String,
+    /// What tells it from the same file with another content.
+    pub(super) sha256: String,
     pub(super) desired: Desired,
     accesses: Accesses,
 }
@@ -70,7 +73,10 @@ fn list(errors: &[SecretError]) -> String {
 pub(super) fn load(path: &Path) -> Result<Loaded, LoadError> {
     let loaded = load_without_secrets(path)?;
     let Loaded {
-        name, mut desired, ..
+        name,
+        sha256,
+        mut desired,
+        ..
     } = loaded;
     let beside = path.parent().unwrap_or(Path::new(""));
     let cluster = format!("cluster {}", desired.cluster);
@@ -80,6 +86,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, LoadError> {
     match Accesses::read(&desired, beside) {
         Ok(accesses) => Ok(Loaded {
             name,
+            sha256,
             desired,
             accesses,
         }),
@@ -97,9 +104,16 @@ pub(super) fn load_without_secrets(path: &Path) -> Result<Loaded, LoadError> {
         file: file.clone(),
         why,
     })?;
+    if SavedPlan::is_one(text.as_bytes()) {
+        return Err(LoadError::Unreadable {
+            file,
+            why: "it is a saved plan, which only rcl apply and rcl plan take".to_owned(),
+        });
+    }
     match parse(&text) {
         Ok(desired) => Ok(Loaded {
             name: file,
+            sha256: content_hash(&text),
             desired,
             accesses: Accesses::default(),
         }),

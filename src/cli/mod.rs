@@ -11,12 +11,16 @@ pub mod export;
 pub mod init;
 pub mod lab;
 mod load;
+mod lock;
 pub mod plan;
 mod prompt;
 mod rights;
+mod saved;
 pub mod status;
+mod who;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -40,7 +44,7 @@ Exit codes:
   2   changes are pending (drift, status, and plan --detailed-exitcode)
   3   blocked, or a node or link is down, or the cluster changed meanwhile,
       or there is no terminal to ask on
-  4   another apply holds the cluster (not used yet)
+  4   another apply holds the cluster
   64  the command line makes no sense";
 
 /// Plan and apply for Redis and Valkey Cluster.
@@ -76,7 +80,7 @@ enum Command {
 /// What planning commands have in common.
 #[derive(Debug, Args)]
 pub struct Shared {
-    /// The YAML file that describes the cluster
+    /// The YAML file that describes the cluster, or a plan that was saved with --out
     #[arg(value_name = "FILE", env = "RCL_FILE", default_value = DEFAULT_FILE)]
     pub file: PathBuf,
     /// Give leave, once for each node, for what wipes or removes: resync=NODE, remove=NODE, forget=NODE
@@ -130,6 +134,23 @@ enum Leave {
     Resync,
     Remove,
     Forget,
+}
+
+impl Leave {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Resync => "resync",
+            Self::Remove => "remove",
+            Self::Forget => "forget",
+        }
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Allow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.kind.word(), self.what)
+    }
 }
 
 impl FromStr for Allow {

@@ -1,19 +1,22 @@
 //! `rcl plan`: what would be done.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::desired::Desired;
 use crate::diff::Allowed;
-use crate::net::{Connections, Keyring, ReadOnly};
-use crate::observe::{SETTLE_WITHIN, count_keys, look_until_settled};
+use crate::net::{Connections, Keyring, ReadOnly, holders};
+use crate::observe::{SETTLE_WITHIN, Targets, count_keys, look_until_settled};
 use crate::observed::Observed;
 use crate::plan::{Plan, check, plan};
 use crate::view::Output;
 use crate::view::plan::{PlanView, human, json};
 
 use super::exit::Exit;
-use super::load::{Loaded, load, targets};
-use super::{Allow, Json, Shared, allowed, fail_as};
+use super::load::{Loaded, targets};
+use super::saved::{self, Opened};
+use super::{Allow, Json, Shared, allowed};
 
 /// Show what would be done
 ///
@@ -27,38 +30,60 @@ pub struct PlanArgs {
     /// Exit with 2 when there is something to do
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Save the plan, so that rcl apply carries out exactly this one, or nothing
+    #[arg(long, value_name = "PLAN")]
+    pub out: Option<PathBuf>,
 }
 
 /// Prints the plan and returns the exit code.
 pub async fn run(args: &PlanArgs, output: &mut Output<'_>) -> Exit {
-    let loaded = match load(&args.shared.file) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            let json = args.shared.json.then_some(Json::Document);
-            return fail_as(json, output, &error);
-        }
-    };
-    let made = match make(&loaded, &args.shared.allow, output).await {
-        Ok(made) => made,
-        Err(exit) => return exit,
-    };
-    let view = view(&loaded, &made, &args.shared);
+    let shown = show(args, output).await;
+    shown.unwrap_or_else(|exit| exit)
+}
+
+async fn show(args: &PlanArgs, output: &mut Output<'_>) -> Result<Exit, Exit> {
+    let asked = args.shared.json.then_some(Json::Document);
+    let opened = saved::open(&args.shared, asked, output)?;
+    let Opened { loaded, allow, .. } = &opened;
+    let made = make(loaded, allow, output).await?;
+    opened.verify(&made, asked, output)?;
+    let view = view(loaded, &made, &args.shared);
     output.data(&match args.shared.json {
         true => json(&view),
         false => human(&view, output.out.styles),
     });
-    exit(&made.plan, args.detailed_exitcode)
+    if let Some(path) = &args.out {
+        saved::save(path, loaded, &made, allow, output)?;
+    }
+    Ok(exit(&made.plan, args.detailed_exitcode))
 }
 
 /// A plan with what it was made from.
 pub(super) struct Made {
     pub(super) observed: Observed,
     pub(super) plan: Plan,
+    pub(super) targets: Targets,
     pub(super) keyring: Keyring,
 }
 
-/// Looks at the cluster, over a wire that lets no write pass, and plans.
+/// Looks at the cluster, plans, and asks who applies.
 pub(super) async fn make(
+    loaded: &Loaded,
+    allow: &[Allow],
+    output: &mut Output<'_>,
+) -> Result<Made, Exit> {
+    let targets = targets(&loaded.desired).await;
+    let connections = Connections::new(loaded.keyring(&targets));
+    let mut made = make_over(&connections, targets, loaded, allow, output).await?;
+    let places = made.observed.places();
+    made.observed.applying = holders(&ReadOnly(&connections), &places).await;
+    Ok(made)
+}
+
+/// Looks at the cluster over a wire that lets no write pass, and plans.
+pub(super) async fn make_over(
+    connections: &Connections,
+    targets: Targets,
     loaded: &Loaded,
     allow: &[Allow],
     output: &mut Output<'_>,
@@ -67,23 +92,22 @@ pub(super) async fn make(
         output.talk(&format!("error: {words}\n"));
         Exit::Usage
     })?;
-    let targets = targets(&loaded.desired).await;
-    let keyring = loaded.keyring(&targets);
-    let connections = Connections::new(keyring.clone());
-    let mut observed = look_until_settled(&ReadOnly(&connections), &targets, SETTLE_WITHIN, |_| {
+    let wire = ReadOnly(connections);
+    let mut observed = look_until_settled(&wire, &targets, SETTLE_WITHIN, |_| {
         output.talk("Waiting for the nodes to agree …\n");
     })
     .await;
     let mut plan = planned(&loaded.desired, &observed, &allowed, output)?;
     let moves = plan.slots_moved();
     if !moves.is_empty() {
-        count_keys(&ReadOnly(&connections), &mut observed, moves).await;
+        count_keys(&wire, &mut observed, moves).await;
         plan = planned(&loaded.desired, &observed, &allowed, output)?;
     }
     Ok(Made {
         observed,
         plan,
-        keyring,
+        keyring: loaded.keyring(&targets),
+        targets,
     })
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::base::{Address, NodeName};
 use crate::diff::Allowed;
-use crate::net::{Connections, Keyring, ReadOnly, resolve};
+use crate::net::{Connections, Keyring, ReadOnly, holders, resolve};
 use crate::observe::{Targets, look_until_settled};
 use crate::view::status::{FileView, Health, StatusView};
 use crate::view::{self, Output};
@@ -50,8 +50,9 @@ pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
         }
     };
     let connections = Connections::new(keyring);
-    let observed =
-        look_until_settled(&ReadOnly(&connections), &targets, SETTLE_WITHIN, |_| {}).await;
+    let wire = ReadOnly(&connections);
+    let mut observed = look_until_settled(&wire, &targets, SETTLE_WITHIN, |_| {}).await;
+    observed.applying = holders(&wire, &observed.places()).await;
     let diff = loaded
         .as_ref()
         .map(|loaded| crate::diff::diff(&loaded.desired, &observed, &Allowed::default()));

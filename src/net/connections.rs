@@ -1,4 +1,5 @@
-//! One connection a node, opened when first needed and kept.
+//! One connection a node, opened when first needed and kept. Where it holds the lock of its node it is never
+//! opened again.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,13 +7,18 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{ErrorKind, Pipeline, RedisError, Value};
+use redis::{
+    AsyncConnectionConfig, ErrorKind, Pipeline, ProtocolVersion, PushInfo, PushKind,
+    RedisConnectionInfo, RedisError, RedisResult, Value,
+};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::base::{Address, Command, Reply};
+use crate::base::{Address, Command, Presence, Reply};
 
 use super::access::Keyring;
+use super::lock::Lock;
 use super::open::{OpenError, open, plain_settings, without_limits};
+use super::read_only::reads_only;
 use super::stranger::{self, Stranger};
 use super::{CallError, Wire};
 
@@ -23,11 +29,16 @@ const LANES: usize = 16;
 /// A node and the number of the connection to it; the first one serves all but commands abreast.
 type Lane = (Address, usize);
 
+/// The connection of a node that its lock is held on.
+const MAIN: usize = 0;
+
 /// The connections of one run.
 #[derive(Default)]
 pub struct Connections {
     keyring: Keyring,
     open: RefCell<BTreeMap<Lane, MultiplexedConnection>>,
+    /// Whoever applies holds the lock on them.
+    lock: Option<RefCell<Lock>>,
 }
 
 impl Connections {
@@ -37,6 +48,42 @@ impl Connections {
             keyring,
             ..Self::default()
         }
+    }
+
+    /// Connections on which the lock of their nodes can be held.
+    #[must_use]
+    pub fn locking(keyring: Keyring, me: Presence) -> Self {
+        Self {
+            lock: Some(RefCell::new(Lock::new(me))),
+            ..Self::new(keyring)
+        }
+    }
+
+    pub(super) fn lock(&self) -> Option<&RefCell<Lock>> {
+        self.lock.as_ref()
+    }
+
+    pub(super) fn close(&self, node: Address) {
+        self.open.borrow_mut().remove(&(node, MAIN));
+    }
+
+    /// What a connection is to be like: the one that the lock is held on tells when it breaks off.
+    fn settings(&self, (node, lane): Lane) -> (RedisConnectionInfo, AsyncConnectionConfig) {
+        let (settings, config) = (plain_settings(), without_limits());
+        let Some(lock) = self.lock.as_ref().filter(|_| lane == MAIN) else {
+            return (settings, config);
+        };
+        let lost = lock.borrow().lost().clone();
+        lost.send_modify(|lost| _ = lost.remove(&node));
+        let told = move |push: PushInfo| -> RedisResult<()> {
+            if push.kind == PushKind::Disconnection {
+                lost.send_modify(|lost| _ = lost.insert(node));
+            }
+            Ok(())
+        };
+        // Only with this protocol does a connection that listens take commands too.
+        let settings = settings.set_protocol(ProtocolVersion::RESP3);
+        (settings, config.set_push_sender(told))
     }
 
     async fn exchange(
@@ -52,7 +99,8 @@ impl Connections {
             return sent.map_err(|error| OpenError::Call(to_error(&error)));
         }
         let access = self.keyring.of(node);
-        let mut connection = open(node, &access, &plain_settings(), without_limits()).await?;
+        let (settings, config) = self.settings(lane);
+        let mut connection = open(node, &access, &settings, config).await?;
         self.open.borrow_mut().insert(lane, connection.clone());
         match connection.req_packed_commands(pipeline, 0, count).await {
             Ok(values) => Ok(values),
@@ -65,6 +113,37 @@ impl Connections {
                 Err(stranger.unwrap_or_else(|| OpenError::Call(to_error(&error))))
             }
         }
+    }
+
+    /// Whether the lock of a node is held on this connection.
+    fn carries_lock(&self, (node, lane): Lane) -> bool {
+        let lock = self.lock.as_ref().filter(|_| lane == MAIN);
+        lock.is_some_and(|lock| lock.borrow().holds(node))
+    }
+
+    /// What must be so before anything is sent to a node by one that applies.
+    fn may_send(&self, node: Address, commands: &[Command]) -> Result<(), CallError> {
+        let Some(lock) = &self.lock else {
+            return Ok(());
+        };
+        let lock = lock.borrow();
+        match commands.iter().find(|command| !reads_only(command)) {
+            _ if lock.holds(node) && lock.is_lost(node) => Err(CallError::LockLost),
+            Some(command) if !lock.holds(node) => Err(CallError::NotHeld {
+                command: command.to_string(),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whatever the lock says: to take it.
+    pub(super) async fn call_unheld(
+        &self,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> Result<Vec<Reply>, CallError> {
+        self.call_on((node, MAIN), commands, within).await
     }
 
     async fn call_on(
@@ -91,6 +170,13 @@ impl Connections {
         .await;
         match result {
             Ok(Ok(values)) => Ok(values.into_iter().map(to_reply).collect()),
+            Ok(Err(_)) if self.carries_lock(lane) => {
+                if let Some(lock) = &self.lock {
+                    let lock = lock.borrow();
+                    lock.lost().send_modify(|lost| _ = lost.insert(lane.0));
+                }
+                Err(CallError::LockLost)
+            }
             Ok(Err(error)) => {
                 self.open.borrow_mut().remove(&lane);
                 match error {
@@ -98,8 +184,9 @@ impl Connections {
                     OpenError::Call(error) => Err(error),
                 }
             }
+            // A node that is slow still knows who holds its lock, and the library throws late replies away.
+            Err(_) if self.carries_lock(lane) => Err(CallError::Timeout { after: within }),
             Err(_) => {
-                // Replies that come later would be taken for those of the next call.
                 self.open.borrow_mut().remove(&lane);
                 Err(CallError::Timeout { after: within })
             }
@@ -114,7 +201,8 @@ impl Wire for Connections {
         commands: &[Command],
         within: Duration,
     ) -> Result<Vec<Reply>, CallError> {
-        self.call_on((node, 0), commands, within).await
+        self.may_send(node, commands)?;
+        self.call_on((node, MAIN), commands, within).await
     }
 
     async fn call_abreast(
@@ -123,8 +211,9 @@ impl Wire for Connections {
         commands: &[Command],
         within: Duration,
     ) -> Result<Vec<Reply>, CallError> {
+        self.may_send(node, commands)?;
         let each = commands.len().div_ceil(LANES).max(1);
-        let parts = (0..).zip(commands.chunks(each));
+        let parts = (MAIN..).zip(commands.chunks(each));
         let calls = parts.map(|(lane, part)| self.call_on((node, lane), part, within));
         let parts: Vec<Vec<Reply>> = try_join_all(calls).await?;
         Ok(parts.into_iter().flatten().collect())

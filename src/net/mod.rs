@@ -1,11 +1,14 @@
 //! Talking to servers. The only room that imports the client library.
 //!
 //! A [`Wire`] sends native commands to one node and gives back its replies; [`Connections`]
-//! does so over TCP or TLS and logs in (`open`, `tls`, with what [`Keyring`] holds), [`ReadOnly`] lets only questions pass, [`Heard`] knows who is silent.
+//! does so over TCP or TLS and logs in (`open`, `tls`, with what [`Keyring`] holds), [`ReadOnly`] lets only
+//! questions pass, [`Heard`] knows who is silent. An apply holds the lock (`lock`) on the connections that it
+//! sends over.
 
 mod access;
 mod connections;
 mod heard;
+mod lock;
 mod open;
 mod read_only;
 mod resolve;
@@ -21,6 +24,7 @@ use crate::base::{Address, Command, Reply};
 pub use access::{Access, Keyring};
 pub use connections::{Connections, accepts};
 pub use heard::Heard;
+pub use lock::{Contended, Holding, holders, unique};
 pub use read_only::ReadOnly;
 pub use resolve::resolve;
 pub use tls::{Tls, TlsError, TlsFault};
@@ -66,6 +70,12 @@ pub enum CallError {
     Protocol { words: String },
     #[error("{words}")]
     Tls { fault: TlsFault, words: String },
+    /// The connection that held the lock of this node: no other one may take its place.
+    #[error("the connection that held the lock was lost")]
+    LockLost,
+    /// A write to a node that the lock doesn't cover.
+    #[error("refused to send {command}: the lock of this node is not held")]
+    NotHeld { command: String },
     /// A write on a connection that is for reading only: a mistake in rcl itself.
     #[error("refused to send {command}: this command only reads")]
     NotReadOnly { command: String },

@@ -25,7 +25,8 @@ impl<W: Wire> Wire for ReadOnly<'_, W> {
     }
 }
 
-fn reads_only(command: &Command) -> bool {
+/// Whether a command is one of those.
+pub(super) fn reads_only(command: &Command) -> bool {
     LOOKING.iter().any(|right| right.covers(command))
 }
 
@@ -49,6 +50,8 @@ mod tests {
             ("ACL SETUSER rcl on", false),
             ("DEBUG SLEEP 1", false),
             ("MULTI", false),
+            ("PUBSUB CHANNELS rcl.lock.*", true),
+            ("SUBSCRIBE rcl.lock.x", false),
         ] {
             assert_eq!(reads_only(&Command::new(text)), allowed, "{text}");
         }

@@ -6,21 +6,23 @@
 mod cluster;
 mod config;
 mod converged;
+mod fingerprint;
 mod info;
 mod jobs;
 mod nodes;
 mod tables;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Address, NodeId, NodeName};
+use crate::base::{Address, NodeId, NodeName, Presence};
 
 pub use cluster::{Claim, Cluster, Disagreement, Island, LiveMember, Sighting, SlotOwners};
 pub use converged::{Unmet, unmet};
+pub use fingerprint::{Change, Fingerprint, Part};
 pub use jobs::{Job, JobState, Side};
 pub use nodes::{Direction, Flags, Link, Member, NodeTable, OpenSlot, ParseNodesError};
 pub use tables::{Group, Table, groups};
@@ -39,6 +41,9 @@ pub struct Observed {
     pub silent_members: BTreeMap<NodeId, Failure>,
     /// Each node that answered, as it sees itself and the cluster.
     pub views: BTreeMap<NodeId, NodeView>,
+    /// Who applies right now, where that was asked.
+    #[serde(default)]
+    pub applying: BTreeSet<Presence>,
 }
 
 /// What a declared node's address gave.
@@ -203,6 +208,12 @@ impl Observed {
                 self.silent_members.insert(id, failure);
             }
         }
+    }
+
+    /// Where each node that answered was reached.
+    #[must_use]
+    pub fn places(&self) -> BTreeSet<Address> {
+        self.views.values().map(|view| view.dialled).collect()
     }
 
     /// The view of the node that answered at a declared address.

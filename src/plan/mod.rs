@@ -6,6 +6,7 @@
 mod check;
 mod condition;
 mod config;
+mod file;
 mod hasten;
 mod members;
 mod moves;
@@ -28,6 +29,7 @@ use crate::observed::{Cluster, Observed};
 
 pub use check::{Violation, check};
 pub use condition::{Condition, SILENT, Verdict};
+pub use file::{MAX_SAVED_BYTES, Origin, SavedPlan, SavedPlanError, content_hash};
 pub use step::{Action, Calm, Load, Phase, Risk, Send, Step, StepId};
 pub use transfer::{Bounds, Engine, Transfer};
 
@@ -118,12 +120,15 @@ impl Plan {
             && blocked(self) == blocked(other)
     }
 
-    /// The plan without the last look at what was removed, for who won't wait for it.
-    #[must_use]
-    pub fn without_watch(mut self) -> Self {
-        self.steps
-            .retain(|step| !matches!(step.action, Action::Watch { .. }));
-        self
+    /// Takes out the last look at what was removed, for who won't wait for it.
+    pub fn leave_out_watch(&mut self) {
+        let watch = |step: &Step| matches!(step.action, Action::Watch { .. });
+        let watches = self.steps.iter().filter(|step| watch(step));
+        let watches: BTreeSet<StepId> = watches.map(|step| step.id).collect();
+        self.steps.retain(|step| !watch(step));
+        for step in &mut self.steps {
+            step.after.retain(|id| !watches.contains(id));
+        }
     }
 
     #[must_use]

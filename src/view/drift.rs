@@ -1,12 +1,16 @@
 //! Drift: one line a difference, prefixed by its file, as mail from cron wants it.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
+use crate::base::Presence;
 use crate::diff::{Blocked, Diff, Difference, Severity};
 
 use super::alike;
 use super::attention::note_text;
-use super::json::{DiffJson, FORMAT_VERSION, line};
+use super::json::{ApplyingJson, DiffJson, FORMAT_VERSION, line};
+use super::lock;
 use super::page::Page;
 use super::styles::{Meaning, Styles};
 use super::wording::MOST_ALIKE;
@@ -26,6 +30,21 @@ pub fn human(file: &str, diff: &Diff, everything: bool, styles: Styles) -> Strin
             .put(Meaning::Note, "note")
             .plain(": ")
             .plain(note_text(note))
+            .end();
+    }
+    page.into_text()
+}
+
+/// An apply that is under way is no drift, but may be why there is some.
+#[must_use]
+pub fn applying(file: &str, applying: &BTreeSet<Presence>, styles: Styles) -> String {
+    let mut page = Page::new(styles);
+    for presence in applying {
+        page.plain(file)
+            .plain(": ")
+            .put(Meaning::Note, "note")
+            .plain(": ")
+            .plain(lock::under_way(presence))
             .end();
     }
     page.into_text()
@@ -71,11 +90,12 @@ struct DriftJson<'a> {
     matches: bool,
     #[serde(flatten)]
     diff: DiffJson<'a>,
+    applying: Vec<ApplyingJson<'a>>,
 }
 
 /// The same on one line, so that several files make JSON lines.
 #[must_use]
-pub fn json(file: &str, cluster: &str, diff: &Diff) -> String {
+pub fn json(file: &str, cluster: &str, diff: &Diff, applying: &BTreeSet<Presence>) -> String {
     line(&DriftJson {
         format_version: FORMAT_VERSION,
         kind: "drift",
@@ -83,6 +103,7 @@ pub fn json(file: &str, cluster: &str, diff: &Diff) -> String {
         file,
         matches: diff.is_empty(),
         diff: DiffJson::new(diff),
+        applying: ApplyingJson::all(applying),
     })
 }
 
@@ -219,9 +240,10 @@ mod tests {
 
     #[test]
     fn one_line_of_json_a_file() {
-        let text = json("rcl.yaml", "orders", &drifted());
+        let text = json("rcl.yaml", "orders", &drifted(), &BTreeSet::new());
         assert_eq!(text.matches('\n').count(), 1);
         assert_snapshot!(outline(&text), @r#"
+        applying: []
         blocked:
           {"code":"open-slots","evidence":["host1:7002 is giving to host1:7000: slot 11000"],"scope":"alone","severity":"blocked","subject":"slot 11000","way_out":"Count the keys on both sides (CLUSTER COUNTKEYSINSLOT). Closing a slot (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of it.","why":"a move of 1 slot was begun, and the marks that it left contradict each other"}
         cluster: "orders"
@@ -274,7 +296,7 @@ mod tests {
             all.lines().count(),
             diff.differences.len() + diff.notes.len()
         );
-        let json = json("rcl.yaml", "orders", &diff);
+        let json = json("rcl.yaml", "orders", &diff, &BTreeSet::new());
         assert_eq!(json.matches("\"text\":").count(), all.lines().count());
     }
 
@@ -310,7 +332,7 @@ mod tests {
         let desired = seed();
         let diff = planned(&desired, &World::formed(&desired)).plan.diff;
         assert_eq!(human("rcl.yaml", &diff, true, Styles::plain()), "");
-        assert_snapshot!(json("rcl.yaml", "orders", &diff), @r#"{"format_version":"1.0","kind":"drift","cluster":"orders","file":"rcl.yaml","matches":true,"differences":[],"blocked":[],"notes":[]}"#);
+        assert_snapshot!(json("rcl.yaml", "orders", &diff, &BTreeSet::new()), @r#"{"format_version":"1.0","kind":"drift","cluster":"orders","file":"rcl.yaml","matches":true,"differences":[],"blocked":[],"notes":[],"applying":[]}"#);
     }
 
     #[test]

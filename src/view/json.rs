@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Role, ShardName, SlotSet};
+use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Presence, Role, ShardName, SlotSet};
 use crate::diff::{
     Blocked, Cause, Diff, Difference, Elsewhere, HandOver, Misplaced, Note, Now, OptionChange,
     Pairing,
@@ -51,6 +51,25 @@ pub(super) struct NodeJson<'a> {
     pub(super) id: NodeId,
     pub(super) name: Option<&'a NodeName>,
     pub(super) address: Option<Address>,
+}
+
+/// An apply that is under way.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ApplyingJson<'a> {
+    who: &'a str,
+    pid: Option<u32>,
+    since: Option<&'a str>,
+}
+
+impl<'a> ApplyingJson<'a> {
+    pub(super) fn all(applying: &'a BTreeSet<Presence>) -> Vec<Self> {
+        let one = |presence: &'a Presence| Self {
+            who: presence.who(),
+            pid: presence.pid(),
+            since: presence.since(),
+        };
+        applying.iter().map(one).collect()
+    }
 }
 
 /// Whatever of a diff is written: in plans, drift and status the same.

@@ -1,7 +1,7 @@
 //! The only room that formats: for people and as JSON, from the same values.
 //!
 //! `styles` decides what meanings look like and `output` where text goes; `plan`, `drift`,
-//! `status`, `check`, `run` and `error` each print one kind of value. Everything else here is words that
+//! `status`, `check`, `run`, `lock`, `saved` and `error` each print one kind of value. Everything else here is words that
 //! they share. What a server said is cleaned before it can reach a terminal.
 
 pub mod check;
@@ -9,9 +9,11 @@ pub mod drift;
 pub mod error;
 pub mod export;
 pub mod findings;
+pub mod lock;
 pub mod output;
 pub mod plan;
 pub mod run;
+pub mod saved;
 pub mod status;
 pub mod styles;
 pub mod yaml;

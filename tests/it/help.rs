@@ -63,7 +63,7 @@ fn the_help_is_a_screen() {
       2   changes are pending (drift, status, and plan --detailed-exitcode)
       3   blocked, or a node or link is down, or the cluster changed meanwhile,
           or there is no terminal to ask on
-      4   another apply holds the cluster (not used yet)
+      4   another apply holds the cluster
       64  the command line makes no sense
     ");
 }

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use crate::base::{Arg, BusAddress, Command, NodeId, ShardName, SlotSet};
 use crate::plan::{Action, Load, Plan, Risk, Send, Step, StepId, Totals, Transfer};
-use crate::view::json::{DiffJson, FORMAT_VERSION, NodeJson, OptionJson, line, pretty};
+use crate::view::json::{
+    ApplyingJson, DiffJson, FORMAT_VERSION, NodeJson, OptionJson, line, pretty,
+};
 use crate::view::step;
 
 use super::{PlanView, summary};
@@ -25,6 +27,7 @@ struct PlanJson<'a> {
     steps: Vec<StepJson<'a>>,
     /// Members that were down and are not waited for.
     absent: &'a BTreeSet<NodeId>,
+    applying: Vec<ApplyingJson<'a>>,
 }
 
 /// The numbers of the summary line.
@@ -195,7 +198,7 @@ fn plan_json<'a>(view: &PlanView<'a>) -> PlanJson<'a> {
     let PlanView {
         plan,
         desired: _,
-        observed: _,
+        observed,
         file,
         commands: _,
     } = *view;
@@ -216,6 +219,7 @@ fn plan_json<'a>(view: &PlanView<'a>) -> PlanJson<'a> {
         diff: DiffJson::new(diff),
         steps: steps.iter().map(|step| step_json(step, plan)).collect(),
         absent,
+        applying: ApplyingJson::all(&observed.applying),
     }
 }
 

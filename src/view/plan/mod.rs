@@ -17,7 +17,7 @@ use crate::plan::{Phase, Plan, Step};
 
 use super::page::Page;
 use super::styles::{Meaning, Styles};
-use super::{Commands, SHOWS_ALL, attention, step, topology, wording};
+use super::{Commands, SHOWS_ALL, attention, lock, step, topology, wording};
 
 pub(super) use json::{TotalsJson, node};
 pub use json::{json, json_line};
@@ -63,6 +63,7 @@ pub fn human(view: &PlanView<'_>, styles: Styles) -> String {
     steps(&mut page, plan, commands);
     attention::left(&mut page, &plan.diff, &because(plan), commands);
     attention::notes(&mut page, &plan.diff.notes, commands);
+    lock::applying(&mut page, &observed.applying);
     attention::blocked(&mut page, &plan.diff.blocked, commands);
     page.gap();
     page.put(Meaning::Heading, summary(plan, file)).end();

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::base::{Address, NodeId, NodeName, Role, ShardName, SlotSet};
 use crate::observed::Failure;
-use crate::view::json::{DiffJson, FORMAT_VERSION, failure_word, pretty};
+use crate::view::json::{ApplyingJson, DiffJson, FORMAT_VERSION, failure_word, pretty};
 use crate::view::topology::LiveShard;
 
 use super::health::Wrong;
@@ -31,6 +31,7 @@ struct StatusJson<'a> {
     apart: Vec<NodeJson<'a>>,
     silent: Vec<SilentJson<'a>>,
     wrong: Vec<WrongJson<'a>>,
+    applying: Vec<ApplyingJson<'a>>,
     /// `null` without a file.
     matches: Option<bool>,
     #[serde(flatten)]
@@ -91,7 +92,7 @@ struct WrongJson<'a> {
 pub fn json(view: &StatusView<'_>) -> String {
     let seen = Seen::new(view);
     let StatusView {
-        observed: _,
+        observed,
         asked,
         file,
     } = *view;
@@ -117,6 +118,7 @@ pub fn json(view: &StatusView<'_>) -> String {
         apart: nodes(&seen.topology.apart),
         silent: seen.silent.iter().map(silent_json).collect(),
         wrong: seen.wrong.iter().map(wrong_json).collect(),
+        applying: ApplyingJson::all(&observed.applying),
         matches: file.map(|file| file.diff.is_empty()),
         diff: file.map(|FileView { desired: _, diff }| DiffJson::new(diff)),
     })

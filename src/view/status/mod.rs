@@ -19,7 +19,7 @@ use crate::observed::{Failure, Observed};
 use super::page::{Cell, Page};
 use super::styles::{Meaning, Styles};
 use super::wording::{MOST_ALIKE, list, slots};
-use super::{Commands, alike, attention};
+use super::{Commands, alike, attention, lock};
 
 use health::Wrong;
 use node::NodeFacts;
@@ -140,6 +140,7 @@ fn header(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
         parts.push(list(&servers, 3));
     }
     page.plain(format_args!(", {}", parts.join(", "))).end();
+    lock::applying(page, &view.observed.applying);
 }
 
 fn tree(page: &mut Page, seen: &Seen<'_>, letters: &[char]) {

@@ -396,6 +396,7 @@ fn the_same_values_as_json() {
     };
     assert_snapshot!(outline(&json(&view)), @r#"
     apart: []
+    applying: []
     asked: "rcl.yaml"
     blocked: []
     cluster: "orders"

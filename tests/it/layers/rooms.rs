@@ -41,7 +41,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that only these rooms or files import. Others are free, but none of them does I/O.
-const CRATES: [(&str, &[&str]); 15] = [
+const CRATES: [(&str, &[&str]); 16] = [
     ("redis", &["net"]),
     ("rustls", &["net/tls"]),
     ("tokio_rustls", &["net/tls", "net/open"]),
@@ -51,12 +51,13 @@ const CRATES: [(&str, &[&str]); 15] = [
     ),
     ("futures_util", &["net", "observe", "apply/driver", "cli"]),
     ("serde_saphyr", &["desired/yaml"]),
-    ("serde_json", &["view", "lab"]),
+    ("serde_json", &["plan/file", "view", "lab"]),
+    ("sha2", &["plan/file"]),
     ("console", &["view"]),
     ("similar", &["view"]),
     ("indicatif", &["view"]),
     ("annotate_snippets", &["view"]),
-    ("rustix", &["lab", "cli/prompt"]),
+    ("rustix", &["lab", "cli/prompt", "cli/who"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),

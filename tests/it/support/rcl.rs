@@ -134,6 +134,11 @@ impl Ran {
         Self { command, output }
     }
 
+    /// For tests in which it is not known beforehand; judge it all the same.
+    pub(crate) fn exit(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
     /// Exit code 0 and not a word on standard error.
     #[track_caller]
     pub(crate) fn success(self) -> Streams {

@@ -94,6 +94,10 @@ impl Running {
         }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// As Ctrl-C does.
     #[track_caller]
     pub(crate) fn interrupt(&self) {

@@ -21,6 +21,16 @@ pub(crate) struct PlanDocument {
     pub(crate) notes: Vec<Note>,
     pub(crate) steps: Vec<Step>,
     pub(crate) absent: Vec<String>,
+    pub(crate) applying: Vec<Applying>,
+}
+
+/// An apply that is under way.
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Applying {
+    pub(crate) who: String,
+    pub(crate) pid: Option<u32>,
+    pub(crate) since: Option<String>,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -34,6 +44,7 @@ pub(crate) struct DriftDocument {
     pub(crate) differences: Vec<Difference>,
     pub(crate) blocked: Vec<Blocked>,
     pub(crate) notes: Vec<Note>,
+    pub(crate) applying: Vec<Applying>,
 }
 
 /// Why there is no other document.
@@ -64,6 +75,7 @@ pub(crate) struct StatusDocument {
     pub(crate) apart: Vec<LiveNode>,
     pub(crate) silent: Vec<Silent>,
     pub(crate) wrong: Vec<Wrong>,
+    pub(crate) applying: Vec<Applying>,
     pub(crate) matches: Option<bool>,
     /// These three only with a file.
     pub(crate) differences: Option<Vec<Difference>>,

@@ -119,6 +119,7 @@ fn the_same_values_as_json() {
     let text = json(&planned(&desired, &world).view(Commands::Folded));
     assert_snapshot!(outline(&text), @r#"
     absent: ["0002700000000000000000000000000000000000"]
+    applying: []
     blocked:
       {"code":"open-slots","evidence":["host1:7000 is giving to host2:7000: slot 5"],"scope":"alone","severity":"blocked","subject":"slot 5","way_out":"Start host2:7000, and plan again. If its shard has another primary by now, it must come back as a replica first.","why":"a move of 1 slot was begun, and can't be finished without host2:7000"}
     cluster: "orders"
