@@ -28,7 +28,7 @@ const fn right(words: &'static [&'static str]) -> Right {
 }
 
 /// What may be sent while looking.
-pub const LOOKING: [Right; 8] = [
+pub const LOOKING: [Right; 10] = [
     right(&["PING"]),
     right(&["INFO"]),
     right(&["CLUSTER", "NODES"]),
@@ -43,10 +43,15 @@ pub const LOOKING: [Right; 8] = [
         words: &["ACL", "DRYRUN"],
         on: Servers::NotRedis6,
     },
+    right(&["ACL", "USERS"]),
+    Right {
+        words: &["FUNCTION", "LIST"],
+        on: Servers::NotRedis6,
+    },
 ];
 
 /// What an apply sends besides, and what its MIGRATE sends to the other node in its name.
-pub const APPLYING: [Right; 17] = [
+pub const APPLYING: [Right; 18] = [
     right(&["CLUSTER", "MEET"]),
     right(&["CLUSTER", "ADDSLOTS"]),
     Right {
@@ -66,6 +71,10 @@ pub const APPLYING: [Right; 17] = [
     Right {
         words: &["CLUSTER", "CANCELSLOTMIGRATIONS"],
         on: Servers::Valkey9,
+    },
+    Right {
+        words: &["FUNCTION", "LOAD"],
+        on: Servers::NotRedis6,
     },
     right(&["CONFIG", "SET"]),
     right(&["CONFIG", "REWRITE"]),

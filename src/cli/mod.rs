@@ -79,7 +79,10 @@ pub struct Shared {
     /// The YAML file that describes the cluster
     #[arg(value_name = "FILE", env = "RCL_FILE", default_value = DEFAULT_FILE)]
     pub file: PathBuf,
-    /// Give leave for a step that wipes a replica's copy and makes it anew: resync=NODE, once for each node
+    /// Give leave, once for each, for what wipes or loses data: resync=NODE, lose-data=SHARD
+    ///
+    /// resync: the node's copy is dropped and made anew. lose-data: a shard of which no node answers any more starts
+    /// empty; a shard that the file doesn't name is called by the id of its primary. The plan prints the flag that it needs.
     #[arg(long, value_name = "KIND=WHAT")]
     pub allow: Vec<Allow>,
     /// Show long runs of like steps folded, or all of them
@@ -117,23 +120,34 @@ enum Color {
 /// Leave given by name for what wipes or removes.
 #[derive(Clone, Debug)]
 pub struct Allow {
-    node: NodeName,
+    kind: Leave,
+    what: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    Resync,
+    LoseData,
 }
 
 impl FromStr for Allow {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('=') {
-            Some(("resync", node)) if !node.is_empty() => Ok(Self {
-                node: NodeName::new(node),
+        let usage = "write resync=NODE or lose-data=SHARD, with the name that the plan gives";
+        let (kind, what) = text.split_once('=').ok_or(usage)?;
+        let kind = match kind {
+            "resync" => Leave::Resync,
+            "lose-data" => Leave::LoseData,
+            "remove" | "forget" => return Err(format!("{kind} is not supported yet")),
+            _ => return Err(usage.to_owned()),
+        };
+        match what {
+            "" => Err(usage.to_owned()),
+            what => Ok(Self {
+                kind,
+                what: what.to_owned(),
             }),
-            Some((kind @ ("remove" | "forget" | "lose-data"), _)) => {
-                Err(format!("{kind} is not supported yet"))
-            }
-            Some(_) | None => {
-                Err("write resync=NODE, with the node as the file names it".to_owned())
-            }
         }
     }
 }
@@ -291,13 +305,21 @@ fn fail(output: &mut Output<'_>, error: &LoadError) -> Exit {
 /// What the person gave leave for, by names of the file.
 fn allowed(given: &[Allow], desired: &Desired) -> Result<Allowed, String> {
     let mut allowed = Allowed::default();
-    for Allow { node } in given {
-        if !desired.nodes.contains_key(node) {
-            return Err(format!(
-                "--allow resync={node}: the file names no node {node}"
-            ));
+    for Allow { kind, what } in given {
+        match kind {
+            Leave::Resync => {
+                let node = NodeName::new(what);
+                if !desired.nodes.contains_key(&node) {
+                    return Err(format!(
+                        "--allow resync={node}: the file names no node {node}"
+                    ));
+                }
+                allowed.resync.insert(node);
+            }
+            Leave::LoseData => {
+                allowed.lose_data.insert(what.clone());
+            }
         }
-        allowed.resync.insert(node.clone());
     }
     Ok(allowed)
 }

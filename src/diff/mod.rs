@@ -7,11 +7,13 @@
 mod announce;
 mod config;
 mod cut_off;
+mod given_up;
 mod islands;
 mod leftovers;
 mod lost;
 mod members;
 mod moves;
+mod newcomers;
 mod pairing;
 mod replicas;
 mod roles;
@@ -25,7 +27,7 @@ use serde::Serialize;
 
 use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Role, ShardName, SlotSet};
 use crate::desired::{Desired, Node, Setting};
-use crate::observed::{Cluster, Failure, NodeView, Observed, Questions};
+use crate::observed::{Cluster, Failure, Libraries, NodeView, Observed, Questions};
 
 pub use announce::wanted as wanted_address;
 pub use moves::logs_in_by_itself;
@@ -77,6 +79,22 @@ pub enum Difference {
         primary: NodeId,
         slots: SlotSet,
     },
+    /// A primary that is to take its first slots, without libraries that the members have.
+    LacksLibraries {
+        node: NodeName,
+        id: NodeId,
+        libraries: Libraries,
+    },
+    /// Slots of an owner that is gone with all its replicas, which somebody gave leave to give up.
+    GivenUp {
+        /// That is to have them.
+        shard: ShardName,
+        primary: NodeId,
+        lost: NodeId,
+        slots: SlotSet,
+    },
+    /// Keys at a node that doesn't own their slots, of which the owner holds none.
+    Stray(Stray),
     /// Slots that another node serves than the file says, or that are on their way already.
     Misplaced(Misplaced),
     /// The node that is to lead a shard nobody serves replicates another one.
@@ -144,6 +162,15 @@ pub enum Cause {
     Failback,
     /// The file declares the primary in another shard.
     Crossed,
+}
+
+/// Keys that are to go where clients look for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    pub holder: NodeId,
+    pub owner: NodeId,
+    pub slots: SlotSet,
+    pub keys: u64,
 }
 
 /// What a node that is to become a replica is at present.
@@ -217,6 +244,8 @@ pub struct Note {
 pub struct Allowed {
     /// Nodes that may be wiped and synced anew.
     pub resync: BTreeSet<NodeName>,
+    /// Shards that are gone, by their names in the file, else their primaries' ids.
+    pub lose_data: BTreeSet<String>,
 }
 
 /// Compares the desired state with what was observed.
@@ -320,6 +349,9 @@ impl Difference {
             | Self::Announced { .. }
             | Self::Option { .. }
             | Self::Unassigned { .. }
+            | Self::LacksLibraries { .. }
+            | Self::GivenUp { .. }
+            | Self::Stray(_)
             | Self::LeaderElsewhere(_)
             | Self::HandOver(_)
             | Self::LeftOpen { .. }
@@ -337,6 +369,9 @@ impl Difference {
             | Self::Announced { .. }
             | Self::Option { .. }
             | Self::Unassigned { .. }
+            | Self::LacksLibraries { .. }
+            | Self::GivenUp { .. }
+            | Self::Stray(_)
             | Self::Misplaced { .. }
             | Self::LeaderElsewhere(_)
             | Self::HandOver(_)

@@ -6,9 +6,11 @@
 mod check;
 mod condition;
 mod config;
+mod given_up;
 mod hasten;
 mod members;
 mod moves;
+mod newcomers;
 mod order;
 mod replicas;
 mod rights;
@@ -154,6 +156,9 @@ impl Plan {
                 | Action::Restore { .. }
                 | Action::SetEpoch { .. }
                 | Action::Close { .. }
+                | Action::BringHome { .. }
+                | Action::CopyLibraries { .. }
+                | Action::GiveUp { .. }
                 | Action::Settle => {}
             }
         }

@@ -364,7 +364,14 @@ pub(super) fn planned(desired: &Desired, world: &World) -> Planned {
 pub(super) fn planned_with(desired: &Desired, world: &World, resync: &[&str]) -> Planned {
     let observed = world.observed(desired);
     let resync: BTreeSet<NodeName> = resync.iter().map(|name| NodeName::new(*name)).collect();
-    let plan = plan(desired, &observed, &Allowed { resync });
+    let plan = plan(
+        desired,
+        &observed,
+        &Allowed {
+            resync,
+            ..Allowed::default()
+        },
+    );
     assert_eq!(check(&plan, &observed), []);
     Planned {
         desired: desired.clone(),

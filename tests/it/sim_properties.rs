@@ -93,6 +93,7 @@ impl Wire for Breaking<'_> {
 fn everything_allowed(scene: &Scene) -> Allowed {
     Allowed {
         resync: scene.desired.nodes.keys().cloned().collect(),
+        ..Allowed::default()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::base::{Arg, BusAddress, Command, NodeId, ShardName, SlotSet};
+use crate::diff::OptionChange;
 use crate::plan::{Action, Load, Plan, Risk, Send, Step, StepId, Totals, Transfer};
 use crate::view::json::{DiffJson, FORMAT_VERSION, NodeJson, OptionJson, line, pretty};
 use crate::view::step;
@@ -99,6 +100,7 @@ struct SendJson<'a> {
 enum RiskJson {
     None,
     Resync { keys: u64 },
+    LoseData { slots: u16 },
 }
 
 #[derive(Debug, Serialize)]
@@ -146,8 +148,24 @@ enum DetailsJson<'a> {
         shard: &'a ShardName,
         from: NodeJson<'a>,
     },
+    GiveUp {
+        shard: &'a ShardName,
+        lost: NodeJson<'a>,
+        slots: &'a SlotSet,
+        templates: Vec<TemplateJson<'a>>,
+    },
+    CopyLibraries {
+        libraries: &'a [String],
+    },
     Close {
         slots: &'a SlotSet,
+    },
+    BringHome {
+        source: NodeJson<'a>,
+        slots: &'a SlotSet,
+        keys: u64,
+        bytes: u64,
+        templates: Vec<TemplateJson<'a>>,
     },
     Move {
         shard: &'a ShardName,
@@ -266,6 +284,7 @@ fn step_json<'a>(step: &'a Step, plan: &'a Plan) -> StepJson<'a> {
         risk: match *risk {
             Risk::None => RiskJson::None,
             Risk::Resync { keys } => RiskJson::Resync { keys },
+            Risk::LoseData { slots } => RiskJson::LoseData { slots },
         },
         required: *required,
         always: *always,
@@ -296,7 +315,10 @@ fn action_word(action: &Action) -> &'static str {
         Action::Attach { .. } => "attach",
         Action::Detach { .. } => "detach",
         Action::FailOver { .. } => "fail_over",
+        Action::CopyLibraries { .. } => "copy_libraries",
+        Action::GiveUp { .. } => "give_up",
         Action::Close { .. } => "close",
+        Action::BringHome { .. } => "bring_home",
         Action::Move { .. } => "move",
         Action::Settle => "settle",
         Action::Restore { .. } => "restore",
@@ -304,45 +326,30 @@ fn action_word(action: &Action) -> &'static str {
 }
 
 fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
+    let changed = |changes: &'a [OptionChange]| changes.iter().map(OptionJson::new).collect();
     match action {
         Action::Configure {
-            node: _,
-            name: _,
-            changes,
-            rewrite,
+            changes, rewrite, ..
         } => DetailsJson::Configure {
-            changes: changes.iter().map(OptionJson::new).collect(),
+            changes: changed(changes),
             rewrite: *rewrite,
         },
         Action::Announce {
-            node: _,
-            name: _,
             want,
             changes,
             rewrite,
+            ..
         } => DetailsJson::Announce {
             want: *want,
-            changes: changes.iter().map(OptionJson::new).collect(),
+            changes: changed(changes),
             rewrite: *rewrite,
         },
         Action::Hasten { options, .. } | Action::Restore { options, .. } => DetailsJson::Options {
             options: values(options),
         },
-        Action::SetEpoch {
-            node: _,
-            name: _,
-            epoch,
-        } => DetailsJson::SetEpoch { epoch: *epoch },
-        Action::Assign {
-            node: _,
-            shard,
-            slots,
-        } => DetailsJson::Assign { shard, slots },
-        Action::Join {
-            node: _,
-            name: _,
-            introducers,
-        } => DetailsJson::Join {
+        Action::SetEpoch { epoch, .. } => DetailsJson::SetEpoch { epoch: *epoch },
+        Action::Assign { shard, slots, .. } => DetailsJson::Assign { shard, slots },
+        Action::Join { introducers, .. } => DetailsJson::Join {
             introducers: introducers.iter().map(|id| node(*id, plan)).collect(),
         },
         Action::Attach {
@@ -361,7 +368,15 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
                 from: node(*from, plan),
             }
         }
-        Action::Close { node: _, slots } => DetailsJson::Close { slots },
+        Action::CopyLibraries { libraries, .. } => DetailsJson::CopyLibraries { libraries },
+        Action::GiveUp { shard, transfer } => DetailsJson::GiveUp {
+            shard,
+            lost: node(transfer.source, plan),
+            slots: &transfer.slots,
+            templates: templates(transfer, plan),
+        },
+        Action::Close { slots, .. } => DetailsJson::Close { slots },
+        Action::BringHome { transfer, load } => bring_home_details(transfer, *load, plan),
         Action::Move {
             shard,
             transfer,
@@ -385,15 +400,29 @@ fn move_details<'a>(
         engine: step::engine(&transfer.engine),
         keys: load.keys,
         bytes: load.bytes,
-        templates: transfer
-            .templates()
-            .into_iter()
-            .map(|(id, command)| TemplateJson {
-                node: node(id, plan),
-                command,
-            })
-            .collect(),
+        templates: templates(transfer, plan),
     }
+}
+
+fn bring_home_details<'a>(transfer: &'a Transfer, load: Load, plan: &'a Plan) -> DetailsJson<'a> {
+    DetailsJson::BringHome {
+        source: node(transfer.source, plan),
+        slots: &transfer.slots,
+        keys: load.keys,
+        bytes: load.bytes,
+        templates: templates(transfer, plan),
+    }
+}
+
+fn templates<'a>(transfer: &Transfer, plan: &'a Plan) -> Vec<TemplateJson<'a>> {
+    transfer
+        .templates()
+        .into_iter()
+        .map(|(id, command)| TemplateJson {
+            node: node(id, plan),
+            command,
+        })
+        .collect()
 }
 
 fn values(options: &[(String, Arg)]) -> Vec<ValueJson<'_>> {
