@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep};
 
-use crate::base::{Address, BusAddress, Command, NodeId, NodeName, Reply, SlotSet};
+use crate::base::{Address, BusAddress, Command, NodeId, NodeName, Reply, Role, SlotSet};
 use crate::net::{CallError, TlsFault, Wire};
 use crate::observed::{
-    Answer, Cluster, Failure, FailureKind, Member, NodeView, Observed, Questions, Usurper,
+    Answer, Cluster, Equipment, Failure, FailureKind, Job, Member, NodeView, Observed, Questions,
+    Side, Usurper,
 };
 
 /// How long one node may take to connect and answer its questions.
@@ -36,7 +37,7 @@ pub struct Targets {
 /// have no owner, what keys lie in them. Each of these asks all its nodes at once, so that a dead one costs its own time limit and nobody else's.
 pub async fn look(wire: &impl Wire, targets: &Targets) -> Observed {
     let mut observed = look_around(wire, targets).await;
-    count_keys_in_doubtful(wire, &targets.questions, &mut observed).await;
+    look_closer(wire, &targets.questions, &mut observed).await;
     observed
 }
 
@@ -130,7 +131,7 @@ async fn look_until(
         let mut observed = look_around(wire, targets).await;
         let cluster = Cluster::merge(&observed);
         if done(&cluster, &observed) || Instant::now() + LOOK_AGAIN_AFTER > until {
-            count_keys_in_doubtful(wire, &targets.questions, &mut observed).await;
+            look_closer(wire, &targets.questions, &mut observed).await;
             return observed;
         }
         if !told {
@@ -291,16 +292,86 @@ fn failure_at(observed: &Observed, address: Option<Address>) -> Option<Failure> 
     })
 }
 
-/// Counts the keys that any node holds in slots without an owner and in open ones; nodes
+/// What is asked in certain states only.
+async fn look_closer(wire: &impl Wire, questions: &Questions, observed: &mut Observed) {
+    count_keys_in_doubtful(wire, questions, observed).await;
+    compare_newcomers(wire, observed).await;
+    ask_for_jobs(wire, observed).await;
+}
+
+/// Asks declared primaries without slots, and those that have some, for what clients expect
+/// wherever they are sent. One that doesn't answer is not compared.
+async fn compare_newcomers(wire: &impl Wire, observed: &mut Observed) {
+    let primaries = observed.views.values();
+    let primaries = primaries.filter(|view| view.role() == Role::Primary);
+    let (owners, newcomers): (Vec<&NodeView>, Vec<&NodeView>) =
+        primaries.partition(|view| !view.own_slots().is_empty());
+    let declared = |view: &&NodeView| {
+        let mut answers = observed.declared.values();
+        answers.any(|answer| *answer == Answer::Node(view.id))
+    };
+    let newcomers: Vec<&NodeView> = newcomers.into_iter().filter(declared).collect();
+    if owners.is_empty() || newcomers.is_empty() {
+        return;
+    }
+    let asked = owners.into_iter().chain(newcomers);
+    let answers = join_all(asked.map(async |view| {
+        let answer = wire
+            .call(view.dialled, &Equipment::questions(), ANSWER_WITHIN)
+            .await;
+        (view.id, answer)
+    }))
+    .await;
+    for (id, answer) in answers {
+        if let (Ok(replies), Some(view)) = (answer, observed.views.get_mut(&id)) {
+            view.equipment = Equipment::read(&replies);
+        }
+    }
+}
+
+/// Moves that servers carry out by themselves show in no CLUSTER NODES. One that may not be
+/// asked, or doesn't answer, tells of none.
+async fn ask_for_jobs(wire: &impl Wire, observed: &mut Observed) {
+    let movers = observed.views.values().filter(|view| {
+        view.server.supports_migrateslots()
+            && view.role() == Role::Primary
+            && !view.own_slots().is_empty()
+    });
+    let question = [Command::new("CLUSTER GETSLOTMIGRATIONS")];
+    let answers = join_all(movers.map(async |view| {
+        let answer = wire.call(view.dialled, &question, ANSWER_WITHIN).await;
+        (view.id, answer)
+    }))
+    .await;
+    for (id, answer) in answers {
+        let jobs = answer
+            .ok()
+            .as_deref()
+            .and_then(<[Reply]>::first)
+            .and_then(Job::parse_all);
+        let running = jobs.into_iter().flatten().filter(Job::is_running);
+        let running: Vec<Job> = running.filter(|job| job.side == Side::Export).collect();
+        if !running.is_empty() {
+            observed.jobs.insert(id, running);
+        }
+    }
+}
+
+/// Counts the keys that any node holds in slots without an owner that answers and in open ones; nodes
 /// without keys need not be asked.
 async fn count_keys_in_doubtful(wire: &impl Wire, questions: &Questions, observed: &mut Observed) {
-    let assigned: SlotSet = Cluster::merge(observed)
+    let cluster = Cluster::merge(observed);
+    let lost = cluster.members.values().filter(|member| !member.answered);
+    let lost: SlotSet = lost.map(|member| &member.slots).collect();
+    let assigned: SlotSet = cluster
         .islands
         .iter()
         .fold(SlotSet::new(), |all, island| all.union(&island.assigned()));
     let open = observed.views.values().flat_map(|view| &view.open);
     let open: SlotSet = open.map(|open| open.slot).collect();
-    let doubtful = SlotSet::full().difference(&assigned).union(&open);
+    let idle = slots_of_idle(wire, questions, observed).await;
+    let doubtful = SlotSet::full().difference(&assigned);
+    let doubtful = doubtful.union(&open).union(&lost).union(&idle);
     if doubtful.is_empty() {
         return;
     }
@@ -330,6 +401,23 @@ async fn count_keys_in_doubtful(wire: &impl Wire, questions: &Questions, observe
             Err(failure) => observed.lose(address, failure),
         }
     }
+}
+
+/// The slots of keys that members hold who serve nothing: clients look for them elsewhere.
+async fn slots_of_idle(wire: &impl Wire, questions: &Questions, observed: &Observed) -> SlotSet {
+    let questions = Questions {
+        count_keys_in: SlotSet::full(),
+        ..questions.clone()
+    };
+    let idle = observed.views.values().filter(|view| {
+        let serves = !view.own_slots().is_empty() || view.role() == Role::Replica;
+        !serves && view.keys > 0 && view.peers().next().is_some()
+    });
+    let answers = join_all(idle.map(|view| ask(wire, view.dialled, &questions))).await;
+    let views = answers.into_iter().flatten();
+    views
+        .flat_map(|view| view.keys_in_slot.into_keys())
+        .collect()
 }
 
 /// Counts the keys of slots at nodes, so that a plan can tell what it will carry. A node that

@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::base::{Command, NodeId, Reply, Slot, SlotSet};
 use crate::plan::{Bounds, Transfer};
 
+pub(super) use self::batches::goes_by;
 use self::batches::{Batch, Sizes};
 use super::mover::{Failure, Todo, number, stray};
 
@@ -25,7 +26,7 @@ const WINDOW: usize = 128;
 const TRIES: u32 = 5;
 
 /// What a server needs before another attempt can go better.
-const BREATH: Duration = Duration::from_millis(200);
+pub(super) const BREATH: Duration = Duration::from_millis(200);
 
 /// What the last commands asked.
 #[derive(Debug)]

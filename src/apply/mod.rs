@@ -5,6 +5,8 @@ mod atomic;
 mod classic;
 mod driver;
 mod event;
+mod heir;
+mod homeward;
 mod machine;
 mod mover;
 mod peace;

@@ -9,12 +9,14 @@ use tokio::time::{Instant, sleep};
 use crate::base::{Address, Command, NodeId, Reply, Slot, SlotSet, counted};
 use crate::net::Wire;
 use crate::observed::NodeTable;
-use crate::plan::{Action, Engine, Load, Plan, Step, StepId, Transfer};
+use crate::plan::{Engine, Load, Plan, Step, StepId, Transfer};
 
 use super::atomic::Atomic;
 use super::classic::Classic;
 use super::driver::Stop;
 use super::event::{Event, Headway, Trouble, TroubleKind};
+use super::heir::Heir;
+use super::homeward::Homeward;
 
 /// How long one call of a move may take beside what its MIGRATE commands may.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -161,6 +163,8 @@ pub(super) struct Moved {
 enum Mover<'a> {
     Classic(Classic<'a>),
     Atomic(Atomic<'a>),
+    Homeward(Homeward<'a>),
+    Heir(Heir<'a>),
 }
 
 impl<'a> Mover<'a> {
@@ -168,6 +172,8 @@ impl<'a> Mover<'a> {
         match transfer.engine {
             Engine::Atomic => Self::Atomic(Atomic::new(transfer, load)),
             Engine::Classic(bounds) => Self::Classic(Classic::new(transfer, bounds)),
+            Engine::Homeward(bounds) => Self::Homeward(Homeward::new(transfer, bounds)),
+            Engine::Orphaned { .. } => Self::Heir(Heir::new(transfer)),
         }
     }
 
@@ -175,6 +181,8 @@ impl<'a> Mover<'a> {
         match self {
             Self::Classic(classic) => classic.next(replies),
             Self::Atomic(atomic) => atomic.next(replies),
+            Self::Homeward(homeward) => homeward.next(replies),
+            Self::Heir(heir) => heir.next(replies),
         }
     }
 
@@ -187,6 +195,8 @@ impl<'a> Mover<'a> {
         match self {
             Self::Classic(classic) => classic.unanswered(words, node, commands),
             Self::Atomic(atomic) => atomic.unanswered(words, node, commands),
+            Self::Homeward(homeward) => homeward.unanswered(words, node, commands),
+            Self::Heir(heir) => heir.unanswered(words, node, commands),
         }
     }
 
@@ -194,6 +204,8 @@ impl<'a> Mover<'a> {
         match self {
             Self::Classic(classic) => classic.stop(),
             Self::Atomic(atomic) => atomic.stop(),
+            Self::Homeward(homeward) => homeward.stop(),
+            Self::Heir(heir) => heir.stop(),
         }
     }
 
@@ -201,6 +213,8 @@ impl<'a> Mover<'a> {
         match self {
             Self::Classic(classic) => &classic.moved,
             Self::Atomic(atomic) => &atomic.moved,
+            Self::Homeward(homeward) => &homeward.moved,
+            Self::Heir(heir) => &heir.moved,
         }
     }
 
@@ -208,6 +222,8 @@ impl<'a> Mover<'a> {
         let (keys, bytes, job) = match self {
             Self::Classic(classic) => (classic.keys, classic.bytes, None),
             Self::Atomic(atomic) => (atomic.keys, atomic.bytes(), atomic.job()),
+            Self::Homeward(homeward) => (homeward.keys, 0, None),
+            Self::Heir(_) => (0, 0, None),
         };
         Headway {
             slots: self.moved().count(),
@@ -223,6 +239,14 @@ impl<'a> Mover<'a> {
         match self {
             Self::Classic(classic) => {
                 let open = classic.open();
+                (!open.is_empty()).then(|| format!("has slots {open} open"))
+            }
+            Self::Heir(heir) => {
+                let open = heir.open();
+                (!open.is_empty()).then(|| format!("has slots {open} open"))
+            }
+            Self::Homeward(homeward) => {
+                let open = homeward.open();
                 (!open.is_empty()).then(|| format!("has slots {open} open"))
             }
             Self::Atomic(atomic) => atomic
@@ -241,7 +265,7 @@ pub(super) async fn carry(
     stop: watch::Receiver<Stop>,
     tell: impl Fn(Event),
 ) -> Moved {
-    let Action::Move { transfer, load, .. } = &step.action else {
+    let Some((transfer, load)) = step.action.transfer().zip(step.action.load()) else {
         return Moved {
             step: step.id,
             headway: Headway::default(),
@@ -249,7 +273,7 @@ pub(super) async fn carry(
         };
     };
     let began = Instant::now();
-    let mut mover = Mover::new(transfer, *load);
+    let mut mover = Mover::new(transfer, load);
     let mut told_at = began;
     let told = |mover: &Mover<'_>| {
         let headway = mover.headway(began.elapsed());
@@ -363,7 +387,8 @@ async fn call(
     let within = ANSWER_WITHIN + transfer.limit() * several;
     let abreast = match transfer.engine {
         Engine::Classic(bounds) => bounds.waits && commands.iter().all(Command::sets_slot),
-        Engine::Atomic => false,
+        Engine::Orphaned { waits } => waits && commands.iter().all(Command::sets_slot),
+        Engine::Atomic | Engine::Homeward(_) => false,
     };
     let answer = match abreast {
         true => wire.call_abreast(*address, commands, within).await,

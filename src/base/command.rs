@@ -14,6 +14,11 @@ pub enum Arg {
     Plain(String),
     /// The name of a key: any bytes.
     Key(Key),
+    /// A text that nobody would read in a line: people see what it is.
+    Long {
+        text: String,
+        shown: String,
+    },
     Secret(Secret),
 }
 
@@ -58,6 +63,7 @@ impl Arg {
         match self {
             Self::Plain(text) => text,
             Self::Key(key) => key.shown(),
+            Self::Long { shown, .. } => shown,
             Self::Secret(_) => Secret::MASK,
         }
     }
@@ -68,6 +74,7 @@ impl Arg {
         match self {
             Self::Plain(text) => text.as_bytes(),
             Self::Key(key) => &key.bytes,
+            Self::Long { text, .. } => text.as_bytes(),
             Self::Secret(secret) => secret.expose().as_bytes(),
         }
     }
@@ -121,7 +128,7 @@ impl Command {
     #[must_use]
     pub fn without_secrets(&self) -> Self {
         let args = self.args.iter().map(|arg| match arg {
-            Arg::Plain(_) | Arg::Key(_) => arg.clone(),
+            Arg::Plain(_) | Arg::Key(_) | Arg::Long { .. } => arg.clone(),
             Arg::Secret(_) => Arg::Plain("secret".to_owned()),
         });
         Self {
@@ -368,6 +375,17 @@ impl Command {
         command
     }
 
+    /// `FUNCTION LOAD code`, which refuses to overwrite a library.
+    #[must_use]
+    pub fn load_functions(library: &str, code: &str) -> Self {
+        let mut command = Self::new("FUNCTION LOAD");
+        command.args.push(Arg::Long {
+            text: code.to_owned(),
+            shown: format!("<code of {library}, {} bytes>", code.len()),
+        });
+        command
+    }
+
     #[must_use]
     pub fn config_rewrite() -> Self {
         Self::new("CONFIG REWRITE")
@@ -383,10 +401,11 @@ impl fmt::Display for Command {
                 f.write_str(" ")?;
             }
             let text = arg.shown();
+            let typed = !matches!(arg, Arg::Long { .. });
             let awkward = text.is_empty()
                 || text.contains([' ', '"', '\\'])
                 || text.contains(char::is_control);
-            match awkward {
+            match awkward && typed {
                 true => write!(f, "{text:?}")?,
                 false => f.write_str(text)?,
             }

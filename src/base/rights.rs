@@ -28,7 +28,7 @@ const fn right(words: &'static [&'static str]) -> Right {
 }
 
 /// What may be sent while looking.
-pub const LOOKING: [Right; 9] = [
+pub const LOOKING: [Right; 11] = [
     right(&["PING"]),
     right(&["INFO"]),
     right(&["CLUSTER", "NODES"]),
@@ -44,10 +44,15 @@ pub const LOOKING: [Right; 9] = [
         on: Servers::NotRedis6,
     },
     right(&["PUBSUB", "CHANNELS"]),
+    right(&["ACL", "USERS"]),
+    Right {
+        words: &["FUNCTION", "LIST"],
+        on: Servers::NotRedis6,
+    },
 ];
 
 /// What an apply sends besides, and what its MIGRATE sends to the other node in its name.
-pub const APPLYING: [Right; 20] = [
+pub const APPLYING: [Right; 21] = [
     right(&["CLUSTER", "MEET"]),
     right(&["CLUSTER", "ADDSLOTS"]),
     Right {
@@ -67,6 +72,10 @@ pub const APPLYING: [Right; 20] = [
     Right {
         words: &["CLUSTER", "CANCELSLOTMIGRATIONS"],
         on: Servers::Valkey9,
+    },
+    Right {
+        words: &["FUNCTION", "LOAD"],
+        on: Servers::NotRedis6,
     },
     right(&["CONFIG", "SET"]),
     right(&["CONFIG", "REWRITE"]),

@@ -102,6 +102,12 @@ impl Server {
         self.at_least((7, 0), (7, 2))
     }
 
+    /// FUNCTION came with Redis 7.0.
+    #[must_use]
+    pub fn supports_functions(self) -> bool {
+        self.at_least((7, 0), (7, 2))
+    }
+
     /// Whether REPLICATE with the present primary dials it anew; Valkey does nothing.
     #[must_use]
     pub fn dials_anew_on_replicate(self) -> bool {
@@ -144,7 +150,9 @@ impl Server {
     /// what is as old as itself or older.
     #[must_use]
     pub fn reads_payloads_of(self, other: Self) -> bool {
-        self.payload() >= other.payload()
+        // Valkey counts from 80, and takes what lies between for a format that it doesn't know.
+        let foreign = self.flavor == Flavor::Valkey && (12..80).contains(&other.payload());
+        self.payload() >= other.payload() && !foreign
     }
 
     /// The version of the dump format: Redis 6.2 has 9, 7.0 10, 8.2 12; Valkey 8.1 has 11 and
@@ -248,7 +256,9 @@ mod tests {
             (redis(8, 2), valkey(8, 1), false),
             (valkey(8, 1), redis(8, 2), true),
             (valkey(8, 1), redis(7, 0), false),
-            (redis(8, 2), valkey(9, 1), true),
+            (redis(8, 2), valkey(9, 1), false),
+            (redis(7, 0), valkey(9, 1), true),
+            (valkey(8, 1), valkey(9, 1), true),
             (valkey(9, 1), redis(8, 2), false),
             (valkey(9, 1), valkey(9, 1), true),
         ] {

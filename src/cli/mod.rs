@@ -83,11 +83,13 @@ pub struct Shared {
     /// The YAML file that describes the cluster, or a plan that was saved with --out
     #[arg(value_name = "FILE", env = "RCL_FILE", default_value = DEFAULT_FILE)]
     pub file: PathBuf,
-    /// Give leave, once for each node, for what wipes or removes: resync=NODE, remove=NODE, forget=NODE
+    /// Give leave, once for each, for what wipes, removes or loses data: resync=NODE, remove=NODE, forget=NODE, lose-data=SHARD
     ///
     /// resync: the node's copy is dropped and made anew. remove: a member that the file doesn't name leaves the cluster
-    /// (with `prune: true`). forget: a member that is gone is taken out of the tables of the others. The plan prints the
-    /// flag that it needs. A node that the file doesn't name is called by its host and port, its address, or its id.
+    /// (with `prune: true`). forget: a member that is gone is taken out of the tables of the others. lose-data: a shard of
+    /// which no node answers any more starts empty; a shard that the file doesn't name is called by the id of its primary.
+    /// The plan prints the flag that it needs. A node that the file doesn't name is called by its host and port, its
+    /// address, or its id.
     #[arg(long, value_name = "KIND=WHAT")]
     pub allow: Vec<Allow>,
     /// Show long runs of like steps folded, or all of them
@@ -134,6 +136,7 @@ enum Leave {
     Resync,
     Remove,
     Forget,
+    LoseData,
 }
 
 impl Leave {
@@ -142,6 +145,7 @@ impl Leave {
             Self::Resync => "resync",
             Self::Remove => "remove",
             Self::Forget => "forget",
+            Self::LoseData => "lose-data",
         }
     }
 }
@@ -157,14 +161,13 @@ impl FromStr for Allow {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let usage =
-            "write resync=NODE, remove=NODE or forget=NODE, with the node as the plan names it";
+        let usage = "write resync=NODE, remove=NODE, forget=NODE or lose-data=SHARD, with the name that the plan gives";
         let (kind, what) = text.split_once('=').ok_or(usage)?;
         let kind = match kind {
             "resync" => Leave::Resync,
             "remove" => Leave::Remove,
             "forget" => Leave::Forget,
-            "lose-data" => return Err(format!("{kind} is not supported yet")),
+            "lose-data" => Leave::LoseData,
             _ => return Err(usage.to_owned()),
         };
         match what {
@@ -352,6 +355,9 @@ fn allowed(given: &[Allow], desired: &Desired) -> Result<Allowed, String> {
             }
             Leave::Forget => {
                 allowed.forget.insert(what.clone());
+            }
+            Leave::LoseData => {
+                allowed.lose_data.insert(what.clone());
             }
         }
     }

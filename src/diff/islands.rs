@@ -63,6 +63,9 @@ fn incomplete_formation(diff: &Diff) -> Blocked {
             | Difference::Misplaced { .. }
             | Difference::LeaderElsewhere(_)
             | Difference::HandOver(_)
+            | Difference::LacksLibraries { .. }
+            | Difference::GivenUp { .. }
+            | Difference::Stray(_)
             | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }
             | Difference::LinkDown { .. }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, Role, SlotSet, counted};
-use crate::observed::{LiveMember, groups};
+use crate::base::{NodeId, Role, SlotSet, counted, named};
+use crate::observed::{JobState, LiveMember, groups};
 
 use super::removal::{Removals, is_replaced, spelling, state};
 use super::{Blocked, Diff, Difference, Look, Note, Scope, Severity};
@@ -12,6 +12,7 @@ use super::{Blocked, Diff, Difference, Look, Note, Scope, Severity};
 pub(super) fn find(look: &Look<'_>, diff: &mut Diff, removals: &Removals) {
     unwell(look, diff);
     stray_keys(look, diff);
+    jobs(look, diff);
     let mut shaking: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
     for group in groups(look.observed.views.values()) {
         for member in group.table.values().filter(|member| member.flags.handshake) {
@@ -51,6 +52,29 @@ pub(super) fn find(look: &Look<'_>, diff: &mut Diff, removals: &Removals) {
     });
     let strangers = strangers.into_iter().map(|(_, note)| note);
     diff.notes.extend(strangers);
+}
+
+/// Moves that servers carry out by themselves, whoever began them.
+fn jobs(look: &Look<'_>, diff: &mut Diff) {
+    for (source, jobs) in &look.observed.jobs {
+        for job in jobs {
+            let JobState::Running(state) = &job.state else {
+                continue;
+            };
+            let from = diff.pairing.label(*source);
+            let to = job
+                .target
+                .map_or("another node".to_owned(), |id| diff.pairing.label(id));
+            diff.notes.push(Note {
+                code: "job-running",
+                subject: from.clone(),
+                text: format!(
+                    "{from} is moving {} to {to} by itself now ({state}). rcl lets it end.",
+                    named(&job.slots)
+                ),
+            });
+        }
+    }
 }
 
 /// A member that the file doesn't name; none where a verdict says more about it.
@@ -116,6 +140,7 @@ fn unwell(look: &Look<'_>, diff: &mut Diff) {
             Difference::Announced { .. }
                 | Difference::NotJoined { .. }
                 | Difference::LeftOpen { .. }
+                | Difference::GivenUp { .. }
                 | Difference::Misplaced(_)
         )
     });
@@ -153,6 +178,17 @@ fn unwell(look: &Look<'_>, diff: &mut Diff) {
     });
 }
 
+/// Whether it is told already what becomes of a holder's keys.
+fn strays_told(diff: &Diff, holder: NodeId, label: &str) -> bool {
+    let goes_home = diff
+        .differences
+        .iter()
+        .any(|difference| matches!(difference, Difference::Stray(stray) if stray.holder == holder));
+    let begins = format!("{label} holds ");
+    let mut blocked = diff.blocked.iter();
+    goes_home || blocked.any(|one| one.code == "stray-keys" && one.why.starts_with(&begins))
+}
+
 /// Members that serve nothing and hold keys all the same: no client finds them there. While slots
 /// have no owner they are told of with these.
 fn stray_keys(look: &Look<'_>, diff: &mut Diff) {
@@ -168,7 +204,8 @@ fn stray_keys(look: &Look<'_>, diff: &mut Diff) {
             view.role() == Role::Primary && view.own_slots().is_empty() && view.keys > 0
         });
         let label = diff.pairing.label(*id);
-        let told = diff.blocked.iter().any(|blocked| blocked.subject == label);
+        let told = diff.blocked.iter().any(|blocked| blocked.subject == label)
+            || strays_told(diff, *id, &label);
         if let Some(view) = stray.filter(|_| !told) {
             diff.blocked.push(Blocked {
                 code: "stray-keys",

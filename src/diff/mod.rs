@@ -7,11 +7,13 @@
 mod announce;
 mod config;
 mod cut_off;
+mod given_up;
 mod islands;
 mod leftovers;
 mod lost;
 mod members;
 mod moves;
+mod newcomers;
 mod pairing;
 mod removal;
 mod replicas;
@@ -26,7 +28,7 @@ use serde::Serialize;
 
 use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Role, ShardName, SlotSet};
 use crate::desired::{Desired, Node, Setting};
-use crate::observed::{Cluster, Failure, NodeView, Observed, Questions};
+use crate::observed::{Cluster, Failure, Libraries, NodeView, Observed, Questions};
 
 pub use announce::wanted as wanted_address;
 pub use moves::logs_in_by_itself;
@@ -78,6 +80,22 @@ pub enum Difference {
         primary: NodeId,
         slots: SlotSet,
     },
+    /// A primary that is to take its first slots, without libraries that the members have.
+    LacksLibraries {
+        node: NodeName,
+        id: NodeId,
+        libraries: Libraries,
+    },
+    /// Slots of an owner that is gone with all its replicas, which somebody gave leave to give up.
+    GivenUp {
+        /// That is to have them.
+        shard: ShardName,
+        primary: NodeId,
+        lost: NodeId,
+        slots: SlotSet,
+    },
+    /// Keys at a node that doesn't own their slots, of which the owner holds none.
+    Stray(Stray),
     /// Slots that another node serves than the file says, or that are on their way already.
     Misplaced(Misplaced),
     /// The node that is to lead a shard nobody serves replicates another one.
@@ -156,6 +174,15 @@ pub enum Cause {
     Crossed,
 }
 
+/// Keys that are to go where clients look for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    pub holder: NodeId,
+    pub owner: NodeId,
+    pub slots: SlotSet,
+    pub keys: u64,
+}
+
 /// What a node that is to become a replica is at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
@@ -231,6 +258,8 @@ pub struct Allowed {
     pub remove: BTreeSet<String>,
     /// Members without a living node that may be forgotten, called likewise.
     pub forget: BTreeSet<String>,
+    /// Shards that are gone, by their names in the file, else their primaries' ids.
+    pub lose_data: BTreeSet<String>,
 }
 
 /// Compares the desired state with what was observed.
@@ -336,6 +365,9 @@ impl Difference {
             | Self::Announced { .. }
             | Self::Option { .. }
             | Self::Unassigned { .. }
+            | Self::LacksLibraries { .. }
+            | Self::GivenUp { .. }
+            | Self::Stray(_)
             | Self::LeaderElsewhere(_)
             | Self::HandOver(_)
             | Self::LeftOpen { .. }
@@ -355,6 +387,9 @@ impl Difference {
             | Self::Announced { .. }
             | Self::Option { .. }
             | Self::Unassigned { .. }
+            | Self::LacksLibraries { .. }
+            | Self::GivenUp { .. }
+            | Self::Stray(_)
             | Self::Misplaced { .. }
             | Self::LeaderElsewhere(_)
             | Self::HandOver(_)

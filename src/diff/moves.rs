@@ -7,7 +7,9 @@ use crate::desired::{Desired, Engine};
 use crate::observed::{Direction, NodeView, OpenSlot};
 
 use super::removal::Removals;
-use super::{Blocked, Diff, Difference, Look, Misplaced, Ownership, Pairing, Scope, Severity};
+use super::{
+    Blocked, Diff, Difference, Look, Misplaced, Ownership, Pairing, Scope, Severity, Stray,
+};
 
 /// The password that a server has for others.
 pub(super) const LOGIN_OPTION: &str = "masterauth";
@@ -95,8 +97,8 @@ pub(super) fn compare(
     for (node, slots) in std::mem::take(&mut open.close) {
         diff.differences.push(Difference::LeftOpen { node, slots });
     }
-    for (holder, slots) in &open.stray {
-        diff.blocked.push(stray(look, diff, *holder, slots));
+    for (pair, slots) in &open.stray {
+        stray(look, diff, *pair, slots);
     }
     if !open.unclear.is_empty() {
         diff.blocked.push(unclear(diff, &open));
@@ -126,7 +128,7 @@ fn misplaced(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) -> BTreeMa
         };
         for (source, slots) in &ownership.owners {
             let slots = slots.intersection(&missing);
-            if !slots.is_empty() {
+            if !slots.is_empty() && !diff.pairing.given_up.contains(source) {
                 wanted.insert((*source, target), slots);
             }
         }
@@ -145,8 +147,8 @@ struct HalfWay {
     close: BTreeMap<NodeId, SlotSet>,
     /// Marks that add up to no move.
     unclear: BTreeMap<String, SlotSet>,
-    /// Keys that are old, or that somebody has to look at.
-    stray: BTreeMap<NodeId, SlotSet>,
+    /// Keys at a node that nobody gave their slots to, and the owner.
+    stray: BTreeMap<Pair, SlotSet>,
     /// Ends of those that did not answer.
     silent: BTreeSet<NodeId>,
     /// All of these slots.
@@ -162,6 +164,10 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
         }
     }
     let mut found = HalfWay::default();
+    let given_up = ownership.owners.iter();
+    let given_up = given_up.filter(|(owner, _)| diff.pairing.given_up.contains(owner));
+    let given_up: SlotSet = given_up.map(|(_, slots)| slots).collect();
+    by_slot.retain(|slot, _| !given_up.contains(*slot));
     for (slot, marks) in by_slot {
         let one: SlotSet = [slot].into_iter().collect();
         found.taken = found.taken.union(&one);
@@ -173,7 +179,7 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
                     found.torn = found.torn.union(&one);
                 }
             }
-            Some(Judgement::Stray { taker }) => add(&mut found.stray, taker, &one),
+            Some(Judgement::Stray(pair)) => add(&mut found.stray, pair, &one),
             Some(Judgement::Close) => {
                 for (view, _) in marks {
                     add(&mut found.close, view.id, &one);
@@ -194,7 +200,30 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
             }
         }
     }
+    idle_holders(look, ownership, &mut found);
     found
+}
+
+/// Members that serve nothing and hold keys all the same: no client finds them there.
+fn idle_holders(look: &Look<'_>, ownership: &Ownership, found: &mut HalfWay) {
+    let main = look.cluster.main();
+    let members = main.into_iter().flat_map(|main| &main.answered);
+    for view in members.filter_map(|id| look.observed.views.get(id)) {
+        if view.role() != Role::Primary || !view.own_slots().is_empty() {
+            continue;
+        }
+        for slot in view
+            .keys_in_slot
+            .keys()
+            .filter(|slot| !found.taken.contains(**slot))
+        {
+            let mut owners = ownership.owners.iter();
+            if let Some((owner, _)) = owners.find(|(_, slots)| slots.contains(*slot)) {
+                let one: SlotSet = [*slot].into_iter().collect();
+                add(&mut found.stray, (view.id, *owner), &one);
+            }
+        }
+    }
 }
 
 fn add<K: Ord>(sets: &mut BTreeMap<K, SlotSet>, key: K, more: &SlotSet) {
@@ -206,9 +235,7 @@ enum Judgement {
     Finish(Pair),
     Close,
     /// Keys of a slot that nobody has given to their holder.
-    Stray {
-        taker: NodeId,
-    },
+    Stray(Pair),
 }
 
 /// What becomes of an open slot: nothing, where its marks contradict each other.
@@ -267,7 +294,7 @@ fn judge(
                 // Redis sets such a mark by itself when it starts with keys of slots that it has
                 // lost meanwhile: nobody gave them away, and what it holds is old.
                 true if !given && (!wanted || keys(owner)? > 0) => {
-                    Some(Judgement::Stray { taker: *taker })
+                    Some(Judgement::Stray((*taker, owner)))
                 }
                 true => Some(Judgement::Finish((owner, *taker))),
                 false if wanted => Some(Judgement::Finish((owner, *taker))),
@@ -403,28 +430,57 @@ fn blocked(shard: &ShardName, why: String, evidence: Vec<String>, way_out: Strin
     }
 }
 
-fn stray(look: &Look<'_>, diff: &Diff, holder: NodeId, slots: &SlotSet) -> Blocked {
-    let label = diff.pairing.label(holder);
-    let view = look.observed.views.get(&holder);
-    let keys = view.map_or(0, |view| {
-        view.keys_in(slots).map(|(_, keys)| keys).sum::<u64>()
-    });
-    let (keys, slots) = (counted(keys, "key"), named(slots));
-    Blocked {
+/// Keys of slots that others own and nobody gave to their holder. Where the owner holds no key of
+/// any of them they are all that is left of these slots, and go home; else they may be older than
+/// what clients have written or removed since.
+fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slots: &SlotSet) {
+    let views = &look.observed.views;
+    let (Some(giving), Some(taking)) = (views.get(&holder), views.get(&owner)) else {
+        return;
+    };
+    let count = |view: &NodeView| view.keys_in(slots).map(|(_, keys)| keys).sum::<u64>();
+    let (here, there) = (count(giving), count(taking));
+    let all = taking.keys == 0 || slots.difference(&taking.counted).is_empty();
+    let legible = taking.server.reads_payloads_of(giving.server);
+    if all && there == 0 && legible {
+        diff.differences.push(Difference::Stray(Stray {
+            holder,
+            owner,
+            slots: slots.clone(),
+            keys: here,
+        }));
+        return;
+    }
+    let (holds, owns) = (diff.pairing.label(holder), diff.pairing.label(owner));
+    let (here, slots) = (counted(here, "key"), named(slots));
+    let mut evidence = vec![format!(
+        "{owns}, the owner, holds {} of {slots}",
+        counted(there, "key")
+    )];
+    if !giving.open.is_empty() {
+        evidence.push(format!(
+            "{holds} has slots open as importing; Redis does so when it starts with old data"
+        ));
+    }
+    if !legible {
+        evidence.push(format!(
+            "{owns} ({}) can't read keys of {holds} ({})",
+            taking.server, giving.server
+        ));
+    }
+    diff.blocked.push(Blocked {
         code: "stray-keys",
         severity: Severity::Blocked,
         subject: slots.clone(),
         why: format!(
-            "{label} holds {keys} of {slots}, which others own, and none of them gives it away"
+            "{holds} holds {here} of {slots}, which {owns} owns and does not give away"
         ),
-        evidence: vec![format!(
-            "{label} has {slots} open as importing; Redis does so when it starts with old data"
-        )],
+        evidence,
         way_out: format!(
-            "If the owners have what counts, remove these keys at {label} and close the slots there (CLUSTER SETSLOT with STABLE). Finishing such a move would bring old values back."
+            "If the owner has what counts, remove these keys at {holds} and close the slots there (CLUSTER SETSLOT with STABLE). To bring them to the owner could bring old values back."
         ),
         scope: Scope::Alone,
-    }
+    });
 }
 
 fn unclear(diff: &Diff, open: &HalfWay) -> Blocked {

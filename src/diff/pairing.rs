@@ -25,6 +25,8 @@ pub struct Pairing {
     pub joinable: BTreeSet<NodeId>,
     /// Members that answer and that their peers hold for failed: nobody waits for them.
     pub cut_off: BTreeSet<NodeId>,
+    /// Owners of slots that are gone for good: somebody gave leave to give up what they held.
+    pub given_up: BTreeSet<NodeId>,
     /// Every declared node is blank: there is no cluster yet.
     pub forming: bool,
     /// What to call a node: its declared name, else its address and short id.

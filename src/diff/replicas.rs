@@ -97,6 +97,13 @@ fn replica(
         });
         return;
     }
+    let goes_home = diff.differences.iter().any(
+        |difference| matches!(difference, Difference::Stray(stray) if stray.holder == view.id),
+    );
+    if goes_home {
+        // It can be attached once its keys are where they belong.
+        return;
+    }
     if let Some(blocked) = unsafe_to_attach(look, diff, shard, name, view, primary) {
         diff.blocked.push(blocked);
     } else {

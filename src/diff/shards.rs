@@ -39,7 +39,7 @@ pub(super) fn pair(look: &Look<'_>, diff: &mut Diff) {
     pair_best(look, diff, &serving, &mut paired);
     for (index, shard) in look.desired.shards.iter().enumerate() {
         if !paired.contains_key(&index)
-            && let Some(primary) = to_be_primary(look, diff, shard, &paired)
+            && let Some(primary) = to_be_primary(look, diff, shard, paired.values().copied())
         {
             paired.insert(index, primary);
         }
@@ -168,16 +168,16 @@ fn fit(
 
 /// A shard that no live one fits starts with its declared primary, if that is an empty
 /// primary; as a replica it would have to leave its shard first.
-fn to_be_primary(
+pub(super) fn to_be_primary(
     look: &Look<'_>,
     diff: &Diff,
     shard: &Shard,
-    paired: &BTreeMap<usize, NodeId>,
+    mut paired: impl Iterator<Item = NodeId>,
 ) -> Option<NodeId> {
     let id = *diff.pairing.ids.get(&shard.primary)?;
     let view = look.observed.views.get(&id)?;
     let free = view.role() == Role::Primary && view.own_slots().is_empty();
-    let taken = paired.values().any(|other| *other == id);
+    let taken = paired.any(|other| other == id);
     (free && !taken && diff.pairing.joinable.contains(&id)).then_some(id)
 }
 

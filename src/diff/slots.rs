@@ -7,7 +7,9 @@ use crate::desired::{Desired, SlotShare};
 use crate::observed::{Answer, Cluster, Failure, NodeView};
 
 use super::removal::Removals;
-use super::{Blocked, Diff, Difference, Look, Pairing, Scope, Severity, moves};
+use super::{
+    Blocked, Diff, Difference, Look, Pairing, Scope, Severity, given_up, moves, newcomers,
+};
 
 /// A shard's share: what it holds now and what it is to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +141,9 @@ pub fn ownership(desired: &Desired, cluster: &Cluster, pairing: &Pairing) -> Own
 
 /// Finds unassigned slots, and slots that have to move.
 pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, removals: &Removals) {
-    let ownership = ownership(look.desired, look.cluster, &diff.pairing);
+    let mut ownership = ownership(look.desired, look.cluster, &diff.pairing);
+    newcomers::compare(look, diff, &mut ownership);
+    given_up::compare(look, diff, &ownership);
     moves::compare(look, diff, &ownership, removals);
     let Ownership {
         owners: _,
@@ -207,33 +211,13 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         }
     }
     let missing = !evidence.is_empty();
-    let holders: Vec<&NodeView> = look
-        .observed
-        .views
-        .values()
-        .filter(|view| view.keys_in(unassigned).next().is_some())
-        .collect();
-    let mut held: Vec<String> = holders
-        .iter()
-        .map(|view| {
-            let keys: u64 = view.keys_in(unassigned).map(|(_, keys)| keys).sum();
-            let slots: SlotSet = view.keys_in(unassigned).map(|(slot, _)| slot).collect();
-            let label = diff.pairing.label(view.id);
-            format!(
-                "{label} holds {} in {}",
-                counted(keys, "key"),
-                named(&slots)
-            )
-        })
-        .collect();
-    held.sort();
-    evidence.extend(held);
+    evidence.extend(held_in(look, diff, unassigned));
     let slots = named(unassigned);
     let mut way_out = Vec::new();
     if missing {
         way_out.push("Start the nodes that did not answer.".to_owned());
     }
-    way_out.extend(way_out_of_keys(diff, &holders));
+    way_out.extend(way_out_of_keys(diff, &holders(look, unassigned)));
     (!evidence.is_empty()).then(|| Blocked {
         code: "unassigned-slots",
         severity: Severity::Blocked,
@@ -245,6 +229,32 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         way_out: way_out.join(" "),
         scope: Scope::Alone,
     })
+}
+
+fn holders<'a>(look: &'a Look<'_>, slots: &SlotSet) -> Vec<&'a NodeView> {
+    let views = look.observed.views.values();
+    views
+        .filter(|view| view.keys_in(slots).next().is_some())
+        .collect()
+}
+
+/// Who holds how many keys of slots that they don't own, a line each.
+pub(super) fn held_in(look: &Look<'_>, diff: &Diff, slots: &SlotSet) -> Vec<String> {
+    let mut held: Vec<String> = holders(look, slots)
+        .into_iter()
+        .map(|view| {
+            let keys: u64 = view.keys_in(slots).map(|(_, keys)| keys).sum();
+            let slots: SlotSet = view.keys_in(slots).map(|(slot, _)| slot).collect();
+            let label = diff.pairing.label(view.id);
+            format!(
+                "{label} holds {} in {}",
+                counted(keys, "key"),
+                named(&slots)
+            )
+        })
+        .collect();
+    held.sort();
+    held
 }
 
 /// Where the keys are at one primary and its replicas, that one should have the slots back.

@@ -3,7 +3,7 @@
 use crate::base::{NodeId, counted, named};
 use crate::observed::{Claim, Disagreement, LiveMember, NodeView};
 
-use super::{Blocked, Diff, Look, Scope, Severity, cut_off, lost, roles};
+use super::{Blocked, Diff, Look, Scope, Severity, cut_off, given_up, lost, roles};
 
 /// Nodes of one island that say different things about who owns a slot. They were given time.
 pub(super) fn disagreements(look: &Look<'_>, diff: &mut Diff) {
@@ -71,9 +71,14 @@ pub(super) fn shards(look: &Look<'_>, diff: &mut Diff) {
         .collect();
     owners.sort_by_key(|(_, member)| member.slots.ranges().first().map(|range| range.first));
     for (id, member) in owners {
+        let gone = member.failed || member.noaddr || (member.suspected && !has_quorum(look));
+        let mut replicas = look.observed.views.values();
         if let Some(lost) = lost::verdict(look, diff, id, member) {
             diff.blocked.push(lost);
-        } else if member.failed || member.noaddr || (member.suspected && !has_quorum(look)) {
+        } else if gone && !replicas.any(|view| view.primary() == Some(id)) {
+            let blocked = given_up::verdict(look, diff, id, member);
+            diff.blocked.extend(blocked);
+        } else if gone {
             diff.blocked.push(primary_failed(look, diff, id, member));
         }
     }
@@ -120,7 +125,7 @@ pub(super) fn has_quorum(look: &Look<'_>) -> bool {
     quorum.alive >= quorum.needed
 }
 
-/// A failed owner of slots: its replica waits to be elected, or there is none.
+/// A failed owner of slots, whose replica waits to be elected.
 fn primary_failed(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember) -> Blocked {
     let label = diff.pairing.label(id);
     let replicas: Vec<&NodeView> = look
@@ -156,16 +161,6 @@ fn primary_failed(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember)
     } else {
         "does not answer"
     };
-    if replicas.is_empty() {
-        return blocked(
-            "shard-dead",
-            format!("{label}, the owner of {count}, {state}, and none of its replicas answers"),
-            vec![format!("{slots} have no living copy")],
-            format!(
-                "Start {label} or a replica of it. Giving up what it held is not supported yet."
-            ),
-        );
-    }
     let mut evidence: Vec<String> = replicas
         .iter()
         .flat_map(|view| waiting(view, diff))

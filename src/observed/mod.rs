@@ -6,6 +6,7 @@
 mod cluster;
 mod config;
 mod converged;
+mod equipment;
 mod fingerprint;
 mod info;
 mod jobs;
@@ -22,6 +23,7 @@ use crate::base::{Address, NodeId, NodeName, Presence};
 
 pub use cluster::{Claim, Cluster, Disagreement, Island, LiveMember, Sighting, SlotOwners};
 pub use converged::{Unmet, unmet};
+pub use equipment::{Equipment, Libraries, Told};
 pub use fingerprint::{Change, Fingerprint, Part};
 pub use jobs::{Job, JobState, Side};
 pub use nodes::{Direction, Flags, Link, Member, NodeTable, OpenSlot, ParseNodesError};
@@ -39,6 +41,9 @@ pub struct Observed {
     /// Members that no declared node stands for and that did not answer at the address
     /// their peers give for them.
     pub silent_members: BTreeMap<NodeId, Failure>,
+    /// Moves that run by themselves now, by the node that gives.
+    #[serde(default)]
+    pub jobs: BTreeMap<NodeId, Vec<Job>>,
     /// Each node that answered, as it sees itself and the cluster.
     pub views: BTreeMap<NodeId, NodeView>,
     /// Who applies right now, where that was asked.

@@ -10,7 +10,7 @@ use crate::base::{Address, Command, NodeId, Reply, Role, Secret, Server, Slot, S
 
 use super::info::Fields;
 use super::nodes::{Direction, Member, NodeTable, OpenSlot, ParseNodesError};
-use super::{FailureKind, Table, config};
+use super::{Equipment, FailureKind, Table, Told, config};
 
 /// What to ask a node, beyond what is always asked.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Questions {
     pub secret_options: BTreeSet<String>,
     /// Slots whose keys to count, owner or not.
     pub count_keys_in: SlotSet,
+    /// Whether to ask for the libraries of functions.
+    pub libraries: bool,
     /// Ask only for what changes while steps run; the rest is taken from an earlier view.
     pub brief: bool,
 }
@@ -63,6 +65,9 @@ impl Questions {
                 .iter()
                 .map(|slot| Command::new("CLUSTER COUNTKEYSINSLOT").arg(slot)),
         );
+        if self.libraries {
+            commands.push(Command::new("FUNCTION LIST WITHCODE"));
+        }
         commands
     }
 
@@ -95,6 +100,9 @@ pub struct NodeView {
     /// Those slots.
     #[serde(default)]
     pub counted: SlotSet,
+    /// What was asked for of it, lately.
+    #[serde(default)]
+    pub equipment: Equipment,
     /// Bytes.
     pub used_memory: u64,
     /// Bytes of `used_memory` that keys and values take.
@@ -235,6 +243,7 @@ impl NodeView {
             keys: info.keys(),
             keys_in_slot: keys_in_slots(questions, rest)?,
             counted: questions.count_keys_in.clone(),
+            equipment: equipment(questions, rest, earlier),
             used_memory: lasting("used_memory", |view| view.used_memory),
             data_memory: lasting("used_memory_dataset", |view| view.data_memory),
             max_memory: lasting("maxmemory", |view| view.max_memory),
@@ -431,6 +440,20 @@ fn keys_in_slots(
         }
     }
     Ok(keys)
+}
+
+/// The last of the replies; what was not asked for now is taken from an earlier view.
+fn equipment(questions: &Questions, replies: &[Reply], earlier: Option<&NodeView>) -> Equipment {
+    let mut equipment = earlier
+        .map(|view| view.equipment.clone())
+        .unwrap_or_default();
+    let mut rest = replies
+        .iter()
+        .skip(usize::from(questions.count_keys_in.count()));
+    if let Some(reply) = questions.libraries.then(|| rest.next()).flatten() {
+        equipment.libraries = Told::libraries(reply);
+    }
+    equipment
 }
 
 /// INFO still says `master_*` and `slave_*` on every server.

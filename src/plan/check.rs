@@ -86,6 +86,18 @@ pub enum Violation {
         node: NodeId,
         why: &'static str,
     },
+    #[error("step {} gives up slot {slot} of {} without leave, or although it or a key of it is there", .step.0, .owner.short())]
+    GivesUp {
+        step: StepId,
+        slot: Slot,
+        owner: NodeId,
+    },
+    #[error("step {} brings keys of slot {slot} to {}, which doesn't own it by every view or holds keys of it", .step.0, .owner.short())]
+    BringsBack {
+        step: StepId,
+        slot: Slot,
+        owner: NodeId,
+    },
     #[error("step {} acts although everything is blocked", .step.0)]
     ActsWhileBlocked { step: StepId },
 }
@@ -99,7 +111,7 @@ const EXACTLY: [&str; 4] = [
 ];
 
 /// What else they may send, by first words; everything else is forbidden.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     "CLUSTER MEET ",
     "CLUSTER ADDSLOTS ",
     "CLUSTER ADDSLOTSRANGE ",
@@ -107,6 +119,7 @@ const KNOWN: [&str; 8] = [
     "CLUSTER REPLICATE ",
     "CLUSTER SETSLOT ",
     "CLUSTER FORGET ",
+    "FUNCTION LOAD ",
     "CONFIG SET ",
 ];
 
@@ -183,7 +196,11 @@ fn not_restored(plan: &Plan, step: &Step) -> Option<Violation> {
 fn crossed(plan: &Plan) -> Vec<Violation> {
     let classic = plan.steps.iter().filter_map(|step| {
         let transfer = step.action.transfer()?;
-        (transfer.engine != Engine::Atomic).then_some((step, transfer))
+        let classic = match transfer.engine {
+            Engine::Atomic | Engine::Orphaned { .. } => false,
+            Engine::Classic(_) | Engine::Homeward(_) => true,
+        };
+        classic.then_some((step, transfer))
     });
     let classic: Vec<(&Step, &Transfer)> = classic.collect();
     let mut found = Vec::new();
@@ -331,7 +348,10 @@ impl<'a> Facts<'a> {
             | Action::Assign { .. }
             | Action::Attach { .. }
             | Action::Detach { .. }
+            | Action::CopyLibraries { .. }
+            | Action::GiveUp { .. }
             | Action::Close { .. }
+            | Action::BringHome { .. }
             | Action::Move { .. }
             | Action::FailOver { .. }
             | Action::Pin { .. }
@@ -370,8 +390,14 @@ impl<'a> Facts<'a> {
 
     /// What is wrong with a step that moves slots, or takes the marks of a move away.
     fn moved(&self, step: &Step, given: &mut [bool], found: &mut Vec<Violation>) {
-        if let Some(transfer) = step.action.transfer() {
+        if let Action::BringHome { transfer, .. } = &step.action {
+            self.brought_home(step.id, transfer, found);
+        }
+        if let Action::Move { transfer, .. } = &step.action {
             self.slots_moved(step.id, transfer, given, found);
+        }
+        if let Action::GiveUp { transfer, .. } = &step.action {
+            self.given_up(step, transfer.source, &transfer.slots, given, found);
         }
         if let Action::Close { node, slots } = &step.action {
             let hidden = self.hidden(*node, slots);
@@ -380,6 +406,52 @@ impl<'a> Facts<'a> {
                 slot,
                 node: *node,
             }));
+        }
+    }
+
+    /// Only to the owner, and only where it holds nothing that could be the newer value.
+    fn brought_home(&self, step: StepId, transfer: &Transfer, found: &mut Vec<Violation>) {
+        let owner = transfer.target;
+        let view = self.observed.views.get(&owner);
+        for slot in transfer.slots.iter() {
+            let owned = self.owners.get(usize::from(slot)) == Some(&Some(owner));
+            let empty = view.is_some_and(|view| {
+                let counted = view.keys == 0 || view.counted.contains(slot);
+                counted && !view.keys_in_slot.contains_key(&slot)
+            });
+            if !owned || !empty || self.disputed.contains(slot) {
+                found.push(Violation::BringsBack { step, slot, owner });
+            }
+        }
+    }
+
+    /// Only slots of one that doesn't answer, that nobody holds a key of, and that somebody gave
+    /// leave for.
+    fn given_up(
+        &self,
+        step: &Step,
+        lost: NodeId,
+        slots: &SlotSet,
+        given: &mut [bool],
+        found: &mut Vec<Violation>,
+    ) {
+        let leave = matches!(step.risk, super::Risk::LoseData { .. });
+        let gone = !self.observed.views.contains_key(&lost);
+        for slot in slots.iter() {
+            let place = usize::from(slot);
+            let owned = self.owners.get(place) == Some(&Some(lost));
+            if !(leave && gone && owned) || self.holders.contains_key(&slot) {
+                found.push(Violation::GivesUp {
+                    step: step.id,
+                    slot,
+                    owner: lost,
+                });
+            }
+            let twice = given.get_mut(place);
+            if twice.is_some_and(|given| std::mem::replace(given, true)) {
+                let step = step.id;
+                found.push(Violation::SlotTwice { step, slot });
+            }
         }
     }
 

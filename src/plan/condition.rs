@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::base::{Address, Arg, NodeId, Role, SlotSet, counted};
 use crate::desired::same_value;
-use crate::observed::{NodeView, Questions, Unmet, unmet};
+use crate::observed::{Libraries, NodeView, Questions, Told, Unmet, unmet};
 
 mod leadership;
 mod membership;
@@ -55,6 +55,11 @@ pub enum Condition {
         node: NodeId,
         primary: NodeId,
     },
+    /// The node lists the peer, in whatever state, without handshake.
+    Lists {
+        node: NodeId,
+        peer: NodeId,
+    },
     /// The node calls the cluster ok: it would serve what it gets.
     Serves {
         node: NodeId,
@@ -75,6 +80,11 @@ pub enum Condition {
         from: NodeId,
         to: NodeId,
         slots: SlotSet,
+    },
+    /// The node has these libraries, with this code.
+    HasLibraries {
+        node: NodeId,
+        libraries: Libraries,
     },
     /// The node has none of these slots open.
     Closed {
@@ -199,6 +209,8 @@ impl Condition {
             | Self::Serves { node }
             | Self::Owns { node, .. }
             | Self::Detached { node }
+            | Self::HasLibraries { node, .. }
+            | Self::Lists { node, .. }
             | Self::Closed { node, .. }
             | Self::Replaceable { node, .. }
             | Self::Replicates { node, .. } => BTreeSet::from([*node]),
@@ -229,6 +241,7 @@ impl Condition {
                     }
                 }
             }
+            Self::HasLibraries { node, .. } if *node == of => questions.libraries = true,
             // A node without keys has none in these slots either, and takes none.
             Self::Free { slots, on, .. }
                 if on.contains(&of) && view.is_none_or(|view| view.keys > 0) =>
@@ -246,6 +259,8 @@ impl Condition {
             | Self::Owns { .. }
             | Self::Free { .. }
             | Self::Moved { .. }
+            | Self::HasLibraries { .. }
+            | Self::Lists { .. }
             | Self::Closed { .. }
             | Self::Replaceable { .. }
             | Self::OwnsNothing { .. }
@@ -340,6 +355,11 @@ impl Condition {
             }
             Self::Free { slots, but, .. } => not_free(view, slots, *but),
             Self::Moved { to, slots, .. } => not_moved(view, *to, slots),
+            Self::Lists { peer, .. } => match view.table.get(peer) {
+                Some(member) if !member.flags.handshake => None,
+                Some(_) | None => Some("has not heard of it".to_owned()),
+            },
+            Self::HasLibraries { libraries, .. } => lacks_library(view, libraries),
             Self::Closed { slots, .. } => still_open(view, slots),
             Self::Replaceable { keys, .. } => not_replaceable(view, *keys),
             Self::Detached { .. } => leadership::attached(view),
@@ -365,7 +385,7 @@ impl Condition {
 
 fn option_differs(view: &NodeView, option: &str, want: &Arg) -> Option<String> {
     let same = match want {
-        Arg::Plain(_) | Arg::Key(_) => view
+        Arg::Plain(_) | Arg::Key(_) | Arg::Long { .. } => view
             .config
             .get(option)
             .is_some_and(|have| same_value(option, have, want.shown())),
@@ -448,6 +468,21 @@ fn still_open(view: &NodeView, slots: &SlotSet) -> Option<String> {
     let open = view.open.iter().map(|open| open.slot);
     let open: SlotSet = open.filter(|slot| slots.contains(*slot)).collect();
     (!open.is_empty()).then(|| format!("still has slots {open} open"))
+}
+
+fn lacks_library(view: &NodeView, libraries: &Libraries) -> Option<String> {
+    let have = match &view.equipment.libraries {
+        Told::Is(have) => have,
+        Told::NotAsked => return Some("has not told its libraries yet".to_owned()),
+        Told::Refused(words) => return Some(format!("does not tell its libraries: {words}")),
+    };
+    libraries
+        .iter()
+        .find_map(|(name, code)| match have.get(name) {
+            Some(other) if other == code => None,
+            Some(_) => Some(format!("has another library {name}")),
+            None => Some(format!("has no library {name}")),
+        })
 }
 
 fn not_replaceable(view: &NodeView, keys: u64) -> Option<String> {

@@ -7,9 +7,11 @@ mod check;
 mod condition;
 mod config;
 mod file;
+mod given_up;
 mod hasten;
 mod members;
 mod moves;
+mod newcomers;
 mod order;
 mod removal;
 mod replicas;
@@ -172,6 +174,9 @@ impl Plan {
                 | Action::Watch { .. }
                 | Action::SetEpoch { .. }
                 | Action::Close { .. }
+                | Action::BringHome { .. }
+                | Action::CopyLibraries { .. }
+                | Action::GiveUp { .. }
                 | Action::Settle => {}
             }
         }

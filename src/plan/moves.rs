@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::{Address, Command, Login, NodeId, SlotSet};
 use crate::desired::Engine as Choice;
-use crate::diff::{Difference, Misplaced, logs_in_by_itself};
+use crate::diff::{Difference, Misplaced, Stray, logs_in_by_itself};
 use crate::observed::NodeView;
 
 use super::order::Terms;
@@ -70,6 +70,58 @@ fn closable(view: &NodeView, slots: &SlotSet) -> Condition {
         });
     }
     Condition::All(parts)
+}
+
+/// One step a holder and owner.
+pub(super) fn bring_home(terms: &Terms<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (index, difference) in terms.diff.differences.iter().enumerate() {
+        let Difference::Stray(Stray {
+            holder,
+            owner,
+            slots,
+            keys,
+        }) = difference
+        else {
+            continue;
+        };
+        let (Some(giving), Some(taking)) = (terms.views.get(holder), terms.views.get(owner)) else {
+            continue;
+        };
+        let gone = Condition::Free {
+            slots: slots.clone(),
+            on: BTreeSet::from([*holder]),
+            but: *owner,
+        };
+        let closed = Condition::Closed {
+            node: *holder,
+            slots: slots.clone(),
+        };
+        let transfer = Transfer {
+            source: *holder,
+            target: *owner,
+            address: reached_at(giving, taking),
+            login: login(terms, *owner),
+            slots: slots.clone(),
+            open: SlotSet::new(),
+            torn: SlotSet::new(),
+            engine: Engine::Homeward(bounds(terms, giving, taking)),
+        };
+        let bytes = giving.data_memory.saturating_mul(*keys) / giving.keys.max(1);
+        steps.push(Step {
+            because: vec![index],
+            guard: Condition::Owns {
+                node: *owner,
+                slots: slots.clone(),
+            },
+            done_when: Condition::All(vec![closed, gone]),
+            ..terms.step(Action::BringHome {
+                transfer,
+                load: Load { keys: *keys, bytes },
+            })
+        });
+    }
+    steps
 }
 
 /// One step a pair of nodes.
@@ -192,19 +244,24 @@ fn engine(terms: &Terms<'_>, giving: &NodeView, taking: &NodeView, begun: &SlotS
     if atomic {
         return Engine::Atomic;
     }
+    Engine::Classic(bounds(terms, giving, taking))
+}
+
+fn bounds(terms: &Terms<'_>, giving: &NodeView, taking: &NodeView) -> Bounds {
+    let policy = terms.desired.policy.moves;
     let node_timeout = giving
         .config
         .get("cluster-node-timeout")
         .and_then(|text| text.parse().ok())
         .map_or(LONGEST, Duration::from_millis);
-    Engine::Classic(Bounds {
+    Bounds {
         batch: policy.batch,
         bytes: BATCH_BYTES,
         pause: policy.pause,
         // A source that stands still for a node timeout is voted down.
         limit: LONGEST.min(node_timeout / 2),
         waits: giving.server.setslot_waits() || taking.server.setslot_waits(),
-    })
+    }
 }
 
 /// Counted where the look has counted; else by the slots' part of what the node holds.

@@ -9,8 +9,8 @@ use crate::diff::{Diff, Difference};
 use crate::observed::{Cluster, NodeView, Observed};
 
 use super::{
-    Action, Condition, Engine, Phase, Risk, Step, StepId, Transfer, config, hasten, members, moves,
-    removal, replicas, roles, settle, slots,
+    Action, Condition, Engine, Phase, Risk, Step, StepId, Transfer, config, given_up, hasten,
+    members, moves, newcomers, removal, replicas, roles, settle, slots,
 };
 
 /// Gossip is given at least this long.
@@ -70,6 +70,9 @@ impl Terms<'_> {
                 | Difference::Misplaced { .. }
                 | Difference::LeaderElsewhere(_)
                 | Difference::HandOver(_)
+                | Difference::LacksLibraries { .. }
+                | Difference::GivenUp { .. }
+                | Difference::Stray(_)
                 | Difference::LeftOpen { .. }
                 | Difference::NotReplicating { .. }
                 | Difference::LinkDown { .. }
@@ -131,9 +134,12 @@ pub(super) fn steps(
         steps.extend(join);
     } else {
         steps.extend(join);
+        steps.extend(newcomers::copy_libraries(&terms));
         steps.extend(assign);
     }
+    steps.extend(given_up::give_up(&terms));
     steps.extend(moves::close(&terms));
+    steps.extend(moves::bring_home(&terms));
     let (mut attach, attach_late) = replicas::attach(&terms);
     let attach_detached: Vec<Step> = attach.extract_if(.., of_detached).collect();
     let (pin, unpin) = removal::pins(&terms);
@@ -249,7 +255,13 @@ fn link(steps: &mut [Step]) {
         }
         if matches!(
             step.action.phase(),
-            Phase::Configure | Phase::Announce | Phase::Close | Phase::Pin
+            Phase::Configure
+                | Phase::Announce
+                | Phase::CopyLibraries
+                | Phase::GiveUp
+                | Phase::Close
+                | Phase::BringHome
+                | Phase::Pin
         ) {
             index.prepared.push(step.id);
         }
@@ -266,7 +278,8 @@ fn link(steps: &mut [Step]) {
                     let from = index.atomic_from.entry(transfer.source).or_default();
                     from.push(step.id);
                 }
-                Engine::Classic(_) => {
+                Engine::Orphaned { .. } => {}
+                Engine::Classic(_) | Engine::Homeward(_) => {
                     let ends = (step.id, transfer.source, transfer.target);
                     index.classic.push(ends);
                 }
@@ -305,7 +318,10 @@ fn is_last(phase: Phase) -> bool {
         | Phase::Epochs
         | Phase::Assign
         | Phase::Join
+        | Phase::CopyLibraries
+        | Phase::GiveUp
         | Phase::Close
+        | Phase::BringHome
         | Phase::Attach
         | Phase::Detach
         | Phase::FailOver
@@ -317,6 +333,10 @@ fn is_last(phase: Phase) -> bool {
 
 fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
     let of = |phase: Phase, node: NodeId| index.by_node.get(&(phase, node)).copied();
+    let equipped = |node: NodeId| {
+        let phases = [Phase::Join, Phase::CopyLibraries].into_iter();
+        phases.filter_map(|phase| of(phase, node)).collect()
+    };
     match action {
         Action::Configure { .. } | Action::SetEpoch { .. } => Vec::new(),
         Action::Announce { node, .. } => of(Phase::Configure, *node).into_iter().collect(),
@@ -337,10 +357,8 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             })
             .flatten()
             .collect(),
-        Action::Assign { node, .. } => [Phase::Join, Phase::Detach]
-            .into_iter()
-            .filter_map(|phase| of(phase, *node))
-            .collect(),
+        Action::Assign { node, .. } => equipped(*node),
+        Action::GiveUp { transfer, .. } => equipped(transfer.target),
         Action::Attach {
             node,
             shard,
@@ -353,7 +371,9 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             let copies = index.copies_of.get(from).into_iter().flatten().copied();
             copies.chain(index.prepared.iter().copied()).collect()
         }
-        Action::Close { .. }
+        Action::CopyLibraries { .. }
+        | Action::Close { .. }
+        | Action::BringHome { .. }
         | Action::Unpin { .. }
         | Action::Remove { .. }
         | Action::Forget { .. }

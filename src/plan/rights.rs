@@ -51,6 +51,17 @@ fn of_move(transfer: &Transfer, add: &mut impl FnMut(NodeId, Command)) {
             add(*source, Command::new("CLUSTER GETSLOTMIGRATIONS"));
             add(*source, Command::new("CLUSTER CANCELSLOTMIGRATIONS"));
         }
+        Engine::Orphaned { .. } => add(*target, Command::importing(slot, *source)),
+        Engine::Homeward(bounds) => {
+            add(*source, Command::importing(slot, *target));
+            add(*source, Command::list_keys(slot, 1));
+            let login = login.as_ref();
+            let migrate = Command::migrate(*address, login, bounds.limit, false, [&key]);
+            add(*source, migrate);
+            add(*target, Command::new("SELECT 0"));
+            let restore = Command::new("RESTORE-ASKING").keys([&key]);
+            add(*target, restore.arg(0).arg("payload"));
+        }
         Engine::Classic(bounds) => {
             add(*target, Command::importing(slot, *source));
             add(*source, Command::migrating(slot, *target));

@@ -143,8 +143,21 @@ pub enum Action {
         shard: ShardName,
         from: NodeId,
     },
+    /// Gives a newcomer the function libraries that the members have.
+    CopyLibraries {
+        node: NodeId,
+        name: NodeName,
+        libraries: Vec<String>,
+    },
+    /// Gives slots of an owner that is gone for good to a living primary.
+    GiveUp {
+        shard: ShardName,
+        transfer: Transfer,
+    },
     /// Takes away the marks of moves that are over.
     Close { node: NodeId, slots: SlotSet },
+    /// Brings keys of slots that their holder doesn't own to the owner.
+    BringHome { transfer: Transfer, load: Load },
     /// Moves slots with their keys to another primary.
     Move {
         shard: ShardName,
@@ -201,7 +214,10 @@ pub enum Phase {
     Epochs,
     Assign,
     Join,
+    CopyLibraries,
+    GiveUp,
     Close,
+    BringHome,
     Attach,
     Detach,
     Pin,
@@ -225,15 +241,18 @@ pub enum Risk {
     },
     /// A member goes, with what it holds.
     Removal,
+    /// What a shard held is given up.
+    LoseData {
+        slots: u16,
+    },
 }
 
 impl Step {
     /// The nodes that get commands.
     pub fn recipients(&self) -> impl Iterator<Item = NodeId> {
         let transfer = self.action.transfer();
-        let ends = transfer.map(|transfer| [transfer.source, transfer.target]);
         let sends = self.sends.iter().map(|send| send.node);
-        ends.into_iter().flatten().chain(sends)
+        transfer.into_iter().flat_map(Transfer::ends).chain(sends)
     }
 }
 
@@ -249,7 +268,10 @@ impl Action {
             Self::Join { .. } => Phase::Join,
             Self::Attach { .. } => Phase::Attach,
             Self::Detach { .. } => Phase::Detach,
+            Self::CopyLibraries { .. } => Phase::CopyLibraries,
+            Self::GiveUp { .. } => Phase::GiveUp,
             Self::Close { .. } => Phase::Close,
+            Self::BringHome { .. } => Phase::BringHome,
             Self::Move { .. } => Phase::Move,
             Self::FailOver { .. } => Phase::FailOver,
             Self::Pin { .. } => Phase::Pin,
@@ -273,6 +295,7 @@ impl Action {
             | Self::Join { node, .. }
             | Self::Attach { node, .. }
             | Self::Detach { node, .. }
+            | Self::CopyLibraries { node, .. }
             | Self::Close { node, .. }
             | Self::FailOver { node, .. }
             | Self::Pin { node, .. }
@@ -280,7 +303,9 @@ impl Action {
             | Self::Remove { node }
             | Self::Forget { node }
             | Self::Restore { node, .. } => Some(*node),
-            Self::Move { transfer, .. } => Some(transfer.target),
+            Self::Move { transfer, .. }
+            | Self::GiveUp { transfer, .. }
+            | Self::BringHome { transfer, .. } => Some(transfer.target),
             Self::Settle | Self::Watch { .. } => None,
         }
     }
@@ -289,7 +314,9 @@ impl Action {
     #[must_use]
     pub fn transfer(&self) -> Option<&Transfer> {
         match self {
-            Self::Move { transfer, .. } => Some(transfer),
+            Self::Move { transfer, .. }
+            | Self::GiveUp { transfer, .. }
+            | Self::BringHome { transfer, .. } => Some(transfer),
             Self::Configure { .. }
             | Self::Announce { .. }
             | Self::Hasten { .. }
@@ -298,8 +325,36 @@ impl Action {
             | Self::Join { .. }
             | Self::Attach { .. }
             | Self::Detach { .. }
-            | Self::Close { .. }
+            | Self::CopyLibraries { .. }
             | Self::FailOver { .. }
+            | Self::Pin { .. }
+            | Self::Unpin { .. }
+            | Self::Remove { .. }
+            | Self::Forget { .. }
+            | Self::Close { .. }
+            | Self::Settle
+            | Self::Restore { .. }
+            | Self::Watch { .. } => None,
+        }
+    }
+
+    /// What it carries, if it moves slots or keys.
+    #[must_use]
+    pub fn load(&self) -> Option<Load> {
+        match self {
+            Self::Move { load, .. } | Self::BringHome { load, .. } => Some(*load),
+            Self::GiveUp { .. } => Some(Load::default()),
+            Self::Configure { .. }
+            | Self::Announce { .. }
+            | Self::Hasten { .. }
+            | Self::SetEpoch { .. }
+            | Self::Assign { .. }
+            | Self::Join { .. }
+            | Self::CopyLibraries { .. }
+            | Self::Attach { .. }
+            | Self::Detach { .. }
+            | Self::FailOver { .. }
+            | Self::Close { .. }
             | Self::Pin { .. }
             | Self::Unpin { .. }
             | Self::Remove { .. }
@@ -325,6 +380,9 @@ impl Action {
             | Self::Detach { .. }
             | Self::FailOver { .. }
             | Self::Close { .. }
+            | Self::CopyLibraries { .. }
+            | Self::GiveUp { .. }
+            | Self::BringHome { .. }
             | Self::Move { .. }
             | Self::Pin { .. }
             | Self::Unpin { .. }
@@ -338,7 +396,7 @@ impl Action {
     #[must_use]
     pub fn without_load(&self) -> Self {
         let mut action = self.clone();
-        if let Self::Move { load, .. } = &mut action {
+        if let Self::Move { load, .. } | Self::BringHome { load, .. } = &mut action {
             *load = Load::default();
         }
         action

@@ -31,6 +31,13 @@ pub enum Engine {
     Atomic,
     /// Slot by slot: open on both sides, keys in batches, new owner.
     Classic(Bounds),
+    /// The source is gone for good, and its slots with it: only the new owner is told.
+    Orphaned {
+        /// Whether it answers SETSLOT only once its replicas have it.
+        waits: bool,
+    },
+    /// Keys of slots that the target owns already, from one that holds them all the same.
+    Homeward(Bounds),
 }
 
 /// What keeps a classic move from getting in the way of clients.
@@ -55,13 +62,32 @@ impl Transfer {
         self.open.union(&self.torn)
     }
 
+    /// The nodes that take part. One that is gone doesn't.
+    pub fn ends(&self) -> impl Iterator<Item = NodeId> + use<> {
+        let gone = matches!(self.engine, Engine::Orphaned { .. });
+        let source = (!gone).then_some(self.source);
+        source.into_iter().chain([self.target])
+    }
+
     /// How long the source may stand still for one command.
     #[must_use]
     pub fn limit(&self) -> Duration {
         match self.engine {
-            Engine::Atomic => Duration::ZERO,
-            Engine::Classic(bounds) => bounds.limit,
+            Engine::Atomic | Engine::Orphaned { .. } => Duration::ZERO,
+            Engine::Classic(bounds) | Engine::Homeward(bounds) => bounds.limit,
         }
+    }
+
+    fn homeward(&self, bounds: Bounds) -> Vec<(NodeId, String)> {
+        let (holder, owner) = (self.source, self.target);
+        let migrate = Command::migrate(self.address, self.login.as_ref(), bounds.limit, false, []);
+        [
+            format!("CLUSTER SETSLOT <slot> IMPORTING {owner}"),
+            format!("{migrate} <{} keys at most>", bounds.batch),
+            "CLUSTER SETSLOT <slot> STABLE".to_owned(),
+        ]
+        .map(|command| (holder, command))
+        .to_vec()
     }
 
     /// What will be sent, each with its node. A word in angle brackets stands for what is only
@@ -78,14 +104,21 @@ impl Transfer {
             torn,
             engine,
         } = self;
+        let set = |word: &str, id: &NodeId| format!("CLUSTER SETSLOT <slot> {word} {id}");
         let bounds = match engine {
             Engine::Atomic => {
                 let command = Command::migrate_slots(slots, *target);
                 return vec![(*source, command.to_string())];
             }
+            Engine::Homeward(bounds) => return self.homeward(*bounds),
+            Engine::Orphaned { .. } => {
+                return vec![
+                    (*target, set("IMPORTING", source)),
+                    (*target, set("NODE", target)),
+                ];
+            }
             Engine::Classic(bounds) => bounds,
         };
-        let set = |word: &str, id: &NodeId| format!("CLUSTER SETSLOT <slot> {word} {id}");
         let migrate = Command::migrate(*address, login.as_ref(), bounds.limit, false, []);
         let owner = (!torn.is_empty()).then(|| (*target, set("NODE", source)));
         let rest = [

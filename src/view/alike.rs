@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Role, SlotSet, counted, named};
-use crate::diff::{Blocked, Cause, Difference, Elsewhere, HandOver, Misplaced, Now, Pairing};
+use crate::diff::{
+    Blocked, Cause, Difference, Elsewhere, HandOver, Misplaced, Now, Pairing, Stray,
+};
 
 use super::difference::{announced_option, is_newcomer, option, sentence};
 use super::wording::list;
@@ -93,6 +95,12 @@ fn shape(difference: &Difference, pairing: &Pairing) -> (u8, String) {
             Cause::Crossed => (14, String::new()),
         },
         Difference::NotReplicating { now, .. } if now.serves => (15, String::new()),
+        Difference::LacksLibraries { libraries, .. } => (
+            16,
+            libraries.keys().map(|name| format!("{name} ")).collect(),
+        ),
+        Difference::GivenUp { .. } => (17, String::new()),
+        Difference::Stray(_) => (18, String::new()),
         Difference::NotReplicating { now, .. } => match now.role {
             Role::Primary => (7, String::new()),
             Role::Replica => (8, String::new()),
@@ -112,6 +120,8 @@ fn together(group: &[&Difference], pairing: &Pairing) -> String {
     // Several nodes give to one shard.
     names.dedup();
     let (nodes, names) = (counted(group.len(), "node"), list(&names, NAMED));
+    let shards = counted(group.len(), "shard");
+    let slots = counted(slots(group).count(), "slot");
     match first {
         Difference::Down { failure, .. } => {
             format!("{nodes} do not answer ({}): {names}", failure.words)
@@ -137,30 +147,22 @@ fn together(group: &[&Difference], pairing: &Pairing) -> String {
         Difference::Option { change, .. } => {
             format!("{} of {nodes} {}: {names}", change.option, option(change))
         }
-        Difference::Unassigned { .. } => {
-            format!(
-                "{} of {} have no owner: {names}",
-                counted(slots(group).count(), "slot"),
-                counted(group.len(), "shard")
-            )
+        Difference::Unassigned { .. } => format!("{slots} of {shards} have no owner: {names}"),
+        Difference::Misplaced { .. } => format!("{slots} are not where the file says: {names}"),
+        Difference::LacksLibraries { libraries, .. } => format!(
+            "{nodes} are to take their first slots and lack function libraries {}: {names}",
+            list(&libraries.keys().cloned().collect::<Vec<_>>(), NAMED)
+        ),
+        Difference::GivenUp { .. } => {
+            format!("{slots} belong to nodes that are gone with all their copies: {names}")
         }
-        Difference::Misplaced { .. } => format!(
-            "{} are not where the file says: {names}",
-            counted(slots(group).count(), "slot")
-        ),
-        Difference::LeftOpen { .. } => format!(
-            "{} are still open on {nodes}",
-            counted(slots(group).count(), "slot")
-        ),
+        Difference::Stray(_) => format!("{nodes} hold keys of slots that others own: {names}"),
+        Difference::LeftOpen { .. } => format!("{slots} are still open on {nodes}"),
         Difference::LeaderElsewhere(_) => {
             format!("{nodes} are to be primaries, and replicate others: {names}")
         }
         Difference::HandOver(HandOver { cause, .. }) => {
-            format!(
-                "{} {}: {names}",
-                counted(group.len(), "shard"),
-                served(*cause)
-            )
+            format!("{shards} {}: {names}", served(*cause))
         }
         Difference::NotReplicating { now, .. } => {
             format!("{nodes} {}: {names}", not_replicating(now))
@@ -200,6 +202,8 @@ fn slots_of(difference: &Difference) -> Option<&SlotSet> {
     match difference {
         Difference::Unassigned { slots, .. }
         | Difference::Misplaced(Misplaced { slots, .. })
+        | Difference::GivenUp { slots, .. }
+        | Difference::Stray(Stray { slots, .. })
         | Difference::LeftOpen { slots, .. } => Some(slots),
         Difference::Down { .. }
         | Difference::NotJoined { .. }
@@ -207,6 +211,7 @@ fn slots_of(difference: &Difference) -> Option<&SlotSet> {
         | Difference::Option { .. }
         | Difference::LeaderElsewhere(_)
         | Difference::HandOver(_)
+        | Difference::LacksLibraries { .. }
         | Difference::NotReplicating { .. }
         | Difference::LinkDown { .. }
         | Difference::Undeclared { .. }
@@ -220,12 +225,15 @@ fn subject(difference: &Difference, pairing: &Pairing) -> String {
         | Difference::NotJoined { node, .. }
         | Difference::Announced { node, .. }
         | Difference::Option { node, .. }
+        | Difference::LacksLibraries { node, .. }
         | Difference::LeaderElsewhere(Elsewhere { node, .. })
         | Difference::NotReplicating { node, .. }
         | Difference::LinkDown { node, .. } => node.to_string(),
         Difference::Unassigned { shard, .. } | Difference::HandOver(HandOver { shard, .. }) => {
             format!("shard {shard}")
         }
+        Difference::GivenUp { shard, .. } => format!("to shard {shard}"),
+        Difference::Stray(Stray { slots, .. }) => named(slots),
         Difference::Misplaced(Misplaced { shard, .. }) => format!("to shard {shard}"),
         Difference::LeftOpen { slots, .. } => named(slots),
         Difference::Undeclared { node, .. } | Difference::Ghost { node, .. } => {

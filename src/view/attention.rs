@@ -63,6 +63,9 @@ fn is_evidence(difference: &Difference, blocked: &[Blocked]) -> bool {
         | Difference::Misplaced { .. }
         | Difference::LeaderElsewhere(_)
         | Difference::HandOver(_)
+        | Difference::LacksLibraries { .. }
+        | Difference::GivenUp { .. }
+        | Difference::Stray(_)
         | Difference::LeftOpen { .. }
         | Difference::NotReplicating { .. }
         | Difference::LinkDown { .. }

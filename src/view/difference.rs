@@ -2,35 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use crate::base::{Address, Arg, NodeId, NodeName, Role, ShardName, SlotSet};
+use crate::base::{Address, Arg, NodeId, NodeName, Role, ShardName, SlotSet, counted, named};
 use crate::desired::readable_value;
-use crate::diff::{Cause, Difference, Elsewhere, HandOver, Misplaced, Now, OptionChange, Pairing};
+use crate::diff::{
+    Cause, Difference, Elsewhere, HandOver, Misplaced, Now, OptionChange, Pairing, Stray,
+};
+use crate::observed::Libraries;
 
 use super::wording;
 
 /// The difference as a sentence without its full stop.
 pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
     match difference {
-        Difference::Down {
-            node,
-            id: _,
-            failure,
-        } => format!(
+        Difference::Down { node, failure, .. } => format!(
             "{node} does not answer ({})",
             wording::with_labels(&failure.to_string(), pairing)
         ),
         Difference::NotJoined {
-            node,
-            id: _,
-            unknown_to,
+            node, unknown_to, ..
         } => format!("{node} {}", not_joined(unknown_to, pairing)),
         Difference::Announced {
             node,
-            id: _,
             want,
             seen,
-            seen_by: _,
             set,
+            ..
         } => match seen.is_empty() {
             true => {
                 let set = announced_options(set);
@@ -41,16 +37,29 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
                 format!("{node} is announced as {seen}, not {want}")
             }
         },
-        Difference::Option {
-            node,
-            id: _,
-            change,
-        } => format!("{} of {node} {}", change.option, option(change)),
-        Difference::Unassigned {
+        Difference::Option { node, change, .. } => {
+            format!("{} of {node} {}", change.option, option(change))
+        }
+        Difference::Unassigned { shard, slots, .. } => {
+            format!("{} (shard {shard})", unassigned(slots))
+        }
+        Difference::LacksLibraries {
+            node, libraries, ..
+        } => format!(
+            "{node} is to take its first slots and lacks {}",
+            these_libraries(libraries)
+        ),
+        Difference::GivenUp {
             shard,
             primary: _,
+            lost,
             slots,
-        } => format!("{} (shard {shard})", unassigned(slots)),
+        } => format!(
+            "{} of {}, which is gone with all its copies, and shard {shard} is to have them",
+            wording::slot_count(slots),
+            pairing.label(*lost)
+        ),
+        Difference::Stray(stray) => stray_keys(stray, pairing),
         Difference::Misplaced(misplaced) => misplaced_slots(misplaced, pairing),
         Difference::LeaderElsewhere(elsewhere) => leads_elsewhere(elsewhere, pairing),
         Difference::HandOver(hand_over) => handed_over(hand_over, pairing),
@@ -59,19 +68,17 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
         }
         Difference::NotReplicating {
             node,
-            id: _,
             shard,
             primary,
             now,
+            ..
         } => not_replicating(node, shard, *primary, now, pairing),
-        Difference::LinkDown {
-            node,
-            id: _,
-            primary,
-        } => format!(
-            "{node} has no link to its primary {}",
-            pairing.label(*primary)
-        ),
+        Difference::LinkDown { node, primary, .. } => {
+            format!(
+                "{node} has no link to its primary {}",
+                pairing.label(*primary)
+            )
+        }
         Difference::Undeclared { node, role, slots } => {
             undeclared(&pairing.label(*node), *role, slots)
         }
@@ -125,6 +132,31 @@ fn handed_over(hand_over: &HandOver, pairing: &Pairing) -> String {
             format!("shard {shard} is served by {from}, which the file declares in another shard")
         }
     }
+}
+
+fn these_libraries(libraries: &Libraries) -> String {
+    let names: Vec<String> = libraries.keys().cloned().collect();
+    let what = match names.len() {
+        1 => "function library",
+        _ => "function libraries",
+    };
+    format!("{what} {}", wording::list(&names, 3))
+}
+
+fn stray_keys(stray: &Stray, pairing: &Pairing) -> String {
+    let Stray {
+        holder,
+        owner,
+        slots,
+        keys,
+    } = stray;
+    format!(
+        "{} holds {} of {}, which {} owns and holds none of",
+        pairing.label(*holder),
+        counted(*keys, "key"),
+        named(slots),
+        pairing.label(*owner)
+    )
 }
 
 fn not_replicating(
@@ -184,6 +216,14 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
         Difference::Unassigned { slots, .. } => {
             format!("{} that nobody owns", wording::slot_count(slots))
         }
+        Difference::LacksLibraries { .. } => "the members have them".to_owned(),
+        Difference::GivenUp { lost, .. } => format!(
+            "{} is gone with all its copies; if it comes back, it loses what it holds",
+            pairing.label(*lost)
+        ),
+        Difference::Stray(_) => {
+            "clients don't find them there; the owner holds none of these slots".to_owned()
+        }
         Difference::Misplaced(Misplaced { begun, .. }) => match begun.is_empty() {
             true => "the file gives them to it".to_owned(),
             false => format!("a move of {} was begun", wording::slot_count(begun)),
@@ -232,6 +272,9 @@ pub(super) fn way_out(difference: &Difference, pairing: &Pairing) -> String {
         | Difference::Misplaced { .. }
         | Difference::LeaderElsewhere(_)
         | Difference::HandOver(_)
+        | Difference::LacksLibraries { .. }
+        | Difference::GivenUp { .. }
+        | Difference::Stray(_)
         | Difference::LeftOpen { .. }
         | Difference::NotReplicating { .. }
         | Difference::Undeclared { .. }
@@ -288,7 +331,7 @@ pub(super) fn option(change: &OptionChange) -> String {
         (None, Arg::Plain(want)) => {
             format!("is unknown, the file says {}", value(option, want))
         }
-        (Some(Arg::Plain(_) | Arg::Key(_) | Arg::Secret(_)) | None, _) => {
+        (Some(Arg::Plain(_) | Arg::Key(_) | Arg::Long { .. } | Arg::Secret(_)) | None, _) => {
             "is another secret than the file's".to_owned()
         }
     }

@@ -126,6 +126,9 @@ fn why(blocked: &Blocked, differences: &[Difference]) -> String {
             | Difference::Misplaced { .. }
             | Difference::LeaderElsewhere(_)
             | Difference::HandOver(_)
+            | Difference::LacksLibraries { .. }
+            | Difference::GivenUp { .. }
+            | Difference::Stray(_)
             | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }
             | Difference::LinkDown { .. }

@@ -96,6 +96,9 @@ fn differs(diff: &Diff) -> Vec<String> {
             Difference::NotJoined { .. }
             | Difference::Announced { .. }
             | Difference::Option { .. }
+            | Difference::LacksLibraries { .. }
+            | Difference::GivenUp { .. }
+            | Difference::Stray(_)
             | Difference::Misplaced(_)
             | Difference::LeaderElsewhere(_)
             | Difference::HandOver(_)

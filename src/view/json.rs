@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Presence, Role, ShardName, SlotSet};
 use crate::diff::{
     Blocked, Cause, Diff, Difference, Elsewhere, HandOver, Misplaced, Note, Now, OptionChange,
-    Pairing,
+    Pairing, Stray,
 };
-use crate::observed::{Failure, FailureKind};
+use crate::observed::{Failure, FailureKind, Libraries};
 
 use super::difference::sentence;
 use super::page::is_obeyed;
@@ -144,6 +144,27 @@ enum What<'a> {
         primary_id: NodeId,
         slots: &'a SlotSet,
     },
+    LacksLibraries {
+        node: &'a NodeName,
+        id: NodeId,
+        libraries: Vec<&'a str>,
+    },
+    GivenUp {
+        shard: &'a ShardName,
+        primary: Option<&'a NodeName>,
+        primary_id: NodeId,
+        lost: Option<&'a NodeName>,
+        lost_id: NodeId,
+        slots: &'a SlotSet,
+    },
+    Stray {
+        holder: Option<&'a NodeName>,
+        holder_id: NodeId,
+        owner: Option<&'a NodeName>,
+        owner_id: NodeId,
+        slots: &'a SlotSet,
+        keys: u64,
+    },
     Misplaced {
         shard: &'a ShardName,
         source: Option<&'a NodeName>,
@@ -221,14 +242,7 @@ impl<'a> What<'a> {
                 seen,
                 seen_by,
                 set,
-            } => Self::Announced {
-                node,
-                id: *id,
-                want: *want,
-                seen,
-                seen_by,
-                set: set.iter().map(OptionJson::new).collect(),
-            },
+            } => Self::announced((node, *id), *want, (seen, seen_by), set),
             Difference::Option { node, id, change } => Self::Option {
                 node,
                 id: *id,
@@ -239,6 +253,18 @@ impl<'a> What<'a> {
                 primary,
                 slots,
             } => Self::unassigned(shard, *primary, slots, pairing),
+            Difference::LacksLibraries {
+                node,
+                id,
+                libraries,
+            } => Self::lacks_libraries(node, *id, libraries),
+            Difference::GivenUp {
+                shard,
+                primary,
+                lost,
+                slots,
+            } => Self::given_up(shard, (*primary, *lost), slots, pairing),
+            Difference::Stray(stray) => Self::stray(stray, pairing),
             Difference::Misplaced(misplaced) => Self::misplaced(misplaced, pairing),
             Difference::LeftOpen { node, slots } => Self::LeftOpen {
                 node: name(node),
@@ -253,17 +279,13 @@ impl<'a> What<'a> {
                 shard,
                 primary,
                 now,
-            } => Self::NotReplicating {
+            } => Self::not_replicating((node, *id), shard, (name(primary), *primary), now),
+            Difference::LinkDown { node, id, primary } => Self::LinkDown {
                 node,
                 id: *id,
-                shard,
                 primary: name(primary),
                 primary_id: *primary,
-                now: NowJson::new(now),
             },
-            Difference::LinkDown { node, id, primary } => {
-                Self::link_down(node, *id, *primary, pairing)
-            }
             Difference::Undeclared { node, role, slots } => Self::undeclared(*node, *role, slots),
             Difference::Ghost { node, noaddr } => Self::ghost(*node, *noaddr),
         }
@@ -320,6 +342,79 @@ impl<'a> What<'a> {
         }
     }
 
+    fn announced(
+        (node, id): (&'a NodeName, NodeId),
+        want: BusAddress,
+        (seen, seen_by): (&'a BTreeSet<Address>, &'a BTreeSet<NodeId>),
+        set: &'a [OptionChange],
+    ) -> Self {
+        Self::Announced {
+            node,
+            id,
+            want,
+            seen,
+            seen_by,
+            set: set.iter().map(OptionJson::new).collect(),
+        }
+    }
+
+    fn not_replicating(
+        (node, id): (&'a NodeName, NodeId),
+        shard: &'a ShardName,
+        (primary, primary_id): (Option<&'a NodeName>, NodeId),
+        now: &'a Now,
+    ) -> Self {
+        Self::NotReplicating {
+            node,
+            id,
+            shard,
+            primary,
+            primary_id,
+            now: NowJson::new(now),
+        }
+    }
+
+    fn lacks_libraries(node: &'a NodeName, id: NodeId, libraries: &'a Libraries) -> Self {
+        Self::LacksLibraries {
+            node,
+            id,
+            libraries: libraries.keys().map(String::as_str).collect(),
+        }
+    }
+
+    fn given_up(
+        shard: &'a ShardName,
+        (primary, lost): (NodeId, NodeId),
+        slots: &'a SlotSet,
+        pairing: &'a Pairing,
+    ) -> Self {
+        Self::GivenUp {
+            shard,
+            primary: pairing.names.get(&primary),
+            primary_id: primary,
+            lost: pairing.names.get(&lost),
+            lost_id: lost,
+            slots,
+        }
+    }
+
+    fn stray(stray: &'a Stray, pairing: &'a Pairing) -> Self {
+        let Stray {
+            holder,
+            owner,
+            slots,
+            keys,
+        } = stray;
+        Self::Stray {
+            holder: pairing.names.get(holder),
+            holder_id: *holder,
+            owner: pairing.names.get(owner),
+            owner_id: *owner,
+            slots,
+            keys: *keys,
+        }
+    }
+
     fn misplaced(misplaced: &'a Misplaced, pairing: &'a Pairing) -> Self {
         let Misplaced {
             shard,
@@ -338,15 +433,6 @@ impl<'a> What<'a> {
             slots,
             begun,
             torn,
-        }
-    }
-
-    fn link_down(node: &'a NodeName, id: NodeId, primary: NodeId, pairing: &'a Pairing) -> Self {
-        Self::LinkDown {
-            node,
-            id,
-            primary: pairing.names.get(&primary),
-            primary_id: primary,
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::base::{Arg, NodeId, ShardName, counted};
+use crate::base::{Arg, NodeId, NodeName, ShardName, counted, named};
 use crate::desired::readable_value;
 use crate::diff::{Diff, OptionChange, Pairing};
-use crate::plan::{Action, Engine, Phase, Risk, Step, Transfer};
+use crate::plan::{Action, Engine, Load, Phase, Risk, Step, Transfer};
 
 use super::difference;
 use super::styles::Meaning;
-use super::wording::{duration, ranges};
+use super::wording::{duration, list, ranges};
 
 /// The sign in front of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +23,18 @@ pub(super) enum Sign {
 impl Sign {
     pub(super) fn of(action: &Action) -> Self {
         match action {
-            Action::SetEpoch { .. } | Action::Assign { .. } | Action::Join { .. } => Self::Add,
+            Action::SetEpoch { .. }
+            | Action::Assign { .. }
+            | Action::Join { .. }
+            | Action::CopyLibraries { .. } => Self::Add,
             Action::Configure { .. }
             | Action::Announce { .. }
             | Action::Hasten { .. }
             | Action::Attach { .. }
             | Action::Detach { .. }
+            | Action::GiveUp { .. }
             | Action::Close { .. }
+            | Action::BringHome { .. }
             | Action::Move { .. }
             | Action::FailOver { .. }
             | Action::Pin { .. }
@@ -76,73 +81,83 @@ enum Tense {
 }
 
 fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
-    let verb = |will: &'static str, has: &'static str| match tense {
+    if let Action::Watch { nodes } = action {
+        return watched(nodes, pairing, tense);
+    }
+    let (will, has) = verbs(action);
+    let verb = match tense {
         Tense::Will => will,
         Tense::Has => has,
     };
-    let label = |node: &NodeId| pairing.label(*node);
+    match object(action, pairing) {
+        Some(object) => format!("{verb} {object}"),
+        None => verb.to_owned(),
+    }
+}
+
+fn verbs(action: &Action) -> (&'static str, &'static str) {
     match action {
-        Action::Configure { name, .. } => format!("{} {name}", verb("configure", "configured")),
-        Action::Announce { name, want, .. } => format!(
-            "{} {name} as {}",
-            verb("announce", "announced"),
-            want.client
-        ),
-        Action::Hasten { name, options, .. } => {
-            format!("{} {} on {name}", verb("lower", "lowered"), values(options))
+        Action::Configure { .. } => ("configure", "configured"),
+        Action::Announce { .. } => ("announce", "announced"),
+        Action::Hasten { .. } => ("lower", "lowered"),
+        Action::SetEpoch { .. } | Action::GiveUp { .. } => ("give", "gave"),
+        Action::Assign { .. } => ("assign", "assigned"),
+        Action::Join { .. } => ("join", "joined"),
+        Action::CopyLibraries { .. } => ("copy", "copied"),
+        Action::Close { .. } => ("close", "closed"),
+        Action::BringHome { .. } => ("bring", "brought"),
+        Action::Attach { .. } => ("attach", "attached"),
+        Action::Detach { .. } => ("detach", "detached"),
+        Action::Move { .. } => ("move", "moved"),
+        Action::FailOver { .. } => ("fail over", "failed over"),
+        Action::Pin { .. } => ("set", "set"),
+        Action::Unpin { .. } => ("put back", "put back"),
+        Action::Remove { .. } => ("remove", "removed"),
+        Action::Forget { .. } => ("forget", "forgot"),
+        Action::Watch { .. } => ("watch", "watched"),
+        Action::Settle => ("wait until all nodes agree", "all nodes agree"),
+        Action::Restore { .. } => ("restore", "restored"),
+    }
+}
+
+/// What the verb is said of.
+fn object(action: &Action, pairing: &Pairing) -> Option<String> {
+    let label = |id: &NodeId| pairing.label(*id);
+    Some(match action {
+        Action::Configure { name, .. } | Action::Join { name, .. } => name.to_string(),
+        Action::Announce { name, want, .. } => format!("{name} as {}", want.client),
+        Action::Hasten { name, options, .. } | Action::Restore { name, options, .. } => {
+            format!("{} on {name}", values(options))
         }
-        Action::SetEpoch { name, epoch, .. } => {
-            format!("{} {name} epoch {epoch}", verb("give", "gave"))
-        }
+        Action::SetEpoch { name, epoch, .. } => format!("{name} epoch {epoch}"),
         Action::Assign { node, shard, slots } => {
-            let what = format!("{} to shard {shard} ({})", ranges(slots), label(node));
-            format!("{} {what}", verb("assign", "assigned"))
+            format!("{} to shard {shard} ({})", ranges(slots), label(node))
         }
-        Action::Join { name, .. } => format!("{} {name}", verb("join", "joined")),
+        Action::CopyLibraries {
+            name, libraries, ..
+        } => copied(name, libraries),
+        Action::Close { node, slots } => format!("{} on {}", ranges(slots), label(node)),
+        Action::BringHome { transfer, load } => brought(transfer, *load, pairing),
         Action::Attach {
             name,
             shard,
             primary,
             ..
-        } => format!(
-            "{} {name} to shard {shard} ({})",
-            verb("attach", "attached"),
-            pairing.label(*primary)
-        ),
+        } => format!("{name} to shard {shard} ({})", label(primary)),
         Action::Detach {
             name, shard, from, ..
-        } => format!(
-            "{} {name} from {} for shard {shard}",
-            verb("detach", "detached"),
-            pairing.label(*from)
-        ),
-        Action::FailOver { name, shard, .. } => {
-            let verb = verb("fail over", "failed over");
-            format!("{verb} shard {shard} to {name}")
-        }
-        Action::Close { node, slots } => format!(
-            "{} {} on {}",
-            verb("close", "closed"),
-            ranges(slots),
-            pairing.label(*node)
-        ),
-        Action::Move {
+        } => format!("{name} from {} for shard {shard}", label(from)),
+        Action::GiveUp { shard, transfer }
+        | Action::Move {
             shard, transfer, ..
-        } => what_moves(verb("move", "moved"), shard, transfer, pairing),
-        Action::Pin { node, options } => format!("set {} on {}", values(options), label(node)),
-        Action::Unpin { node, options } => {
-            format!("put back {} on {}", values(options), label(node))
+        } => what_moves(shard, transfer, pairing),
+        Action::FailOver { name, shard, .. } => format!("shard {shard} to {name}"),
+        Action::Pin { node, options } | Action::Unpin { node, options } => {
+            format!("{} on {}", values(options), label(node))
         }
-        Action::Remove { node } => format!("{} {}", verb("remove", "removed"), label(node)),
-        Action::Forget { node } => format!("{} {}", verb("forget", "forgot"), label(node)),
-        Action::Watch { nodes } => watched(nodes, pairing, tense),
-        Action::Settle => verb("wait until all nodes agree", "all nodes agree").to_owned(),
-        Action::Restore { name, options, .. } => format!(
-            "{} {} on {name}",
-            verb("restore", "restored"),
-            values(options)
-        ),
-    }
+        Action::Remove { node } | Action::Forget { node } => label(node),
+        Action::Watch { .. } | Action::Settle => return None,
+    })
 }
 
 fn watched(nodes: &BTreeSet<NodeId>, pairing: &Pairing, tense: Tense) -> String {
@@ -153,9 +168,27 @@ fn watched(nodes: &BTreeSet<NodeId>, pairing: &Pairing, tense: Tense) -> String 
     }
 }
 
-fn what_moves(verb: &str, shard: &ShardName, transfer: &Transfer, pairing: &Pairing) -> String {
+fn copied(name: &NodeName, libraries: &[String]) -> String {
+    let what = match libraries.len() {
+        1 => "function library",
+        _ => "function libraries",
+    };
+    format!("{what} {} to {name}", list(libraries, 3))
+}
+
+fn brought(transfer: &Transfer, load: Load, pairing: &Pairing) -> String {
     format!(
-        "{verb} {} ({}) from {} to shard {shard} ({})",
+        "{} of {} from {} home to {}",
+        counted(load.keys, "key"),
+        named(&transfer.slots),
+        pairing.label(transfer.source),
+        pairing.label(transfer.target)
+    )
+}
+
+fn what_moves(shard: &ShardName, transfer: &Transfer, pairing: &Pairing) -> String {
+    format!(
+        "{} ({}) from {} to shard {shard} ({})",
         counted(transfer.slots.count(), "slot"),
         ranges(&transfer.slots),
         pairing.label(transfer.source),
@@ -226,8 +259,11 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
         | Action::Announce { .. }
         | Action::Assign { .. }
         | Action::Join { .. }
+        | Action::CopyLibraries { .. }
+        | Action::GiveUp { .. }
         | Action::Close { .. }
         | Action::Detach { .. }
+        | Action::BringHome { .. }
         | Action::Remove { .. }
         | Action::Forget { .. }
         | Action::Attach { .. } => {}
@@ -241,6 +277,7 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
                 false => format!("wipes its {keys} and copies anew"),
             });
         }
+        Risk::LoseData { .. } => reasons.push("what it held is lost".to_owned()),
     }
     reasons.join("; ")
 }
@@ -248,7 +285,7 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
 /// What steps have in common that may be folded into one line; `None` for what must be seen.
 pub(super) fn shape(step: &Step) -> Option<String> {
     match step.risk {
-        Risk::Resync { .. } | Risk::Removal => return None,
+        Risk::Resync { .. } | Risk::Removal | Risk::LoseData { .. } => return None,
         Risk::None => {}
     }
     match &step.action {
@@ -273,9 +310,12 @@ pub(super) fn shape(step: &Step) -> Option<String> {
         | Action::Join { .. }
         | Action::Attach { .. } => Some(String::new()),
         Action::Detach { .. }
-        | Action::Close { .. }
-        | Action::Move { .. }
         | Action::FailOver { .. }
+        | Action::CopyLibraries { .. }
+        | Action::GiveUp { .. }
+        | Action::Close { .. }
+        | Action::BringHome { .. }
+        | Action::Move { .. }
         | Action::Remove { .. }
         | Action::Forget { .. }
         | Action::Settle
@@ -287,7 +327,7 @@ pub(super) fn shape(step: &Step) -> Option<String> {
 pub(super) fn engine(engine: &Engine) -> &'static str {
     match engine {
         Engine::Atomic => "atomic",
-        Engine::Classic(_) => "classic",
+        Engine::Classic(_) | Engine::Homeward(_) | Engine::Orphaned { .. } => "classic",
     }
 }
 

@@ -92,7 +92,7 @@ pub(super) fn answer(words: &str, command: &Command) -> String {
             Arg::Secret(secret) if !secret.expose().is_empty() => {
                 masked = masked.replace(secret.expose(), Secret::MASK);
             }
-            Arg::Secret(_) | Arg::Plain(_) | Arg::Key(_) => {}
+            Arg::Secret(_) | Arg::Plain(_) | Arg::Key(_) | Arg::Long { .. } => {}
         }
     }
     masked

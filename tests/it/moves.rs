@@ -389,7 +389,7 @@ fn old_keys_are_not_taken_for_a_move() {
     let replies = client.pipeline(&[&["ASKING"], &old]).expect("replies");
     assert_eq!(replies[1].clone().text(), "OK");
     let told = stage.refuses(3);
-    let words = format!("host1:7001 holds 1 key of slot {slot}, which others own");
+    let words = format!("host1:7001 holds 1 key of slot {slot}, which host1:7000 owns");
     assert!(told.plan.contains(&words), "{}", told.plan);
     // The same when the file wants the slot there: of two values nobody knows which one counts.
     stage.declare(&shifted(5462 - slot));

@@ -4,7 +4,7 @@ use std::fs;
 
 use insta::{allow_duplicates, assert_snapshot};
 
-use crate::support::{ServerKind, Servers, Shard, Stage, judge, wait};
+use crate::support::{Recorder, ServerKind, Servers, Shard, Stage, judge, wait};
 
 fn seed(kind: ServerKind) -> Stage {
     Stage::seed(Servers::prepare(kind))
@@ -103,18 +103,149 @@ fn a_whole_shard_is_dead() {
         → Start the node, or mend its address in the file.
     ! host1:7000, the owner of 5462 slots, has failed, and none of its replicas answers
         slots 0-5461 have no living copy
-        → Start host1:7000 or a replica of it. Giving up what it held is not supported yet.
+        → Start host1:7000 or a replica of it. If they are gone for good: name a living node without slots as the primary of shard a, or take the shard out of the file, and give up what they held with --allow lose-data=a. Its slots are empty then, and a node of it that comes back loses what it holds.
     Nothing to do, but 1 blocked; host1:7000, host2:7000 do not answer. Cluster "orders" does not match rcl.yaml.
     "#);
-    let refused = stage
-        .rcl
-        .run(&["apply", "--yes", "--allow", "lose-data=a"])
-        .code(64);
-    assert!(
-        refused.stderr().contains("lose-data is not supported yet"),
-        "{}",
-        refused.stderr()
+    // Leave alone is not enough while the file has the shard where nobody lives.
+    stage.run(&["apply", "--yes", "--allow", "lose-data=a"], 3);
+    assert_eq!(stage.refuses(3).troubles(), told.troubles());
+}
+
+/// Both nodes of the first shard are gone for good.
+fn without_a(kind: ServerKind, before: impl Fn(&Stage, &str)) -> Stage {
+    let mut stage = seed(kind);
+    stage.write_keys("host1:7000", 20);
+    stage.write_keys("host1:7001", 20);
+    let id = stage.servers.id("host1:7000");
+    before(&stage, &id);
+    for node in ["host1:7000", "host2:7000"] {
+        stage.servers.kill(node);
+    }
+    stage.wait_for_all(&id, "failed", |line| line.has("fail"));
+    stage
+}
+
+/// Another pair takes the name and the slots of a dead shard, with leave, and starts empty.
+fn given_up(kind: ServerKind) {
+    let mut stage = without_a(kind, |_, _| {});
+    for node in ["host1:7003", "host2:7003"] {
+        stage.servers.add(node);
+    }
+    let mut shards = Shard::seed();
+    shards[0] = Shard::new("host1:7003", &["host2:7003"], "0-5461");
+    stage.declare(&shards);
+    let told = stage.does_the_rest();
+    allow_duplicates! { assert_snapshot!(told.troubles(), @r#"
+    Note: host2:7000 (ID4) is still listed as a member, but has failed. Forgetting members is not supported yet.
+    ! host1:7000 (ID1), the owner of 5462 slots, has failed, and none of its replicas answers
+        slots 0-5461 have no living copy
+        → Start host1:7000 (ID1) or a replica of it. If they are gone for good: give up what they held with --allow lose-data=a. Its slots are empty then, and a node of it that comes back loses what it holds.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    "#); }
+    stage.run(&["apply", "--yes", "--allow", "lose-data=a"], 0);
+    stage.matches();
+    let keys = stage.keys("host1:7003");
+    assert_eq!((keys, stage.keys("host1:7001")), (0, 20));
+    // One of them comes back with what it held: it has lost it.
+    let id = stage.servers.id("host1:7003");
+    stage.servers.restart("host1:7000");
+    let old = stage.servers.id("host1:7000");
+    stage.wait_for_line("host1:7000", &old, "a replica", |line| {
+        line.is_replica() && line.parent.as_ref() == Some(&id)
+    });
+    stage.wait_for_link("host1:7000");
+    assert_eq!(stage.keys("host1:7000"), 0);
+    assert_eq!(stage.keys("host1:7003"), 0);
+    stage.matches();
+}
+
+#[test]
+fn given_up_on_redis_6_2() {
+    given_up(ServerKind::Redis62);
+}
+
+#[test]
+fn given_up_on_redis_7_0() {
+    given_up(ServerKind::Redis70);
+}
+
+#[test]
+fn given_up_on_redis_8_2() {
+    given_up(ServerKind::Redis82);
+}
+
+#[test]
+fn given_up_on_valkey_8_1() {
+    given_up(ServerKind::Valkey81);
+}
+
+#[test]
+fn given_up_on_valkey_9_1() {
+    given_up(ServerKind::Valkey91);
+}
+
+/// The file drops the shard, and the others share its slots.
+#[test]
+fn given_up_to_the_others() {
+    let mut stage = without_a(ServerKind::Valkey91, |_, _| {});
+    let mut shards = Shard::seed();
+    shards.remove(0);
+    shards[0].slots = vec![(0, 10922)];
+    stage.declare(&shards);
+    let told = stage.refuses(3);
+    assert_snapshot!(told.troubles(), @r#"
+    Note: host2:7000 (ID4) is a member that the file doesn't name: a replica. Removing members is not supported yet.
+    ! host1:7000 (ID1), the owner of 5462 slots, has failed, and none of its replicas answers
+        slots 0-5461 have no living copy
+        → Start host1:7000 (ID1) or a replica of it. If they are gone for good: give up what they held with --allow lose-data=ID1. Its slots are empty then, and a node of it that comes back loses what it holds.
+    ! 5462 slots of host1:7000 (ID1) can't move while it does not answer
+        host1:7000 (ID1) serves slots 0-5461
+        → Start host1:7000 (ID1).
+    Nothing to do, but 2 blocked. Cluster "orders" does not match rcl.yaml.
+    "#);
+    let id = judge::cluster_nodes(stage.servers.address("host1:7001"))
+        .into_iter()
+        .find(|line| line.slots == [(0, 5461)])
+        .expect("the owner")
+        .id;
+    stage.run(
+        &["apply", "--yes", "--allow", &format!("lose-data={id}")],
+        0,
     );
+    stage.matches();
+    assert_eq!(stage.keys("host1:7001"), 20);
+}
+
+/// A key of its slots is somewhere else: then nothing is given up.
+#[test]
+fn not_given_up_while_somebody_holds_a_key() {
+    // `b` is of slot 3300.
+    let mut stage = without_a(ServerKind::Redis70, |stage, owner| {
+        let import = format!("CLUSTER SETSLOT 3300 IMPORTING {owner}");
+        stage.tell("host1:7001", &import);
+        let mut client = judge::connect(stage.servers.address("host1:7001"));
+        let stray = ["SET", "b", "value"];
+        let replies = client.pipeline(&[&["ASKING"], &stray]).expect("replies");
+        assert_eq!(replies[1].clone().text(), "OK");
+        stage.tell("host1:7001", "CLUSTER SETSLOT 3300 STABLE");
+    });
+    for node in ["host1:7003", "host2:7003"] {
+        stage.servers.add(node);
+    }
+    let mut shards = Shard::seed();
+    shards[0] = Shard::new("host1:7003", &["host2:7003"], "0-5461");
+    stage.declare(&shards);
+    stage.run(&["apply", "--yes", "--allow", "lose-data=a"], 3);
+    let recorder = Recorder::start(&stage.servers);
+    let plan = stage.run(&["plan", "--allow", "lose-data=a"], 3);
+    stage.run(&["apply", "--yes", "--allow", "lose-data=a"], 3);
+    recorder.assert_no_writes(&stage.servers);
+    for words in [
+        "host1:7001 holds 1 key in slot 3300",
+        "Save or remove these keys first.",
+    ] {
+        assert!(plan.contains(words), "{plan}");
+    }
 }
 
 /// The seed's primaries all stand on host1: without it nobody can be elected.

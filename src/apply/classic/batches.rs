@@ -285,6 +285,6 @@ impl Classic<'_> {
 }
 
 /// Whether another attempt can go better.
-fn goes_by(words: &str) -> bool {
+pub(in crate::apply) fn goes_by(words: &str) -> bool {
     words.contains("BUSYKEY") || words.contains("CLUSTERDOWN") || words.starts_with("IOERR")
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::base::{Arg, BusAddress, Command, NodeId, ShardName, SlotSet};
+use crate::diff::OptionChange;
 use crate::plan::{Action, Load, Plan, Risk, Send, Step, StepId, Totals, Transfer};
 use crate::view::json::{
     ApplyingJson, DiffJson, FORMAT_VERSION, NodeJson, OptionJson, line, pretty,
@@ -103,6 +104,7 @@ enum RiskJson {
     None,
     Resync { keys: u64 },
     Removal,
+    LoseData { slots: u16 },
 }
 
 #[derive(Debug, Serialize)]
@@ -150,8 +152,24 @@ enum DetailsJson<'a> {
         shard: &'a ShardName,
         from: NodeJson<'a>,
     },
+    GiveUp {
+        shard: &'a ShardName,
+        lost: NodeJson<'a>,
+        slots: &'a SlotSet,
+        templates: Vec<TemplateJson<'a>>,
+    },
+    CopyLibraries {
+        libraries: &'a [String],
+    },
     Close {
         slots: &'a SlotSet,
+    },
+    BringHome {
+        source: NodeJson<'a>,
+        slots: &'a SlotSet,
+        keys: u64,
+        bytes: u64,
+        templates: Vec<TemplateJson<'a>>,
     },
     Move {
         shard: &'a ShardName,
@@ -275,6 +293,7 @@ fn step_json<'a>(step: &'a Step, plan: &'a Plan) -> StepJson<'a> {
             Risk::None => RiskJson::None,
             Risk::Resync { keys } => RiskJson::Resync { keys },
             Risk::Removal => RiskJson::Removal,
+            Risk::LoseData { slots } => RiskJson::LoseData { slots },
         },
         required: *required,
         always: *always,
@@ -305,7 +324,10 @@ fn action_word(action: &Action) -> &'static str {
         Action::Attach { .. } => "attach",
         Action::Detach { .. } => "detach",
         Action::FailOver { .. } => "fail_over",
+        Action::CopyLibraries { .. } => "copy_libraries",
+        Action::GiveUp { .. } => "give_up",
         Action::Close { .. } => "close",
+        Action::BringHome { .. } => "bring_home",
         Action::Move { .. } => "move",
         Action::Pin { .. } => "pin",
         Action::Unpin { .. } => "unpin",
@@ -318,25 +340,22 @@ fn action_word(action: &Action) -> &'static str {
 }
 
 fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
+    let changed = |changes: &'a [OptionChange]| changes.iter().map(OptionJson::new).collect();
     match action {
         Action::Configure {
-            node: _,
-            name: _,
-            changes,
-            rewrite,
+            changes, rewrite, ..
         } => DetailsJson::Configure {
-            changes: changes.iter().map(OptionJson::new).collect(),
+            changes: changed(changes),
             rewrite: *rewrite,
         },
         Action::Announce {
-            node: _,
-            name: _,
             want,
             changes,
             rewrite,
+            ..
         } => DetailsJson::Announce {
             want: *want,
-            changes: changes.iter().map(OptionJson::new).collect(),
+            changes: changed(changes),
             rewrite: *rewrite,
         },
         Action::Hasten { options, .. }
@@ -346,16 +365,8 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
             options: values(options),
         },
         Action::SetEpoch { epoch, .. } => DetailsJson::SetEpoch { epoch: *epoch },
-        Action::Assign {
-            node: _,
-            shard,
-            slots,
-        } => DetailsJson::Assign { shard, slots },
-        Action::Join {
-            node: _,
-            name: _,
-            introducers,
-        } => DetailsJson::Join {
+        Action::Assign { shard, slots, .. } => DetailsJson::Assign { shard, slots },
+        Action::Join { introducers, .. } => DetailsJson::Join {
             introducers: introducers.iter().map(|id| node(*id, plan)).collect(),
         },
         Action::Attach {
@@ -374,7 +385,15 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
                 from: node(*from, plan),
             }
         }
-        Action::Close { node: _, slots } => DetailsJson::Close { slots },
+        Action::CopyLibraries { libraries, .. } => DetailsJson::CopyLibraries { libraries },
+        Action::GiveUp { shard, transfer } => DetailsJson::GiveUp {
+            shard,
+            lost: node(transfer.source, plan),
+            slots: &transfer.slots,
+            templates: templates(transfer, plan),
+        },
+        Action::Close { slots, .. } => DetailsJson::Close { slots },
+        Action::BringHome { transfer, load } => bring_home_details(transfer, *load, plan),
         Action::Move {
             shard,
             transfer,
@@ -403,15 +422,29 @@ fn move_details<'a>(
         engine: step::engine(&transfer.engine),
         keys: load.keys,
         bytes: load.bytes,
-        templates: transfer
-            .templates()
-            .into_iter()
-            .map(|(id, command)| TemplateJson {
-                node: node(id, plan),
-                command,
-            })
-            .collect(),
+        templates: templates(transfer, plan),
     }
+}
+
+fn bring_home_details<'a>(transfer: &'a Transfer, load: Load, plan: &'a Plan) -> DetailsJson<'a> {
+    DetailsJson::BringHome {
+        source: node(transfer.source, plan),
+        slots: &transfer.slots,
+        keys: load.keys,
+        bytes: load.bytes,
+        templates: templates(transfer, plan),
+    }
+}
+
+fn templates<'a>(transfer: &Transfer, plan: &'a Plan) -> Vec<TemplateJson<'a>> {
+    transfer
+        .templates()
+        .into_iter()
+        .map(|(id, command)| TemplateJson {
+            node: node(id, plan),
+            command,
+        })
+        .collect()
 }
 
 fn values(options: &[(String, Arg)]) -> Vec<ValueJson<'_>> {

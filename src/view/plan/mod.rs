@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use crate::base::counted;
 use crate::desired::Desired;
 use crate::observed::{Cluster, Observed};
-use crate::plan::{Phase, Plan, Step};
+use crate::plan::{Phase, Plan, Step, Transfer};
 
 use super::page::Page;
 use super::styles::{Meaning, Styles};
@@ -173,7 +173,10 @@ fn shown(run: &[Step], commands: Commands) -> usize {
             Phase::Announce
             | Phase::Assign
             | Phase::Join
+            | Phase::CopyLibraries
+            | Phase::GiveUp
             | Phase::Close
+            | Phase::BringHome
             | Phase::Attach
             | Phase::Detach
             | Phase::Move
@@ -205,13 +208,13 @@ fn print_step(page: &mut Page, step: &Step, plan: &Plan, width: usize) {
             .put(Meaning::Dim, format_args!("# {reason}"));
     }
     page.end();
-    if let Some(transfer) = step.action.transfer() {
-        for (node, command) in transfer.templates() {
-            let node = plan.diff.pairing.label(node);
-            page.put(Meaning::Dim, format_args!("    {node}> "))
-                .put(Meaning::Command, command)
-                .end();
-        }
+    let transfer = step.action.transfer();
+    let each = transfer.map(Transfer::templates).unwrap_or_default();
+    for (node, command) in &each {
+        let node = plan.diff.pairing.label(*node);
+        page.put(Meaning::Dim, format_args!("    {node}> "))
+            .put(Meaning::Command, command)
+            .end();
     }
     for send in &step.sends {
         let node = plan.diff.pairing.label(send.node);

@@ -58,6 +58,9 @@ fn in_the_way(diff: &Diff) -> String {
             | Difference::Misplaced { .. }
             | Difference::LeaderElsewhere(_)
             | Difference::HandOver(_)
+            | Difference::LacksLibraries { .. }
+            | Difference::GivenUp { .. }
+            | Difference::Stray(_)
             | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }
             | Difference::Undeclared { .. }

@@ -276,7 +276,10 @@ fn went_by_itself(plan: &Plan, step: StepId, end: &End) -> bool {
             | Phase::Announce
             | Phase::Assign
             | Phase::Join
+            | Phase::CopyLibraries
+            | Phase::GiveUp
             | Phase::Close
+            | Phase::BringHome
             | Phase::Attach
             | Phase::Detach
             | Phase::Move
@@ -294,6 +297,7 @@ fn takes_long(action: &Action) -> bool {
     match action {
         Action::Attach { .. }
         | Action::Detach { .. }
+        | Action::BringHome { .. }
         | Action::Move { .. }
         | Action::FailOver { .. }
         | Action::Settle
@@ -304,6 +308,8 @@ fn takes_long(action: &Action) -> bool {
         | Action::SetEpoch { .. }
         | Action::Assign { .. }
         | Action::Join { .. }
+        | Action::CopyLibraries { .. }
+        | Action::GiveUp { .. }
         | Action::Close { .. }
         | Action::Pin { .. }
         | Action::Unpin { .. }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::apply::{Headway, JobHeadway, Outcome};
 use crate::base::counted;
-use crate::plan::{Action, Load, Plan, StepId};
+use crate::plan::{Load, Plan, StepId};
 use crate::view::wording::duration;
 
 /// What all moves of a run came to.
@@ -43,29 +43,11 @@ pub(super) struct Whole {
 
 impl Whole {
     pub(super) fn of(plan: &Plan, step: StepId) -> Option<Self> {
-        match &plan.step(step)?.action {
-            Action::Move { transfer, load, .. } => Some(Self {
-                slots: transfer.slots.count(),
-                load: *load,
-            }),
-            Action::Configure { .. }
-            | Action::Announce { .. }
-            | Action::Hasten { .. }
-            | Action::SetEpoch { .. }
-            | Action::Assign { .. }
-            | Action::Join { .. }
-            | Action::Attach { .. }
-            | Action::Detach { .. }
-            | Action::FailOver { .. }
-            | Action::Close { .. }
-            | Action::Pin { .. }
-            | Action::Unpin { .. }
-            | Action::Remove { .. }
-            | Action::Forget { .. }
-            | Action::Settle
-            | Action::Restore { .. }
-            | Action::Watch { .. } => None,
-        }
+        let action = &plan.step(step)?.action;
+        Some(Self {
+            slots: action.transfer()?.slots.count(),
+            load: action.load()?,
+        })
     }
 
     /// What is done of what there is: keys, or slots where there are none.

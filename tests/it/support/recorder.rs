@@ -12,8 +12,9 @@ use super::resp::Value;
 use super::servers::Servers;
 
 /// Everything that changes nothing. What isn't here counts as a write, so that a new command is found out.
-const READS: [&str; 49] = [
+const READS: [&str; 51] = [
     "ACL DRYRUN",
+    "ACL USERS",
     "ACL WHOAMI",
     "ASKING",
     "AUTH",
@@ -39,14 +40,15 @@ const READS: [&str; 49] = [
     "CLUSTER SLAVES",
     "CLUSTER SLOT-STATS",
     "CLUSTER SLOTS",
-    "COMMAND",
     "COMMAND COUNT",
     "COMMAND DOCS",
     "COMMAND INFO",
     "COMMAND LIST",
+    "COMMAND",
     "CONFIG GET",
     "DBSIZE",
     "ECHO",
+    "FUNCTION LIST",
     "HELLO",
     "INFO",
     "MEMORY USAGE",
@@ -65,8 +67,8 @@ const READS: [&str; 49] = [
 ];
 
 /// The first of these words is followed by a subcommand.
-const CONTAINERS: [&str; 8] = [
-    "ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "MEMORY", "PUBSUB", "SLOWLOG",
+const CONTAINERS: [&str; 9] = [
+    "ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "FUNCTION", "MEMORY", "PUBSUB", "SLOWLOG",
 ];
 
 /// Sent by replicas to their primaries and by servers to themselves, not by any tool.

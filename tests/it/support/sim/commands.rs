@@ -22,6 +22,8 @@ pub(super) fn writes(command: &Command) -> bool {
     match (word(0).as_str(), word(1).as_str()) {
         ("INFO" | "PING" | "MEMORY", _) => false,
         ("CONFIG", verb) => verb != "GET",
+        ("FUNCTION", verb) => verb != "LIST",
+        ("ACL", verb) => verb != "USERS",
         ("CLUSTER", verb) => !matches!(
             verb,
             "NODES" | "INFO" | "COUNTKEYSINSLOT" | "GETKEYSINSLOT" | "GETSLOTMIGRATIONS" | "MYID"
@@ -52,6 +54,11 @@ impl World {
             ["PING"] => Reply::Text("PONG".to_owned()),
             ["INFO", section] => Reply::Text(render::info(node, section, self.now)),
             ["CONFIG", _] => self.configure(me, &args[1..]),
+            ["FUNCTION", _] if !quirks::is_modern(node.server) => {
+                error("unknown command `FUNCTION`, with args beginning with: `LIST`, `WITHCODE`, ")
+            }
+            ["FUNCTION", "LIST"] => Reply::List(Vec::new()),
+            ["ACL", "USERS"] => Reply::List(vec![Reply::Text("default".to_owned())]),
             ["CLUSTER", "NODES"] => Reply::Text(render::nodes(node, self.now)),
             ["CLUSTER", "INFO"] => Reply::Text(render::cluster_info(node)),
             ["CLUSTER", "MYID"] => Reply::Text(node.id.to_string()),

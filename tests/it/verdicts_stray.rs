@@ -1,0 +1,119 @@
+//! Keys at a node that doesn't own their slots: what goes home, and what is left to a person.
+
+use crate::support::{ServerKind, Servers, Shard, Stage, judge};
+
+/// The third primary loses its slots to the second, as a person does it by hand, and keeps the keys.
+fn robbed(kind: ServerKind) -> Stage {
+    let stage = Stage::seed(Servers::prepare(kind).set("cluster-allow-replica-migration", "no"));
+    stage.write_keys("host1:7002", 30);
+    stage.write_keys("host1:7000", 10);
+    for node in [
+        "host1:7001",
+        "host1:7000",
+        "host2:7000",
+        "host2:7001",
+        "host2:7002",
+        "host1:7002",
+    ] {
+        stage.tell(node, "CLUSTER DELSLOTSRANGE 10923 16383");
+    }
+    stage.tell("host1:7001", "CLUSTER ADDSLOTSRANGE 10923 16383");
+    let mut shards = Shard::seed();
+    shards[1].slots = vec![(5462, 16383)];
+    shards[2].slots = Vec::new();
+    stage.declare(&shards);
+    judge::wait_until_matches(&stage.servers, &shards);
+    assert_eq!(stage.keys("host1:7002"), 30);
+    stage
+}
+
+fn given() -> Vec<Shard> {
+    let mut shards = Shard::seed();
+    shards[1].slots = vec![(5462, 16383)];
+    shards[2].slots = Vec::new();
+    shards
+}
+
+fn keys_go_home(kind: ServerKind) {
+    let mut stage = robbed(kind);
+    let plan = stage.run(&["plan"], 0);
+    let step: Vec<&str> = plan
+        .lines()
+        .skip_while(|line| !line.starts_with("~ bring"))
+        .take(4)
+        .map(|line| line.split(" of slots").next().expect("a line"))
+        .collect();
+    assert_eq!(step[0], "~ bring 30 keys");
+    stage.repairs(&given());
+    assert_eq!(stage.keys("host1:7001"), 30);
+    assert_eq!(stage.keys("host1:7002"), 0);
+}
+
+#[test]
+fn keys_go_home_on_redis_7_0() {
+    keys_go_home(ServerKind::Redis70);
+}
+
+#[test]
+fn keys_go_home_on_redis_8_2() {
+    keys_go_home(ServerKind::Redis82);
+}
+
+#[test]
+fn keys_go_home_on_valkey_8_1() {
+    keys_go_home(ServerKind::Valkey81);
+}
+
+#[test]
+fn keys_go_home_on_valkey_9_1() {
+    keys_go_home(ServerKind::Valkey91);
+}
+
+/// Clients have written to the owner meanwhile: nobody knows which of the values count.
+fn both_sides_hold_keys(kind: ServerKind) {
+    let mut stage = robbed(kind);
+    // `a` is of slot 15495.
+    stage.servers.ok("host1:7001", &["SET", "a", "new"]);
+    let mut client = judge::connect(stage.servers.address("host1:7002"));
+    let owner = stage.servers.id("host1:7001");
+    stage.tell(
+        "host1:7002",
+        &format!("CLUSTER SETSLOT 15495 IMPORTING {owner}"),
+    );
+    let replies = client
+        .pipeline(&[&["ASKING"], &["SET", "a", "old"][..]])
+        .expect("replies");
+    assert_eq!(replies[1].clone().text(), "OK");
+    stage.tell("host1:7002", "CLUSTER SETSLOT 15495 STABLE");
+    let told = stage.refuses(3);
+    let lines: Vec<&str> = told
+        .plan
+        .lines()
+        .filter(|line| line.contains("holds "))
+        .collect();
+    assert_eq!(lines.len(), 2, "{}", told.plan);
+    assert!(
+        lines[0].starts_with("! host1:7002 holds 31 keys of slots "),
+        "{}",
+        lines[0]
+    );
+    assert!(
+        lines[1].contains("host1:7001, the owner, holds 1 key of slots "),
+        "{}",
+        lines[1]
+    );
+    assert_eq!(
+        stage.servers.call("host1:7001", &["GET", "a"]).text(),
+        "new"
+    );
+}
+
+#[test]
+fn both_sides_hold_keys_on_redis() {
+    both_sides_hold_keys(ServerKind::Redis70);
+}
+
+#[test]
+fn both_sides_hold_keys_on_valkey() {
+    both_sides_hold_keys(ServerKind::Valkey91);
+}
