@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::watch;
 
 use crate::apply::{Outcome, Stop, TroubleKind, run as carry_out};
+use crate::desired::Desired;
 use crate::net::{Connections, ReadOnly};
 use crate::observe::{SETTLE_WITHIN, look_until_linked};
 use crate::plan::Plan;
@@ -61,7 +62,8 @@ async fn apply(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Resu
     let Opened { loaded, allow, .. } = &opened;
     let mut made = make(loaded, allow, output).await?;
     opened.verify(&made, json, output)?;
-    ready(args, &Connections::new(made.keyring.clone()), &mut made).await;
+    let looking = Connections::new(made.keyring.clone());
+    ready(args, &loaded.desired, &looking, &mut made).await;
     let shown = plan_view(loaded, &made, shared);
     output.data(&match shared.json {
         true => view::plan::json_line(&shown),
@@ -78,7 +80,7 @@ async fn apply(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Resu
     let shown = made;
     let targets = shown.targets.clone();
     let mut made = make_over(&connections, targets, loaded, allow, output).await?;
-    ready(args, &connections, &mut made).await;
+    ready(args, &loaded.desired, &connections, &mut made).await;
     opened.still_holds(&shown, &made, None, output)?;
     let form = if shared.json {
         Form::Json
@@ -110,7 +112,7 @@ async fn apply(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Resu
 }
 
 /// The plan as it is to be run, with what rcl's user may not do of it.
-async fn ready(args: &ApplyArgs, connections: &Connections, made: &mut Made) {
+async fn ready(args: &ApplyArgs, desired: &Desired, connections: &Connections, made: &mut Made) {
     let Made {
         observed,
         plan,
@@ -120,7 +122,7 @@ async fn ready(args: &ApplyArgs, connections: &Connections, made: &mut Made) {
     if args.no_wait {
         plan.leave_out_watch();
     }
-    rights::check(&ReadOnly(connections), plan, observed, keyring).await;
+    rights::check(&ReadOnly(connections), desired, plan, observed, keyring).await;
 }
 
 /// Asks; anything but a yes is the end.

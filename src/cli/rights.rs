@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 
 use crate::base::{Address, Command, Login, NodeId, Reply, counted};
-use crate::diff::{Blocked, Note, Scope, Severity};
-use crate::net::{Keyring, Wire};
+use crate::desired::Desired;
+use crate::diff::{Blocked, Note, Scope, Severity, has_login};
+use crate::net::{Connections, Keyring, ReadOnly, Wire};
 use crate::observe::ANSWER_WITHIN;
 use crate::observed::Observed;
-use crate::plan::Plan;
+use crate::plan::{Engine, Plan, Transfer};
 
 /// How many refusals are shown of one kind.
 const SHOWN: usize = 8;
@@ -35,6 +36,7 @@ struct Refused {
 /// Blocks the whole plan where a user lacks a right that it needs. Redis 6.2 can't be asked.
 pub(super) async fn check(
     wire: &impl Wire,
+    desired: &Desired,
     plan: &mut Plan,
     observed: &Observed,
     keyring: &Keyring,
@@ -86,6 +88,8 @@ pub(super) async fn check(
         let blocked = lacks(plan, &user, &rules, refused);
         plan.diff.blocked.push(blocked);
     }
+    let kept_out = kept_out(desired, plan, observed, keyring).await;
+    plan.diff.blocked.extend(kept_out);
     if plan.diff.everything_blocked() {
         plan.steps.clear();
     }
@@ -99,6 +103,50 @@ pub(super) async fn check(
             subject,
         });
     }
+}
+
+/// Atomic moves for which the source has no password to say, to targets that let nobody in without one. What a server
+/// says of its passwords is not all: its default user may have been switched off.
+async fn kept_out(
+    desired: &Desired,
+    plan: &Plan,
+    observed: &Observed,
+    keyring: &Keyring,
+) -> Vec<Blocked> {
+    let pairing = &plan.diff.pairing;
+    let without_word = |transfer: &&Transfer| {
+        let giving = observed.views.get(&transfer.source);
+        transfer.engine == Engine::Atomic
+            && giving.is_some_and(|view| !has_login(desired, pairing, view))
+    };
+    let transfers = plan.steps.iter().filter_map(|step| step.action.transfer());
+    let connections = Connections::new(keyring.without_logins());
+    let wire = &ReadOnly(&connections);
+    let answers = join_all(transfers.filter(without_word).map(|transfer| async move {
+        let place = plan.places.get(&transfer.target)?;
+        let ping = [Command::new("PING")];
+        let answer = wire.call(*place, &ping, ANSWER_WITHIN).await.ok()?;
+        let words = answer.first().and_then(Reply::as_error)?;
+        let refused = words.starts_with("NOAUTH");
+        refused.then(|| (transfer, words.to_owned()))
+    }))
+    .await;
+    let blocked = answers.into_iter().flatten().map(|(transfer, words)| {
+        let (from, to) = (pairing.label(transfer.source), pairing.label(transfer.target));
+        Blocked {
+            code: "no-login",
+            severity: Severity::Error,
+            subject: from.clone(),
+            why: format!(
+                "in an atomic move {from} logs in to {to} by itself, and has no password for that (masterauth)"
+            ),
+            evidence: vec![format!("{to} to one who doesn't log in: {words}")],
+            way_out: "Declare masterauth and masteruser under `config`, or write `engine: classic` under `policy.move`."
+                .to_owned(),
+            scope: Scope::Everything,
+        }
+    });
+    blocked.collect()
 }
 
 fn judge(commands: &[Command], replies: &[Reply]) -> Told {

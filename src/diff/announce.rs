@@ -30,7 +30,12 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
             diff.blocked.push(announced_otherwise(node, want, agreed));
             continue;
         }
-        let wrong = seen_elsewhere(look, id, want.client);
+        let mut wrong = seen_elsewhere(look, id, want.client);
+        if node.announce.is_none()
+            && let Some(told) = view.told_beside_tls()
+        {
+            wrong.retain(|(_, address)| *address != told);
+        }
         let tls = look.desired.access_of(node).tls.is_some();
         let set = options(node, view, want, !wrong.is_empty(), tls);
         if set.is_empty() && wrong.is_empty() {
@@ -74,7 +79,9 @@ fn agreed_otherwise(look: &Look<'_>, node: &Node, view: &NodeView) -> Option<Add
         let works = line.connected && !line.flags.fail && !line.flags.maybe_fail;
         let address = line.address().filter(|_| works && !line.flags.handshake)?;
         // One that says otherwise decides: with a thousand members most questions end here.
-        let usual = address == view.dialled || address.ip.is_loopback();
+        let usual = address == view.dialled
+            || Some(address) == view.told_beside_tls()
+            || address.ip.is_loopback();
         if usual || *agreed.get_or_insert(address) != address {
             return None;
         }

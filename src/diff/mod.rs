@@ -31,7 +31,7 @@ use crate::desired::{Desired, Node, Setting};
 use crate::observed::{Cluster, Failure, Libraries, NodeView, Observed, Questions};
 
 pub use announce::wanted as wanted_address;
-pub use moves::logs_in_by_itself;
+pub use moves::{has_login, logs_in_by_itself};
 pub use pairing::Pairing;
 pub use slots::{Ownership, Share, ownership, shares};
 
@@ -319,10 +319,10 @@ pub fn questions(desired: &Desired) -> Questions {
         .values()
         .any(|node| desired.access_of(node).password.is_some())
     {
-        questions.options.insert(moves::LOGIN_OPTION.to_owned());
-        questions
-            .secret_options
-            .insert(moves::LOGIN_OPTION.to_owned());
+        for option in [moves::LOGIN_OPTION, moves::PASSWORD_OPTION] {
+            questions.options.insert(option.to_owned());
+            questions.secret_options.insert(option.to_owned());
+        }
     }
     for (option, setting) in desired.nodes.values().flat_map(|node| &node.config) {
         questions.options.insert(option.clone());

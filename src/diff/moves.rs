@@ -11,8 +11,11 @@ use super::{
     Blocked, Diff, Difference, Look, Misplaced, Ownership, Pairing, Scope, Severity, Stray,
 };
 
-/// The password that a server has for others.
+/// The password that a server says to others.
 pub(super) const LOGIN_OPTION: &str = "masterauth";
+
+/// The password that a server asks for.
+pub(super) const PASSWORD_OPTION: &str = "requirepass";
 
 /// Whether a server can log in to another as atomic moves have it do: with its own password, not with rcl's. What a
 /// password is good for is only known once it is used.
@@ -21,21 +24,25 @@ pub fn logs_in_by_itself(
     desired: &Desired,
     pairing: &Pairing,
     giving: &NodeView,
-    to: NodeId,
+    taking: &NodeView,
 ) -> bool {
-    let declared = |id: NodeId| {
-        let mut ids = pairing.ids.iter();
-        ids.find(|(_, other)| **other == id)
-            .and_then(|(name, _)| desired.nodes.get(name))
-    };
-    let access = declared(to).map_or(&desired.access, |node| desired.access_of(node));
-    let has = giving
-        .secrets
-        .get(LOGIN_OPTION)
-        .is_some_and(|secret| !secret.expose().is_empty());
-    // Options are set before anything moves.
-    let gets = || declared(giving.id).is_some_and(|node| node.config.contains_key(LOGIN_OPTION));
-    access.password.is_none() || has || gets()
+    !has_secret(taking, PASSWORD_OPTION) || has_login(desired, pairing, giving)
+}
+
+/// Whether a server has something to say when it is asked who it is, or will have once the options are set.
+#[must_use]
+pub fn has_login(desired: &Desired, pairing: &Pairing, view: &NodeView) -> bool {
+    let mut ids = pairing.ids.iter();
+    let declared = ids
+        .find(|(_, id)| **id == view.id)
+        .and_then(|(name, _)| desired.nodes.get(name));
+    has_secret(view, LOGIN_OPTION)
+        || declared.is_some_and(|node| node.config.contains_key(LOGIN_OPTION))
+}
+
+fn has_secret(view: &NodeView, option: &str) -> bool {
+    let secret = view.secrets.get(option);
+    secret.is_some_and(|secret| !secret.expose().is_empty())
 }
 
 /// Who gives slots to whom.
@@ -393,7 +400,7 @@ fn not_atomically(
             "Write `engine: auto` under `policy.move`.".to_owned(),
         ));
     }
-    if !logs_in_by_itself(look.desired, &diff.pairing, giving, taking.id) {
+    if !logs_in_by_itself(look.desired, &diff.pairing, giving, taking) {
         return Some((
             format!(
                 "the file asks for atomic moves, in which {from} logs in to {to} by itself, and {from} has no password for that (masterauth)"

@@ -39,6 +39,30 @@ impl Keyring {
         }
     }
 
+    /// The same ways without a word of who rcl is.
+    #[must_use]
+    pub fn without_logins(&self) -> Self {
+        let bare = |access: &Arc<Access>| {
+            Arc::new(Access {
+                login: None,
+                tls: access.tls.clone(),
+            })
+        };
+        Self {
+            everyone: bare(&self.everyone),
+            nodes: self
+                .nodes
+                .iter()
+                .map(|(at, one)| (*at, bare(one)))
+                .collect(),
+            hosts: self
+                .hosts
+                .iter()
+                .map(|(at, one)| (*at, bare(one)))
+                .collect(),
+        }
+    }
+
     /// The first access that is given for an address stays.
     pub fn insert(&mut self, node: Address, access: &Arc<Access>) {
         let nodes = self.nodes.entry(node);

@@ -357,6 +357,16 @@ impl NodeView {
         }
     }
 
+    /// Where it is told to be instead of at its port for TLS, which nodes that speak without TLS among each other don't
+    /// pass on.
+    #[must_use]
+    pub fn told_beside_tls(&self) -> Option<Address> {
+        let option = |name: &str| self.config.get(name).map_or("", String::as_str);
+        let dialled_tls = option("tls-port") == self.dialled.port.to_string();
+        let port = option("port").parse().ok().filter(|port| *port != 0)?;
+        (dialled_tls && option("tls-cluster") == "no").then(|| Address::new(self.dialled.ip, port))
+    }
+
     /// Whether it has a port for TLS. Then the port of replication may be another than those that it shows.
     fn has_two_ports(&self) -> bool {
         let port = self.config.get("tls-port");

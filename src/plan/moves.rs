@@ -234,7 +234,7 @@ fn engine(terms: &Terms<'_>, giving: &NodeView, taking: &NodeView, begun: &SlotS
     let policy = terms.desired.policy.moves;
     let (desired, pairing) = (terms.desired, &terms.diff.pairing);
     let both = giving.server.moves_atomically_to(taking.server)
-        && logs_in_by_itself(desired, pairing, giving, taking.id);
+        && logs_in_by_itself(desired, pairing, giving, taking);
     let open = !giving.open.is_empty() || !taking.open.is_empty() || !begun.is_empty();
     let atomic = match policy.engine {
         Choice::Auto => both && !open,

@@ -190,6 +190,80 @@ fn a_password_that_is_typed() {
     terminal.code(1);
 }
 
+/// In an atomic move servers log in to each other by themselves. Where they can't, `auto` takes the other way, and
+/// `atomic` is refused before anything is sent.
+#[test]
+fn atomic_moves_between_servers_with_passwords() {
+    let servers = Servers::prepare(ServerKind::Valkey91).grid(2, 1).start();
+    for name in servers.names() {
+        servers.ok(&name, &["CONFIG", "SET", "requirepass", CANARY]);
+    }
+    let rcl = Rcl::new().env("SECRET", CANARY);
+    let (one, two) = (servers.host("host1"), servers.host("host2"));
+    let file = |first: &str, second: &str, more: &str| {
+        let yaml = format!(
+            "cluster: orders\naccess: {{password: {{env: SECRET}}}}\nhosts: {{host1: {one}, host2: {two}}}\n\
+             shards:\n  a: {{primary: host1:7000, slots: {first}}}\n  b: {{primary: host2:7000, slots: {second}}}\n{more}"
+        );
+        rcl.file("rcl.yaml", &yaml);
+    };
+    file("0-8191", "8192-16383", "");
+    rcl.run(&["apply", "--yes"]).code(0);
+    let mut first = Client::connect(servers.address("host1:7000")).unwrap();
+    first.call(&["AUTH", CANARY]).unwrap();
+    for key in 0..100 {
+        first
+            .call(&["SET", &format!("key:{key}"), "value"])
+            .unwrap();
+    }
+    file("0-8000", "8001-16383", "policy: {move: {engine: atomic}}\n");
+    let plan = rcl.run(&["plan"]).code(3);
+    let words = "has no password for that (masterauth)";
+    assert!(plan.stdout().contains(words), "{}", plan.stdout());
+    file("0-8000", "8001-16383", "");
+    let plan = rcl.run(&["plan"]).success();
+    assert!(plan.stdout().contains("MIGRATE "), "{}", plan.stdout());
+    rcl.run(&["apply", "--yes"]).code(0);
+    let atomic = "config: {masterauth: {env: SECRET}}\npolicy: {move: {engine: atomic}}\n";
+    file("0-7800", "7801-16383", atomic);
+    let plan = rcl.run(&["plan"]).success();
+    let words = "CLUSTER MIGRATESLOTS SLOTSRANGE 7801 8000";
+    assert!(plan.stdout().contains(words), "{}", plan.stdout());
+    rcl.run(&["apply", "--yes"]).code(0);
+    assert_eq!(rcl.run(&["drift"]).success().stdout(), "");
+}
+
+/// No password that a server tells of, and nobody is let in without one all the same.
+#[test]
+fn atomic_moves_to_a_server_without_a_default_user() {
+    let servers = Servers::prepare(ServerKind::Valkey91).grid(2, 1).start();
+    for name in servers.names() {
+        let user = format!("ACL SETUSER rcl on >{CANARY} ~* &* +@all");
+        servers.ok(&name, &user.split(' ').collect::<Vec<_>>());
+    }
+    let rcl = Rcl::new().env("SECRET", CANARY);
+    let shards = |first: &str, second: &str| {
+        [
+            Shard::new("host1:7000", &[], first),
+            Shard::new("host2:7000", &[], second),
+        ]
+    };
+    let file = |shards: &[Shard]| {
+        let access = "access: {username: rcl, password: {env: SECRET}}\n";
+        rcl.file(
+            "rcl.yaml",
+            &format!("{}{access}", Yaml::new(&servers, shards)),
+        );
+    };
+    file(&shards("0-8191", "8192-16383"));
+    rcl.run(&["apply", "--yes"]).code(0);
+    servers.ok("host2:7000", &["ACL", "SETUSER", "default", "off"]);
+    file(&shards("0-8000", "8001-16383"));
+    let ran = rcl.run(&["apply", "--yes"]).code(1);
+    let words = "in an atomic move host1:7000 logs in to host2:7000 by itself";
+    assert!(ran.stdout().contains(words), "{}", ran.stdout());
+}
+
 /// The nodes' ports for TLS, with more lines for the file's access.
 fn over_tls(servers: &Servers, shards: &[Shard], tls: &str) -> String {
     let certs = servers.certs();
@@ -201,10 +275,21 @@ fn over_tls(servers: &Servers, shards: &[Shard], tls: &str) -> String {
     format!("{yaml}access: {{tls: {{{}}}}}\n", tls.replace("CA", &ca))
 }
 
-/// Forms, grows, moves slots with their keys, and sees drift, all over TLS: rcl and the nodes.
 #[test]
 fn a_cluster_over_tls() {
-    let mut servers = Servers::prepare(ServerKind::Redis70).tls().start();
+    over_tls_with(Servers::prepare(ServerKind::Redis70).tls().start());
+}
+
+/// rcl speaks TLS with nodes that don't among each other.
+#[test]
+fn tls_for_clients_only() {
+    let plain = Servers::prepare(ServerKind::Redis70).tls();
+    let plain = plain.set("tls-cluster", "no").set("tls-replication", "no");
+    over_tls_with(plain.start());
+}
+
+/// Forms, grows, moves slots with their keys, and sees drift, all over TLS.
+fn over_tls_with(mut servers: Servers) {
     let rcl = Rcl::new();
     rcl.file("rcl.yaml", &over_tls(&servers, &Shard::seed(), "ca: CA"));
     let recorder = Recorder::start(&servers);

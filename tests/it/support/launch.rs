@@ -55,6 +55,11 @@ impl Launch {
         }
     }
 
+    pub(super) fn replicates_over_tls(&self) -> bool {
+        let plain = self.settings.get("tls-replication");
+        self.tls.is_some() && plain.is_none_or(|value| value != "no")
+    }
+
     /// A second port for TLS, a hundred higher, and everything among the nodes over TLS. Only Debian's 7.0 can.
     pub(crate) fn tls(mut self) -> Self {
         self.tls = Some(Certs::new());
@@ -161,10 +166,12 @@ impl Launch {
             ];
             settings.extend(own.map(|(option, value)| (option.to_owned(), value)));
         }
-        if least::asked_for() {
-            settings.insert("user".to_owned(), least::user(self.kind));
-        }
         settings.extend(self.settings.clone());
+        if least::asked_for() {
+            let others = settings.remove("user").map(|user| format!("\nuser {user}"));
+            let user = least::user(self.kind) + &others.unwrap_or_default();
+            settings.insert("user".to_owned(), user);
+        }
         settings
     }
 }

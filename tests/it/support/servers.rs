@@ -261,9 +261,9 @@ impl Servers {
     #[track_caller]
     pub(crate) fn replication_port(&self, name: &str) -> u16 {
         let port = self.address(name).port();
-        match self.launch.tls {
-            Some(_) => port + TLS_OFFSET,
-            None => port,
+        match self.launch.replicates_over_tls() {
+            true => port + TLS_OFFSET,
+            false => port,
         }
     }
 
