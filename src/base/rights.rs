@@ -52,7 +52,7 @@ pub const LOOKING: [Right; 11] = [
 ];
 
 /// What an apply sends besides, and what its MIGRATE sends to the other node in its name.
-pub const APPLYING: [Right; 21] = [
+pub const APPLYING: [Right; 22] = [
     right(&["CLUSTER", "MEET"]),
     right(&["CLUSTER", "ADDSLOTS"]),
     Right {
@@ -63,6 +63,7 @@ pub const APPLYING: [Right; 21] = [
     right(&["CLUSTER", "REPLICATE"]),
     right(&["CLUSTER", "FAILOVER"]),
     right(&["CLUSTER", "RESET"]),
+    right(&["CLUSTER", "FORGET"]),
     right(&["CLUSTER", "SETSLOT"]),
     right(&["CLUSTER", "GETKEYSINSLOT"]),
     Right {

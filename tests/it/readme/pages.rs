@@ -203,7 +203,7 @@ fn the_page_of_steps_tells_of_every_command_that_plans_send() {
             "docs/steps.md doesn't tell of {command}"
         );
     }
-    assert_eq!(seen, 11);
+    assert_eq!(seen, 13);
 }
 
 #[test]
