@@ -34,7 +34,7 @@ use crate::base::{Address, NodeId, NodeName, Secret, ShardName, SlotSet};
 pub use address::{dialled_node, is_announced_hostname, is_name};
 pub use conceal::concealed;
 pub use finding::{FINDINGS_SHOWN, Finding, Place, Related};
-pub use option::{readable_value, same_value, settable_at_runtime, wire_value};
+pub use option::{near_option, readable_value, same_value, settable_at_runtime, wire_value};
 pub use places::{Places, Subject};
 
 use finding::Findings;

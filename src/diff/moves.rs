@@ -208,7 +208,26 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
         }
     }
     idle_holders(look, ownership, &mut found);
+    replicas_alone(look, &mut found);
     found
+}
+
+/// Marks that a replica has and its primary hasn't: Valkey's replicas apply a SETSLOT that came too
+/// late for the primary to take. They hide no key, but would count after a failover.
+fn replicas_alone(look: &Look<'_>, found: &mut HalfWay) {
+    let views = look.observed.views.values();
+    for view in views.filter(|view| view.role() == Role::Replica) {
+        let primary = view.primary().and_then(|id| look.observed.views.get(&id));
+        let Some(primary) = primary.filter(|primary| primary.role() == Role::Primary) else {
+            continue;
+        };
+        let shared: SlotSet = primary.open.iter().map(|open| open.slot).collect();
+        let own: SlotSet = view.open.iter().map(|open| open.slot).collect();
+        let alone = own.difference(&shared);
+        if !alone.is_empty() {
+            add(&mut found.close, view.id, &alone);
+        }
+    }
 }
 
 /// Members that serve nothing and hold keys all the same: no client finds them there.
@@ -263,15 +282,20 @@ fn judge(
         match open.direction {
             // The owner gives, to a node or to what has taken its place since.
             Direction::Migrating if view.id == owner => {
-                takers.insert(serving(look, open.peer)?);
+                let taker = serving(look, diff, open.peer)?;
+                // Nobody moves a slot within a shard: what this one meant can't be told.
+                if taker == owner && !look.observed.views.contains_key(&open.peer) {
+                    return None;
+                }
+                takers.insert(taker);
             }
             // The owner has it already, from whom doesn't matter.
             Direction::Importing if view.id == owner => {}
-            Direction::Importing if serving(look, open.peer)? == owner => {
+            Direction::Importing if serving(look, diff, open.peer)? == owner => {
                 takers.insert(view.id);
             }
             // It gave the slot to the present owner, and was not told that this is done.
-            Direction::Migrating if serving(look, open.peer)? == owner => {}
+            Direction::Migrating if serving(look, diff, open.peer)? == owner => {}
             Direction::Importing | Direction::Migrating => return None,
         }
     }
@@ -312,13 +336,25 @@ fn judge(
     }
 }
 
-/// The primary of the shard that a node belongs to.
-fn serving(look: &Look<'_>, node: NodeId) -> Option<NodeId> {
-    let view = look.observed.views.get(&node)?;
-    match view.role() {
-        Role::Primary => Some(node),
-        Role::Replica => view.primary(),
+/// The primary of the shard that a node belongs to. One that is down and has lost its slots was
+/// replaced: by the primary of the shard that the file declares it in.
+fn serving(look: &Look<'_>, diff: &Diff, node: NodeId) -> Option<NodeId> {
+    if let Some(view) = look.observed.views.get(&node) {
+        return match view.role() {
+            Role::Primary => Some(node),
+            Role::Replica => view.primary(),
+        };
     }
+    let member = look.cluster.members.get(&node);
+    let name = diff.pairing.names.get(&node)?;
+    let shard = look.desired.shard_of(name)?;
+    let primary = *diff.pairing.primaries.get(&shard.name)?;
+    let serves = |id: NodeId| {
+        let view = look.observed.views.get(&id);
+        view.is_some_and(|view| !view.own_slots().is_empty())
+    };
+    let replaced = member.is_some_and(|member| member.slots.is_empty());
+    (replaced && primary != node && serves(primary)).then_some(primary)
 }
 
 fn shard_of(diff: &Diff, primary: NodeId) -> ShardName {

@@ -7,6 +7,7 @@ mod empty_shard;
 mod few_primaries;
 mod loopback;
 mod missing_zone;
+mod misspelt_option;
 mod no_replica;
 mod password_alone;
 mod quorum;
@@ -40,6 +41,7 @@ pub const RULES: &[Rule] = &[
     empty_shard::RULE,
     loopback::RULE,
     password_alone::RULE,
+    misspelt_option::RULE,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -188,6 +190,18 @@ mod tests {
         warning[no-slots] Shard(ShardName("d")): the primary h2:4 of the shard d serves no slots, so it holds no keys and has no vote; leave `slots: none` out to give it a share
         warning[no-slots] Shard(ShardName("e")): the primary h2:5 of the shard e serves no slots, so it holds no keys and has no vote; leave `slots: none` out to give it a share
         "#);
+    }
+
+    #[test]
+    fn an_option_that_is_nearly_a_known_one() {
+        let with = |config: &str| {
+            let shards = "  a: {primary: h1:1, replicas: [h2:1]}\n  b: {primary: h2:2, replicas: [h3:2]}\n  c: {primary: h3:3, replicas: [h1:3]}\n";
+            said(&format!(
+                "cluster: orders\nhosts: {{h1: 10.0.0.1, h2: 10.0.0.2, h3: 10.0.0.3}}\nconfig: {{{config}}}\nshards:\n{shards}"
+            ))
+        };
+        insta::assert_snapshot!(with("maxmemroy: 1gb"), @"warning[misspelt-option] Cluster: rcl knows no option maxmemroy, which is declared for h1:1, but maxmemory; one that a server doesn't have either is found by `rcl plan`; write maxmemory, if that is meant");
+        assert_eq!(with("maxmemory: 1gb, some-new-option: 5"), "");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::base::{Arg, Command, NodeId, SLOT_COUNT, Slot, SlotSet};
+use crate::base::{Arg, Command, NodeId, Role, SLOT_COUNT, Slot, SlotSet};
 use crate::observed::{Observed, groups};
 
 use super::{Action, Engine, Plan, Send, Step, StepId, Transfer};
@@ -458,6 +458,8 @@ impl<'a> Facts<'a> {
     /// Keys of slots that the node doesn't own, and that nobody would look for once the mark is gone.
     fn hidden(&self, node: NodeId, slots: &SlotSet) -> impl Iterator<Item = Slot> {
         let view = self.observed.views.get(&node);
+        // What a replica holds is its primary's.
+        let view = view.filter(|view| view.role() == Role::Primary);
         let hidden: Vec<Slot> = view
             .into_iter()
             .flat_map(|view| view.keys_in_slot.keys().copied())

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::base::{Address, Command, Login, NodeId, SlotSet};
+use crate::base::{Address, Command, Login, NodeId, Role, SlotSet};
 use crate::desired::Engine as Choice;
 use crate::diff::{Difference, Misplaced, Stray, logs_in_by_itself};
 use crate::observed::NodeView;
@@ -24,17 +24,26 @@ pub(super) fn close(terms: &Terms<'_>) -> Vec<Step> {
         let Difference::LeftOpen { node, slots } = difference else {
             continue;
         };
-        let sends = slots.iter().map(|slot| Send {
-            node: *node,
-            command: Command::stable(slot),
-        });
         let Some(view) = terms.views.get(node) else {
             continue;
+        };
+        // A replica takes none from anybody else than its primary, which passes it on.
+        let primary = view.primary().filter(|_| view.role() == Role::Replica);
+        let sends = slots.iter().map(|slot| Send {
+            node: primary.unwrap_or(*node),
+            command: Command::stable(slot),
+        });
+        let guard = match primary {
+            Some(primary) => Condition::Closed {
+                node: primary,
+                slots: slots.clone(),
+            },
+            None => closable(view, slots),
         };
         steps.push(Step {
             because: vec![index],
             sends: sends.collect(),
-            guard: closable(view, slots),
+            guard,
             done_when: Condition::Closed {
                 node: *node,
                 slots: slots.clone(),

@@ -45,15 +45,12 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
         }
         Difference::LacksLibraries {
             node, libraries, ..
-        } => format!(
-            "{node} is to take its first slots and lacks {}",
-            these_libraries(libraries)
-        ),
+        } => {
+            let libraries = these_libraries(libraries);
+            format!("{node} is to take its first slots and lacks {libraries}")
+        }
         Difference::GivenUp {
-            shard,
-            primary: _,
-            lost,
-            slots,
+            shard, lost, slots, ..
         } => format!(
             "{} of {}, which is gone with all its copies, and shard {shard} is to have them",
             wording::slot_count(slots),

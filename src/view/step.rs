@@ -242,15 +242,7 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
             indicatif::HumanBytes(load.bytes),
             engine(&transfer.engine)
         )),
-        Action::FailOver { .. } => {
-            reasons.push("writes to the shard wait for some tens of milliseconds".to_owned());
-            if let Some(calm) = step.calm.filter(|calm| !calm.lasting.is_zero()) {
-                reasons.push(format!(
-                    "begins once nothing has changed in the shard for {}",
-                    duration(calm.lasting)
-                ));
-            }
-        }
+        Action::FailOver { .. } => reasons.extend(price_of_failover(step)),
         Action::Pin { .. } => reasons.push(PINNED.to_owned()),
         Action::Unpin { .. } => reasons.push(UNPINNED.to_owned()),
         Action::Watch { .. } => reasons.push(watched_for(step)),
@@ -280,6 +272,16 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
         Risk::LoseData { .. } => reasons.push("what it held is lost".to_owned()),
     }
     reasons.join("; ")
+}
+
+fn price_of_failover(step: &Step) -> impl Iterator<Item = String> {
+    let waits = "writes to the shard wait for some tens of milliseconds".to_owned();
+    let calm = step.calm.as_ref().filter(|calm| !calm.lasting.is_zero());
+    let begins = calm.map(|calm| {
+        let lasting = duration(calm.lasting);
+        format!("begins once nothing has changed in the shard for {lasting}")
+    });
+    [waits].into_iter().chain(begins)
 }
 
 /// What steps have in common that may be folded into one line; `None` for what must be seen.

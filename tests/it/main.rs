@@ -47,6 +47,7 @@ mod support;
 mod verdicts_foreign;
 mod verdicts_lost;
 mod verdicts_members;
+mod verdicts_mixed;
 mod verdicts_newcomers;
 mod verdicts_slots;
 mod verdicts_stray;

@@ -461,3 +461,94 @@ fn in_a_ring() {
     stage.repairs(&shards);
     data.assert_kept(&stage.servers, &values);
 }
+
+/// The giver dies for good in the middle, and its replica takes over. What the marks name is gone.
+fn the_giver_stays_dead(kind: ServerKind) {
+    let mut stage = Stage::seed(Servers::prepare(kind));
+    let (key, slot) = key_of(&stage, "host1:7000");
+    open_both(&stage, slot);
+    stage.servers.kill("host1:7000");
+    // On Redis the taker learns no owner of what it takes.
+    stage.wait_for_promotion_but_for("host2:7000", &["host1:7001"]);
+    // Nothing has gone, and the file wants it where it is: closed.
+    let told = stage.does_the_rest();
+    assert!(!told.plan.contains("half-way"), "{}", told.plan);
+    assert_eq!(
+        stage.servers.call("host2:7000", &["GET", &key]).text(),
+        "value"
+    );
+}
+
+#[test]
+fn the_giver_stays_dead_on_redis() {
+    the_giver_stays_dead(ServerKind::Redis70);
+}
+
+#[test]
+fn the_giver_stays_dead_on_valkey() {
+    the_giver_stays_dead(ServerKind::Valkey91);
+}
+
+/// The same where the file wants the slot at the taker: the move is brought to its end.
+#[test]
+fn a_move_from_one_that_stays_dead() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let (key, slot) = key_of(&stage, "host1:7000");
+    open_both(&stage, slot);
+    stage.servers.kill("host1:7000");
+    // On Redis the taker learns no owner of what it takes.
+    stage.wait_for_promotion_but_for("host2:7000", &["host1:7001"]);
+    stage.declare(&shifted(5462 - slot));
+    stage.does_the_rest();
+    stage.wait_for_promotion("host1:7001");
+    assert_eq!(
+        stage.servers.call("host1:7001", &["GET", &key]).text(),
+        "value"
+    );
+}
+
+/// Valkey's replicas take a SETSLOT that they were too late for, and the primary doesn't.
+#[test]
+fn a_mark_that_only_a_replica_has() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Valkey91));
+    stage.write_keys("host1:7000", 5);
+    let target = stage.servers.id("host1:7001");
+    stage.servers.pause("host2:7000");
+    let set = ["CLUSTER", "SETSLOT", "5", "MIGRATING", &target];
+    let reply = stage.servers.call("host1:7000", &set);
+    assert!(format!("{reply:?}").contains("NOREPLICAS"), "{reply:?}");
+    stage.servers.resume("host2:7000");
+    stage.wait_for_link("host2:7000");
+    crate::support::wait::until("the replica to have the mark", || {
+        let nodes = stage
+            .servers
+            .call("host2:7000", &["CLUSTER", "NODES"])
+            .text();
+        nodes.contains("[5->-").then_some(()).ok_or(nodes)
+    });
+    let drift = stage.run(&["drift"], 2);
+    assert_eq!(drift, "rcl.yaml: slot 5 is still open on host2:7000\n");
+    stage.repairs(&Shard::seed());
+}
+
+/// Somebody else's move that the servers carry out by themselves shows in no CLUSTER NODES.
+#[test]
+fn a_running_job_is_told() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Valkey91));
+    stage.write_keys("host1:7000", 20);
+    let target = stage.servers.id("host1:7001");
+    // A target that stands still keeps the job from its end. Nobody is to fail over for that.
+    stage.tell_everyone("CONFIG SET cluster-node-timeout 60000");
+    stage.servers.pause("host1:7001");
+    let job = format!("CLUSTER MIGRATESLOTS SLOTSRANGE 0 9 NODE {target}");
+    stage.tell("host1:7000", &job);
+    let plan = stage.rcl.run(&["plan"]).any();
+    let words = "Note: host1:7000 is moving slots 0-9 to host1:7001 by itself now (";
+    assert!(
+        stage.redact(plan.stdout()).contains(words),
+        "{}",
+        plan.stdout()
+    );
+    stage.tell("host1:7000", "CLUSTER CANCELSLOTMIGRATIONS");
+    stage.servers.resume("host1:7001");
+}

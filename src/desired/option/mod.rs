@@ -14,6 +14,7 @@ pub use default::{is_default, of_the_cluster};
 pub(super) use refusal::refusal;
 pub(super) use value::Mistake;
 
+use super::finding::nearest;
 use table::{OPTIONS, Row};
 pub use table::{Since, Unit};
 
@@ -53,6 +54,19 @@ fn row(option: &str) -> Option<&'static Row> {
 #[must_use]
 pub fn canonical(option: &str) -> String {
     row(option).map_or_else(|| option.to_ascii_lowercase(), |row| row.name.to_owned())
+}
+
+/// The known option that an unknown one is perhaps meant to be.
+#[must_use]
+pub fn near_option(option: &str) -> Option<&'static str> {
+    let known: Vec<&'static str> = OPTIONS
+        .iter()
+        .flat_map(|row| row.other.iter().copied().chain([row.name]))
+        .collect();
+    match row(option) {
+        Some(_) => None,
+        None => nearest(&option.to_ascii_lowercase(), &known),
+    }
 }
 
 /// What the option's values are; the value of an unknown option is a text.

@@ -175,6 +175,14 @@ impl Servers {
         self.wait_for_ping(name);
     }
 
+    /// The same with a server of another kind.
+    #[track_caller]
+    pub(crate) fn add_of(&mut self, kind: ServerKind, name: &str) {
+        let own = std::mem::replace(&mut self.program, kind.program());
+        self.add(name);
+        self.program = own;
+    }
+
     /// Stops a node where it stands: the kernel still accepts connections, nobody answers.
     #[track_caller]
     pub(crate) fn pause(&mut self, name: &str) {
