@@ -30,8 +30,11 @@ test:
 bench:
 	@.ci/servers
 	cargo bench --locked --bench cluster -- --runs 3
-	cargo bench --locked --bench cluster -- --grow 50000
-	cargo bench --locked --bench cluster -- --grow 50000 --kind valkey-9.1
+	cargo bench --locked --bench cluster -- --grow 1000000
+	cargo bench --locked --bench cluster -- --grow 1000000 --kind valkey-9.1 --tools redis-cli,rcl,native
+	cargo bench --locked --bench cluster -- --grow 200000 --delay 1
+	cargo bench --locked --bench cluster -- --grow 200000 --paces
+	cargo bench --locked --bench cluster -- --empty
 
 build:
 	cargo build --release --locked

@@ -1,5 +1,7 @@
 //! Asks every node, all at once, what `observed` parses.
 
+mod sizes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use crate::observed::{
     Answer, Cluster, Equipment, Failure, FailureKind, Job, Member, NodeView, Observed, Questions,
     Side, Usurper,
 };
+
+pub use sizes::sample_sizes;
 
 /// How long one node may take to connect and answer its questions.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);

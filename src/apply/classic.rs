@@ -20,7 +20,7 @@ use self::batches::{Batch, Sizes};
 use super::mover::{Failure, Todo, number, stray};
 
 /// Slots that are open at once. A stop waits until they are through.
-const WINDOW: usize = 128;
+const WINDOW: usize = 64;
 
 /// How often a batch that got no answer, or a slot whose new owner wasn't taken, is tried again.
 const TRIES: u32 = 5;

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::base::{Command, NodeId};
@@ -63,7 +64,9 @@ pub async fn run(
         told: BTreeSet::new(),
         begun: Vec::new(),
         stop: stop.clone(),
+        wake: Rc::default(),
     };
+    let wake = Rc::clone(&run.wake);
     // Moves go on beside the rounds. What they tell is passed on between these.
     let told: RefCell<Vec<Event>> = RefCell::default();
     // They end early when a step fails, too.
@@ -77,18 +80,8 @@ pub async fn run(
             run.machine.interrupt(began.elapsed());
             tell(Event::Stopping);
         }
-        let finished = {
-            let mut round = std::pin::pin!(run.round(&mut tell));
-            loop {
-                // In the midst of a round too: one that waits for a node that is gone may take seconds.
-                tokio::select! {
-                    biased;
-                    () = stop_now(&mut stop) => break true,
-                    Some(moved) = moving.next() => ended.push(moved),
-                    finished = &mut round => break finished,
-                }
-            }
-        };
+        let round = run.round(&mut tell);
+        let finished = beside_moves(round, &mut stop, &mut moving, &wake, &mut ended).await;
         if finished {
             break;
         }
@@ -127,6 +120,29 @@ pub async fn run(
     outcome
 }
 
+/// A round, while moves go on and end; true when nothing is left to do, or when it is to stop at once.
+async fn beside_moves<M: Future<Output = Moved>>(
+    round: impl Future<Output = bool>,
+    stop: &mut watch::Receiver<Stop>,
+    moving: &mut FuturesUnordered<M>,
+    wake: &Notify,
+    ended: &mut Vec<Moved>,
+) -> bool {
+    let mut round = std::pin::pin!(round);
+    loop {
+        // In the midst of a round too: one that waits for a node that is gone may take seconds.
+        tokio::select! {
+            biased;
+            () = stop_now(stop) => return true,
+            Some(moved) = moving.next() => {
+                ended.push(moved);
+                wake.notify_one();
+            }
+            finished = &mut round => return finished,
+        }
+    }
+}
+
 /// Ends when it is to stop where it stands.
 async fn stop_now(stop: &mut watch::Receiver<Stop>) {
     if stop.wait_for(|asked| *asked == Stop::Now).await.is_err() {
@@ -146,6 +162,8 @@ struct Run<'a, W> {
     /// Moves that begin now.
     begun: Vec<StepId>,
     stop: watch::Receiver<Stop>,
+    /// Ends a pause: a move has ended.
+    wake: Rc<Notify>,
 }
 
 impl<W: Wire> Run<'_, W> {
@@ -183,6 +201,7 @@ impl<W: Wire> Run<'_, W> {
         let pause = shortest.max(looked.elapsed() * 3);
         tokio::select! {
             () = sleep(pause) => {}
+            () = self.wake.notified() => {}
             changed = self.stop.changed() => {
                 if changed.is_err() {
                     // Nobody can ask for a stop any more; the pause still has to be kept.

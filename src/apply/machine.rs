@@ -90,7 +90,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Lets no more than so many moves go on at the same time.
+    /// Lets no more than so many moves of keys go on at the same time.
     #[must_use]
     pub fn at_once(mut self, moves: usize) -> Self {
         self.at_once = moves.max(1);
@@ -317,10 +317,12 @@ impl<'a> Machine<'a> {
             .collect()
     }
 
-    /// The steps whose time has come; of moves no more than may go on.
+    /// The steps whose time has come; of those that move keys no more than may go on. Slots without
+    /// keys are in nobody's way.
     fn due(&self) -> Vec<StepId> {
+        let moves_keys = |step: &Step| step.action.load().is_some_and(|load| load.keys > 0);
         let under_way = |step: &&Step| match self.states.get(&step.id) {
-            Some(State::Waiting { .. } | State::Moving { .. }) => step.action.transfer().is_some(),
+            Some(State::Waiting { .. } | State::Moving { .. }) => moves_keys(step),
             Some(State::Pending | State::Running { .. } | State::Ended(_)) | None => false,
         };
         let steps = || self.plan.steps.iter();
@@ -331,7 +333,7 @@ impl<'a> Machine<'a> {
             if !self.is_due(step) {
                 return false;
             }
-            let moves = step.action.transfer().is_some();
+            let moves = moves_keys(step);
             let fits = !moves || free > 0;
             free -= usize::from(moves && fits);
             fits

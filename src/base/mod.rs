@@ -17,7 +17,7 @@ pub use count::{counted, named};
 pub use node::{NodeId, NodeName, ParseNodeIdError, Role, ShardName};
 pub use presence::Presence;
 pub use reply::Reply;
-pub use rights::{APPLYING, LOOKING, Right, rules_for_applying, rules_for_looking};
+pub use rights::{APPLYING, LOOKING, Right, SAMPLING, rules_for_applying, rules_for_looking};
 pub use secret::{Login, Secret};
 pub use server::{Flavor, Server, Version};
 pub use slot::{ParseSlotsError, SLOT_COUNT, Slot, SlotRange, SlotSet};

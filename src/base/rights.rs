@@ -51,6 +51,13 @@ pub const LOOKING: [Right; 11] = [
     },
 ];
 
+/// What a plan asks besides of those that are to give keys away: a few sizes. A user who may only look is
+/// refused, and then no size is known.
+pub const SAMPLING: [Right; 2] = [
+    right(&["CLUSTER", "GETKEYSINSLOT"]),
+    right(&["MEMORY", "USAGE"]),
+];
+
 /// What an apply sends besides, and what its MIGRATE sends to the other node in its name.
 pub const APPLYING: [Right; 22] = [
     right(&["CLUSTER", "MEET"]),

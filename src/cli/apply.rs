@@ -41,7 +41,7 @@ pub struct ApplyArgs {
     /// Show every command with its answer
     #[arg(long, short)]
     pub verbose: bool,
-    /// How many pairs of nodes move slots at the same time
+    /// How many pairs of nodes move keys at the same time
     #[arg(long, value_name = "N", default_value_t = AT_ONCE)]
     pub parallelism: NonZeroUsize,
 }

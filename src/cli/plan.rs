@@ -7,7 +7,7 @@ use clap::Args;
 use crate::desired::Desired;
 use crate::diff::Allowed;
 use crate::net::{Connections, Keyring, ReadOnly, holders};
-use crate::observe::{SETTLE_WITHIN, Targets, count_keys, look_until_settled};
+use crate::observe::{SETTLE_WITHIN, Targets, count_keys, look_until_settled, sample_sizes};
 use crate::observed::Observed;
 use crate::plan::{Plan, check, plan};
 use crate::view::Output;
@@ -102,6 +102,11 @@ pub(super) async fn make_over(
     if !moves.is_empty() {
         count_keys(&wire, &mut observed, moves).await;
         plan = planned(&loaded.desired, &observed, &allowed, output)?;
+        let by_key = plan.slots_moved_by_key();
+        if !by_key.is_empty() {
+            sample_sizes(&wire, &mut observed, by_key).await;
+            plan = planned(&loaded.desired, &observed, &allowed, output)?;
+        }
     }
     Ok(Made {
         observed,

@@ -5,6 +5,7 @@
 //! touched. Pure: equal input gives an equal diff.
 
 mod announce;
+mod big_keys;
 mod config;
 mod cut_off;
 mod given_up;
@@ -31,6 +32,7 @@ use crate::desired::{Desired, Node, Setting};
 use crate::observed::{Cluster, Failure, Libraries, NodeView, Observed, Questions};
 
 pub use announce::wanted as wanted_address;
+pub use big_keys::big_key;
 pub use moves::{has_login, logs_in_by_itself};
 pub use pairing::Pairing;
 pub use slots::{Ownership, Share, ownership, shares};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::{Address, Command, LOOKING, Reply};
+use crate::base::{Address, Command, LOOKING, Reply, SAMPLING};
 
 use super::{CallError, Wire};
 
@@ -27,7 +27,8 @@ impl<W: Wire> Wire for ReadOnly<'_, W> {
 
 /// Whether a command is one of those.
 pub(super) fn reads_only(command: &Command) -> bool {
-    LOOKING.iter().any(|right| right.covers(command))
+    let mut rights = LOOKING.iter().chain(&SAMPLING);
+    rights.any(|right| right.covers(command))
 }
 
 #[cfg(test)]
@@ -45,6 +46,8 @@ mod tests {
             ("ACL USERS", true),
             ("ACL LIST", false),
             ("FUNCTION LOAD x", false),
+            ("MEMORY USAGE key", true),
+            ("MEMORY PURGE", false),
             ("CONFIG SET cluster-node-timeout 1", false),
             ("CLUSTER MEET 127.0.0.1 7000", false),
             ("CLUSTER", false),

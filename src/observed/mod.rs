@@ -11,6 +11,7 @@ mod fingerprint;
 mod info;
 mod jobs;
 mod nodes;
+mod sizes;
 mod tables;
 mod view;
 
@@ -27,6 +28,7 @@ pub use equipment::{Equipment, Libraries, Told};
 pub use fingerprint::{Change, Fingerprint, Part};
 pub use jobs::{Job, JobState, Side};
 pub use nodes::{Direction, Flags, Link, Member, NodeTable, OpenSlot, ParseNodesError};
+pub use sizes::SizedKey;
 pub use tables::{Group, Table, groups};
 pub use view::{NodeView, Questions, Replication, ViewError};
 
@@ -38,6 +40,9 @@ pub struct Observed {
     /// What else answers where a declared node is to be announced.
     #[serde(default)]
     pub usurped: BTreeMap<NodeName, Usurper>,
+    /// The largest of some keys that were asked, in slots that are to move.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub largest: BTreeMap<NodeId, Vec<SizedKey>>,
     /// Members that no declared node stands for and that did not answer at the address
     /// their peers give for them.
     pub silent_members: BTreeMap<NodeId, Failure>,

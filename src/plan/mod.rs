@@ -89,6 +89,8 @@ pub fn plan(desired: &Desired, observed: &Observed, allowed: &Allowed) -> Plan {
     };
     if !plan.diff.everything_blocked() {
         plan.steps = order::steps(desired, observed, &cluster, &plan.diff);
+        let big = moves::big_keys(&plan.steps, observed, &plan.diff.pairing);
+        plan.diff.notes.extend(big);
     }
     plan
 }
@@ -146,6 +148,22 @@ impl Plan {
             if let Some(transfer) = step.action.transfer() {
                 let slots = moved.entry(transfer.source).or_default();
                 *slots = slots.union(&transfer.slots);
+            }
+        }
+        moved
+    }
+
+    /// Those of them that rcl moves key by key.
+    #[must_use]
+    pub fn slots_moved_by_key(&self) -> BTreeMap<NodeId, SlotSet> {
+        let mut moved: BTreeMap<NodeId, SlotSet> = BTreeMap::new();
+        for transfer in self.steps.iter().filter_map(|step| step.action.transfer()) {
+            match transfer.engine {
+                Engine::Atomic | Engine::Orphaned { .. } => {}
+                Engine::Classic(_) | Engine::Homeward(_) => {
+                    let slots = moved.entry(transfer.source).or_default();
+                    *slots = slots.union(&transfer.slots);
+                }
             }
         }
         moved

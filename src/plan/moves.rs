@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::base::{Address, Command, Login, NodeId, Role, SlotSet};
 use crate::desired::Engine as Choice;
-use crate::diff::{Difference, Misplaced, Stray, logs_in_by_itself};
-use crate::observed::NodeView;
+use crate::diff::{Difference, Misplaced, Note, Pairing, Stray, big_key, logs_in_by_itself};
+use crate::observed::{NodeView, Observed};
 
 use super::order::Terms;
 use super::transfer::{Bounds, Engine, Transfer};
@@ -271,6 +271,27 @@ fn bounds(terms: &Terms<'_>, giving: &NodeView, taking: &NodeView) -> Bounds {
         limit: LONGEST.min(node_timeout / 2),
         waits: giving.server.setslot_waits() || taking.server.setslot_waits(),
     }
+}
+
+/// Keys that a step may not be able to move.
+pub(super) fn big_keys(steps: &[Step], observed: &Observed, pairing: &Pairing) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for transfer in steps.iter().filter_map(|step| step.action.transfer()) {
+        let (Some(giving), Some(taking), Engine::Classic(bounds) | Engine::Homeward(bounds)) = (
+            observed.views.get(&transfer.source),
+            observed.views.get(&transfer.target),
+            &transfer.engine,
+        ) else {
+            continue;
+        };
+        let atomic = giving.server.moves_atomically_to(taking.server);
+        let keys = observed.largest.get(&transfer.source).into_iter().flatten();
+        let keys = keys.filter(|key| transfer.slots.contains(key.slot));
+        notes.extend(
+            keys.filter_map(|key| big_key(pairing, transfer.source, key, bounds.limit, atomic)),
+        );
+    }
+    notes
 }
 
 /// Counted where the look has counted; else by the slots' part of what the node holds.

@@ -1,5 +1,7 @@
 //! What to measure, from the command line.
 
+use std::time::Duration;
+
 use crate::contest::Tool;
 use crate::support::ServerKind;
 
@@ -11,6 +13,12 @@ pub(crate) struct Arguments {
     pub(crate) sizes: Vec<u16>,
     /// Keys of a cluster that grows; none when that isn't measured.
     pub(crate) grow: Option<usize>,
+    /// What a round trip takes more, while it grows.
+    pub(crate) delay: Option<Duration>,
+    /// Pace by pace instead of tool by tool.
+    pub(crate) paces: bool,
+    /// Empty slots to a 31st primary instead.
+    pub(crate) empty: bool,
 }
 
 impl Arguments {
@@ -22,6 +30,9 @@ impl Arguments {
             tools: vec![Tool::RedisCli, Tool::Rcl],
             sizes: Vec::new(),
             grow: None,
+            delay: None,
+            paces: false,
+            empty: false,
         };
         let mut words = words.iter().map(String::as_str);
         while let Some(word) = words.next() {
@@ -30,6 +41,9 @@ impl Arguments {
                 // cargo says this to every benchmark.
                 "--bench" => {}
                 "--roles" => arguments.roles = true,
+                "--paces" => arguments.paces = true,
+                "--empty" => arguments.empty = true,
+                "--delay" => arguments.delay = Some(Duration::from_millis(number(value()?)?)),
                 "--grow" => arguments.grow = Some(number(value()?)?),
                 "--kind" => arguments.kind = kind(value()?)?,
                 "--runs" => arguments.runs = number(value()?)?,

@@ -1,7 +1,7 @@
 //! Measures `rcl` against `redis-cli --cluster` on real servers of this machine and prints Markdown tables.
 //!
 //! `cargo bench --bench cluster -- [--kind redis-7.0] [--runs 1] [--tools redis-cli,rcl,native] [--roles]
-//! [6 30 100]`, or `--grow KEYS` to measure how slots move.
+//! [6 30 100]`; `--grow KEYS [--delay MS] [--paces]` measures how slots with keys move, `--empty` how slots without.
 //! Both tools run in the same process of measuring, on fresh servers of the same kind, one after the other.
 
 #![expect(
@@ -11,7 +11,10 @@
 
 mod arguments;
 mod contest;
+mod delay;
+mod fill;
 mod memory;
+mod moved;
 mod moving;
 mod planning;
 mod reading;
@@ -51,8 +54,12 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: &Arguments) -> Result<(), String> {
-    if let Some(keys) = arguments.grow {
-        table::growth(arguments, keys, &moving::contest(arguments, keys)?);
+    if arguments.grow.is_some() || arguments.empty {
+        let growths = match arguments.grow {
+            Some(keys) => moving::contest(arguments, keys)?,
+            None => moving::empty(arguments)?,
+        };
+        moved::print(arguments, &growths);
         return Ok(());
     }
     let mut times = Vec::new();

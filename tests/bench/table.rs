@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::arguments::Arguments;
 use crate::contest::{Times, Tool};
-use crate::moving::Growth;
 use crate::reading::{Reading, median};
 
 /// Progress and errors, beside the tables.
@@ -39,28 +38,6 @@ pub(crate) fn print(
             shown(reading.drift),
             ratio(reading.check, reading.drift),
             reading.memory as f64 / 1e6,
-        ));
-    }
-    let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-/// How a cluster with so many keys grew.
-pub(crate) fn growth(arguments: &Arguments, keys: usize, growths: &[Growth]) {
-    let mut text = format!(
-        "\n{}, {keys} keys of 100 bytes, {} runs, {}\n\n| tool | 4096 slots moved in | times faster | a client's p99 | its longest wait |\n|---|---|---|---|---|\n",
-        arguments.kind.name(),
-        arguments.runs,
-        machine(),
-    );
-    for growth in growths {
-        let first = growths.first().map_or(growth.took, |first| first.took);
-        text.push_str(&format!(
-            "| {} | {} | {} | {} | {} |\n",
-            growth.tool.name(),
-            shown(growth.took),
-            ratio(first, growth.took),
-            shown(growth.p99),
-            shown(growth.longest),
         ));
     }
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -132,7 +109,7 @@ fn commands(arguments: &Arguments, times: &[(u16, Tool, Times)], nodes: u16) -> 
     text + "\n"
 }
 
-fn shown(time: Duration) -> String {
+pub(crate) fn shown(time: Duration) -> String {
     if time < Duration::from_secs(1) {
         format!("{:.0} ms", time.as_secs_f64() * 1000.0)
     } else {
@@ -140,12 +117,12 @@ fn shown(time: Duration) -> String {
     }
 }
 
-fn ratio(reference: Duration, time: Duration) -> String {
+pub(crate) fn ratio(reference: Duration, time: Duration) -> String {
     format!("{:.1}x", reference.as_secs_f64() / time.as_secs_f64())
 }
 
 /// `2 cores (NAME OF THE PROCESSOR)`.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = about

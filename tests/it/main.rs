@@ -24,6 +24,7 @@ mod layers;
 mod lock;
 mod mistakes;
 mod moves;
+mod moves_proof;
 mod nat;
 mod native;
 mod partial;

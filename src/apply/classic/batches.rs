@@ -14,6 +14,10 @@ const LISTED: u32 = 10_000;
 /// and serves nobody in between, so that a target that hangs costs the sum of their limits.
 const SHORTEST: Duration = Duration::from_millis(250);
 
+/// MIGRATE commands in one go. Each waits for its target, and a server runs all of them before it
+/// serves its next client.
+const SENT: usize = 4;
+
 /// Keys whose sizes are asked before fewer are.
 const KNOWN: u32 = 500;
 
@@ -179,8 +183,8 @@ impl Classic<'_> {
         }
     }
 
-    /// As many batches in one go as make up a full one, by count and by bytes, and as can all time
-    /// out within the limit: the source serves nobody in between.
+    /// As many batches in one go as make up a full one, by count and by bytes, few in number, and as
+    /// can all time out within the limit: the source serves nobody in between.
     fn send(&mut self) -> Todo {
         // One that broke off may hold a big key that nobody asked for.
         let suspect = |batch: &mut Batch| batch.again && !batch.measured;
@@ -188,7 +192,7 @@ impl Classic<'_> {
             return self.size(vec![batch], 1);
         }
         let shares = self.bounds.limit.as_millis() / SHORTEST.as_millis();
-        let most = usize::try_from(shares).unwrap_or(1).max(1);
+        let most = usize::try_from(shares).unwrap_or(1).clamp(1, SENT);
         let mut batches: Vec<Batch> = Vec::new();
         let (mut count, mut bytes) = (0, 0);
         while let Some(batch) = self.waiting.pop_front() {

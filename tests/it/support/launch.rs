@@ -14,7 +14,7 @@ pub(super) const BUS_OFFSET: u16 = 10000;
 pub(crate) const TLS_OFFSET: u16 = 100;
 
 /// Ports that are claimed beyond those started, for tests that grow the cluster.
-const SPARE_PORTS: u16 = 2;
+const SPARE_PORTS: u16 = 3;
 
 /// Fast clocks, and a log of every command with its arguments (see the recorder).
 const TEST_SETTINGS: [(&str, &str); 4] = [

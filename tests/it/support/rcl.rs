@@ -159,6 +159,11 @@ impl Ran {
         self.expect("an end", |_| true)
     }
 
+    /// For runs of which more than one end is fine.
+    pub(crate) fn is_code(&self, code: i32) -> bool {
+        self.output.status.code() == Some(code)
+    }
+
     #[track_caller]
     fn expect(self, wanted: &str, holds: impl Fn(Option<i32>) -> bool) -> Streams {
         let fine = holds(self.output.status.code());

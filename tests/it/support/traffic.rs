@@ -17,7 +17,7 @@ use super::servers::Servers;
 const COUNTERS: u64 = 400;
 
 /// Every so many keys are of other kinds than short texts.
-const KINDS: usize = 7;
+const KINDS: usize = 10;
 
 /// Keys of all kinds, names that are no text among them.
 pub(crate) struct Data {
@@ -37,7 +37,8 @@ async fn connect(nodes: Vec<String>) -> ClusterConnection {
     client.get_async_connection().await.expect("a cluster")
 }
 
-fn nodes(servers: &Servers) -> Vec<String> {
+/// Where a client begins: all nodes that run.
+pub(crate) fn nodes(servers: &Servers) -> Vec<String> {
     let running = servers.running();
     let urls = running
         .iter()
@@ -59,6 +60,9 @@ fn write(number: usize) -> [redis::Cmd; 2] {
         2 => (cmd("RPUSH"), cmd("LRANGE")),
         3 => (cmd("HSET"), cmd("HGETALL")),
         4 => (cmd("SET"), cmd("PEXPIRETIME")),
+        6 => (cmd("SADD"), cmd("SORT")),
+        8 => (cmd("ZADD"), cmd("ZRANGE")),
+        9 => (cmd("XADD"), cmd("XRANGE")),
         _ => (cmd("SET"), cmd("GET")),
     };
     put.arg(&key);
@@ -76,6 +80,18 @@ fn write(number: usize) -> [redis::Cmd; 2] {
         }
         5 => {
             put.arg("x".repeat(20_000));
+        }
+        6 => {
+            put.arg((0..20).collect::<Vec<i32>>());
+            get.arg("ALPHA");
+        }
+        8 => {
+            put.arg(1.5).arg("low").arg(number).arg("high");
+            get.arg(0).arg(-1).arg("WITHSCORES");
+        }
+        9 => {
+            put.arg("1-1").arg("field").arg(number);
+            get.arg("-").arg("+");
         }
         _ => {
             put.arg(format!("value{number}"));
@@ -150,8 +166,66 @@ pub(crate) fn keys_at_primaries(servers: &Servers) -> i64 {
 /// Raises counters until it is stopped.
 pub(crate) struct Traffic {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<BTreeMap<u64, u64>>,
+    thread: JoinHandle<Raised>,
     urls: Vec<String>,
+}
+
+/// What a client was told.
+#[derive(Default)]
+struct Raised {
+    /// The last answer for each counter.
+    last: BTreeMap<u64, u64>,
+    /// How often each got no answer since: it may have been raised or not.
+    unsure: BTreeMap<u64, u64>,
+    errors: Vec<String>,
+    times: Vec<Duration>,
+}
+
+/// What the clients of a run were served.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    pub(crate) counters: usize,
+    pub(crate) errors: Vec<String>,
+    pub(crate) waits: Waits,
+}
+
+/// How long a client waited for its answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Waits {
+    pub(crate) count: usize,
+    pub(crate) p50: Duration,
+    /// The time within which 99 of 100 commands were answered.
+    pub(crate) p99: Duration,
+    pub(crate) longest: Duration,
+}
+
+impl Waits {
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        let last = times.len().saturating_sub(1);
+        let at = |place: usize| times.get(place).copied().unwrap_or_default();
+        Self {
+            count: times.len(),
+            p50: at(last / 2),
+            p99: at(last * 99 / 100),
+            longest: at(last),
+        }
+    }
+}
+
+impl Raised {
+    fn take(&mut self, counter: u64, answer: RedisResult<u64>) {
+        match answer {
+            Ok(value) => {
+                self.last.insert(counter, value);
+                self.unsure.remove(&counter);
+            }
+            Err(error) => {
+                *self.unsure.entry(counter).or_default() += 1;
+                self.errors.push(error.to_string());
+            }
+        }
+    }
 }
 
 impl Traffic {
@@ -163,18 +237,19 @@ impl Traffic {
         let thread = std::thread::spawn(move || {
             wait(async {
                 let mut connection = connect(at).await;
-                let mut raised: BTreeMap<u64, u64> = BTreeMap::new();
+                let mut raised = Raised::default();
                 for number in 0.. {
                     if asked.load(Ordering::Relaxed) {
                         break;
                     }
                     let counter = number % COUNTERS;
+                    let began = Instant::now();
                     let answer: RedisResult<u64> = cmd("INCR")
                         .arg(format!("counter{counter}"))
                         .query_async(&mut connection)
                         .await;
-                    let value = answer.expect("clients are served all the time");
-                    raised.insert(counter, value);
+                    raised.times.push(began.elapsed());
+                    raised.take(counter, answer);
                 }
                 raised
             })
@@ -182,66 +257,75 @@ impl Traffic {
         Self { stop, thread, urls }
     }
 
-    /// Every counter is where its last answer said; gives how many counters there are.
+    /// Every counter is where its last answer said, and all were answered; gives how many counters there are.
     #[track_caller]
     pub(crate) fn end(self) -> usize {
+        let served = self.end_with_errors();
+        assert_eq!(served.errors, [""; 0], "clients are served all the time");
+        served.counters
+    }
+
+    /// The same where servers die: what was answered counts, and what was not may have been done.
+    #[track_caller]
+    pub(crate) fn end_with_errors(self) -> Served {
         self.stop.store(true, Ordering::Relaxed);
         let raised = self.thread.join().expect("clients were served");
-        assert!(!raised.is_empty(), "no client was served");
+        assert!(!raised.last.is_empty(), "no client was served");
         wait(async {
             let mut connection = connect(self.urls).await;
-            for (counter, value) in &raised {
+            for (counter, value) in &raised.last {
                 let key = format!("counter{counter}");
                 let found: u64 = cmd("GET")
                     .arg(&key)
                     .query_async(&mut connection)
                     .await
                     .expect("the counter is there");
-                assert_eq!(found, *value, "{key}");
+                let unsure = raised.unsure.get(counter).copied().unwrap_or(0);
+                assert!(
+                    (*value..=value + unsure).contains(&found),
+                    "{key} is {found}, and was {value}"
+                );
             }
         });
-        raised.len()
+        Served {
+            counters: raised.last.len(),
+            errors: raised.errors,
+            waits: Waits::of(raised.times),
+        }
     }
 }
 
-/// A client that reads keys of equal size, one after the other, and takes the time.
+/// A client that reads and writes keys of equal size in turn, one after the other, and takes the time.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Vec<Duration>>,
 }
 
 impl Load {
-    /// Writes the keys, 100 bytes each, and begins to read them.
+    /// `key0` and so on, as many as there are.
     #[track_caller]
-    pub(crate) fn start(servers: &Servers, keys: usize) -> Self {
-        let urls = nodes(servers);
-        let value = "x".repeat(100);
-        wait(async {
-            let mut connection = connect(urls.clone()).await;
-            for number in 0..keys {
-                let put: RedisResult<Value> = cmd("SET")
-                    .arg(format!("key{number}"))
-                    .arg(&value)
-                    .query_async(&mut connection)
-                    .await;
-                put.expect("it is written");
-            }
-        });
+    pub(crate) fn start(urls: Vec<String>, keys: usize, value: String) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             wait(async {
                 let mut connection = connect(urls).await;
                 let mut times = Vec::new();
-                for number in (0..).map(|number| number * 7919 % keys) {
+                for number in 0_usize.. {
                     if asked.load(Ordering::Relaxed) {
                         break;
                     }
+                    let key = format!("key{}", number * 7919 % keys);
+                    let mut command = match number % 2 {
+                        0 => cmd("GET"),
+                        _ => cmd("SET"),
+                    };
+                    command.arg(key);
+                    if number % 2 == 1 {
+                        command.arg(&value);
+                    }
                     let began = Instant::now();
-                    let got: RedisResult<Value> = cmd("GET")
-                        .arg(format!("key{number}"))
-                        .query_async(&mut connection)
-                        .await;
+                    let got: RedisResult<Value> = command.query_async(&mut connection).await;
                     got.expect("clients are served all the time");
                     times.push(began.elapsed());
                 }
@@ -251,14 +335,9 @@ impl Load {
         Self { stop, thread }
     }
 
-    /// The time within which 99 of 100 reads were answered, and the longest.
     #[track_caller]
-    pub(crate) fn end(self) -> (Duration, Duration) {
+    pub(crate) fn end(self) -> Waits {
         self.stop.store(true, Ordering::Relaxed);
-        let mut times = self.thread.join().expect("clients were served");
-        times.sort_unstable();
-        let last = times.len().saturating_sub(1);
-        let at = |place: usize| times.get(place).copied().unwrap_or_default();
-        (at(last * 99 / 100), at(last))
+        Waits::of(self.thread.join().expect("clients were served"))
     }
 }

@@ -1,0 +1,338 @@
+//! What no move may lose: keys of every kind, in growing clusters and under traffic, when rcl, a source, a target
+//! or a bystander dies in the middle, and when a role changes there.
+
+use crate::support::resp::Value;
+use crate::support::traffic::{Data, Traffic, keys_at_primaries};
+use crate::support::yaml::Yaml;
+use crate::support::{ServerKind, Servers, Shard, Stage, judge};
+
+const KEYS: usize = 3000;
+
+/// Runs that a cluster may need which has just lost a node: views have to settle first.
+const RUNS: usize = 8;
+
+const BIG: usize = 50 << 20;
+
+#[expect(
+    clippy::print_stdout,
+    reason = "shown when asked for, with --nocapture"
+)]
+fn grows_to_six(kind: ServerKind) {
+    let mut stage = Stage::seed(Servers::prepare(kind));
+    // The big key takes a while, also on a busy machine.
+    stage.tell_everyone("CONFIG SET cluster-node-timeout 10000");
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    let big = "x".repeat(BIG);
+    let holder = set_somewhere(&stage, "big", &big);
+    let before = Traffic::start(&stage.servers);
+    stage.run(&["drift"], 0);
+    let before = before.end_with_errors();
+    let mut counters = 0;
+    for (shards, moved) in [(4, 8193), (6, 10922)] {
+        let even = Shard::even(shards);
+        for shard in &even {
+            for node in shard.replicas.iter().chain([&shard.primary]) {
+                if !stage.servers.names().contains(node) {
+                    stage.servers.add(node);
+                }
+            }
+        }
+        let traffic = Traffic::start(&stage.servers);
+        stage.declare(&even);
+        let applied = stage.run(&["apply", "--yes"], 0);
+        assert!(
+            applied.contains(&format!("{moved} slots moved (")),
+            "{applied}"
+        );
+        let during = traffic.end_with_errors();
+        println!(
+            "{}: {shards} shards, a client's waits {:?}, before {:?}",
+            kind.name(),
+            during.waits,
+            before.waits
+        );
+        assert_eq!(during.errors, [""; 0]);
+        counters = during.counters;
+        stage.repairs(&even);
+        data.assert_kept(&stage.servers, &values);
+    }
+    let holders = stage.servers.names();
+    let found = holders.iter().find_map(|node| {
+        let Value::Bulk(text) = stage.servers.call(node, &["GET", "big"]) else {
+            return None;
+        };
+        Some((node, text))
+    });
+    let (node, found) = found.expect("somebody has the big key");
+    assert!(found == big, "the big key has changed");
+    assert_ne!(*node, holder, "the big key has not moved");
+    let keys = i64::try_from(KEYS + counters + 1).expect("few keys");
+    assert_eq!(keys_at_primaries(&stage.servers), keys);
+}
+
+/// At the node that serves the key.
+#[track_caller]
+fn set_somewhere(stage: &Stage, key: &str, value: &str) -> String {
+    let names = stage.servers.names();
+    let done = names.iter().find(|name| {
+        let reply = stage.servers.call(name, &["SET", key, value]);
+        reply == Value::Simple("OK".to_owned())
+    });
+    done.expect("a node that serves it").clone()
+}
+
+#[test]
+fn grows_to_six_on_redis() {
+    grows_to_six(ServerKind::Redis70);
+}
+
+#[test]
+fn grows_to_six_on_valkey() {
+    grows_to_six(ServerKind::Valkey91);
+}
+
+/// A key that would keep its node from serving for too long is told of before anything moves.
+#[test]
+fn a_big_key_is_found_beforehand() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    stage.tell_everyone("CONFIG SET cluster-node-timeout 100");
+    let key = "{big}key";
+    let holder = set_somewhere(&stage, key, &"x".repeat(6 << 20));
+    let slot = stage.servers.call(&holder, &["CLUSTER", "KEYSLOT", key]);
+    let slot = u32::try_from(slot.integer()).expect("a slot");
+    stage.tell_everyone("CONFIG SET cluster-node-timeout 2000");
+    stage.declare(&given_away(slot));
+    let yaml = Yaml::new(&stage.servers, &given_away(slot));
+    stage.file(&format!("{yaml}policy: {{move: {{engine: classic}}}}\n"));
+    let plan = stage.run(&["plan"], 0);
+    assert!(!plan.contains("Before the move"), "{plan}");
+    stage.tell_everyone("CONFIG SET cluster-node-timeout 100");
+    let plan = stage.run(&["plan"], 0);
+    let words = format!("key \"{key}\" of slot {slot} takes ");
+    assert!(plan.contains(&words), "{plan}");
+    assert!(plan.contains("Before the move"), "{plan}");
+}
+
+/// The seed, with this slot at the next shard.
+fn given_away(slot: u32) -> Vec<Shard> {
+    let mut shards = Shard::seed();
+    let slot = u16::try_from(slot).expect("a slot");
+    let owner = shards.iter().position(|shard| {
+        shard
+            .slots
+            .iter()
+            .any(|(first, last)| (first..=last).contains(&&slot))
+    });
+    let owner = owner.expect("an owner");
+    let taker = (owner + 1) % shards.len();
+    let (first, last) = shards[owner].slots[0];
+    let rest = [(first, slot.wrapping_sub(1)), (slot + 1, last)];
+    shards[owner].slots = rest
+        .into_iter()
+        .filter(|(from, to)| from <= to && *to <= last)
+        .collect();
+    shards[taker].slots.push((slot, slot));
+    shards[taker].slots.sort_unstable();
+    shards
+}
+
+/// The slots of the first shard from here on go to the second.
+fn shifted(first: u16) -> Vec<Shard> {
+    let mut shards = Shard::seed();
+    shards[0].slots = vec![(0, first - 1)];
+    shards[1].slots = vec![(first, 10922)];
+    shards
+}
+
+/// Killed after every few lines of a move of six slots with a few hundred keys, which goes to and fro.
+#[test]
+fn rcl_dies_everywhere() {
+    let stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let node = "host1:7000";
+    let keys = 300;
+    // Slots 0 to 5461: those of these tags are found by trying.
+    let tags: Vec<String> = (0..)
+        .map(|number| format!("t{number}"))
+        .filter(|tag| {
+            let slot = stage.servers.call(node, &["CLUSTER", "KEYSLOT", tag]);
+            (5362..5462).contains(&slot.integer())
+        })
+        .take(6)
+        .collect();
+    for number in 0..keys {
+        let key = format!("{{{}}}{number}", tags[number % tags.len()]);
+        stage.servers.ok(node, &["SET", &key, &number.to_string()]);
+    }
+    let policy = "policy: {move: {engine: classic, batch: 4}}\n";
+    let (mut lines, mut away) = (1, true);
+    let mut killed = 0;
+    loop {
+        let shards = if away { shifted(5362) } else { Shard::seed() };
+        let yaml = Yaml::new(&stage.servers, &shards);
+        stage.file(&format!("{yaml}{policy}"));
+        let mut apply = stage.rcl.start(&["apply", "--yes", "-v"]);
+        let mut said = 0;
+        while said < lines && apply.next().is_some() {
+            said += 1;
+        }
+        if said < lines {
+            apply.end().code(0);
+            break;
+        }
+        apply.kill();
+        killed += 1;
+        stage.rcl.run(&["apply", "--yes"]).code(0);
+        judge::assert_matches(&stage.servers, &shards);
+        assert_eq!(
+            keys_at_primaries(&stage.servers),
+            300,
+            "after {lines} lines"
+        );
+        lines += 1 + lines / 4;
+        away = !away;
+    }
+    assert!(killed > 8, "killed {killed} times only");
+    stage.rcl.run(&["plan", "--detailed-exitcode"]).success();
+    judge::redis_cli_check(stage.servers.address(node));
+}
+
+/// Something happens to nodes in the middle of a move of 300 slots; then rcl is run again.
+fn through(
+    kind: ServerKind,
+    engine: &str,
+    after: &str,
+    happens: impl FnOnce(&mut Stage),
+    shards: &[Shard],
+) {
+    let mut stage = Stage::seed(Servers::prepare(kind));
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    let yaml = Yaml::new(&stage.servers, &shifted(5162));
+    stage.file(&format!(
+        "{yaml}policy: {{move: {{engine: {engine}, batch: 5, pause: 200ms}}}}\n"
+    ));
+    let mut apply = stage.rcl.start(&["apply", "--yes", "-v"]);
+    apply.expect(after);
+    // Told while the move pauses: no command is half-way.
+    happens(&mut stage);
+    // How it ends hangs on the moment, and that it ends is what counts.
+    let _ = apply.end();
+    let done = (0..RUNS).any(|_| stage.rcl.run(&["apply", "--yes"]).is_code(0));
+    assert!(done, "{}", stage.run(&["plan"], 0));
+    judge::wait_until_matches(&stage.servers, shards);
+    stage.rcl.run(&["plan", "--detailed-exitcode"]).code(0);
+    data.assert_kept(&stage.servers, &values);
+}
+
+/// What is declared, with these two in each other's role.
+fn swapped(shard: usize) -> Vec<Shard> {
+    let mut shards = shifted(5162);
+    let Shard {
+        primary, replicas, ..
+    } = &mut shards[shard];
+    std::mem::swap(primary, &mut replicas[0]);
+    shards
+}
+
+/// It dies, its replica is elected, and it comes back.
+fn dies(node: &'static str, replica: &'static str) -> impl FnOnce(&mut Stage) {
+    move |stage| {
+        stage.servers.kill(node);
+        // A taker on Redis learns no new owner of what it takes, and calls the cluster down, until the move is
+        // finished.
+        stage.wait_for_promotion_but_for(replica, &["host1:7001"]);
+        stage.servers.restart(node);
+        stage.wait_for_link(node);
+    }
+}
+
+fn fails_over(replica: &'static str, node: &'static str) -> impl FnOnce(&mut Stage) {
+    move |stage| {
+        stage.tell(replica, "CLUSTER FAILOVER");
+        stage.wait_for_promotion(replica);
+        stage.wait_for_link(node);
+    }
+}
+
+#[test]
+fn the_giver_dies() {
+    let happens = dies("host1:7000", "host2:7000");
+    through(
+        ServerKind::Redis70,
+        "classic",
+        "MIGRATE",
+        happens,
+        &swapped(0),
+    );
+}
+
+#[test]
+fn the_taker_dies() {
+    let happens = dies("host1:7001", "host2:7001");
+    through(
+        ServerKind::Redis70,
+        "classic",
+        "MIGRATE",
+        happens,
+        &swapped(1),
+    );
+}
+
+#[test]
+fn a_bystander_dies() {
+    let happens = dies("host1:7002", "host2:7002");
+    through(
+        ServerKind::Redis70,
+        "classic",
+        "MIGRATE",
+        happens,
+        &swapped(2),
+    );
+}
+
+#[test]
+fn the_taker_fails_over_on_redis() {
+    let happens = fails_over("host2:7001", "host1:7001");
+    through(
+        ServerKind::Redis70,
+        "classic",
+        "MIGRATE",
+        happens,
+        &swapped(1),
+    );
+}
+
+#[test]
+fn the_giver_fails_over_on_valkey() {
+    let happens = fails_over("host2:7000", "host1:7000");
+    through(
+        ServerKind::Valkey81,
+        "classic",
+        "MIGRATE",
+        happens,
+        &swapped(0),
+    );
+}
+
+#[test]
+fn the_giver_fails_over_beside_an_atomic_move() {
+    let happens = fails_over("host2:7000", "host1:7000");
+    through(
+        ServerKind::Valkey91,
+        "atomic",
+        "MIGRATESLOTS",
+        happens,
+        &swapped(0),
+    );
+}
+
+#[test]
+fn the_taker_fails_over_beside_an_atomic_move() {
+    let happens = fails_over("host2:7001", "host1:7001");
+    through(
+        ServerKind::Valkey91,
+        "atomic",
+        "MIGRATESLOTS",
+        happens,
+        &swapped(1),
+    );
+}
