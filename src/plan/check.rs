@@ -111,7 +111,7 @@ const EXACTLY: [&str; 4] = [
 ];
 
 /// What else they may send, by first words; everything else is forbidden.
-const KNOWN: [&str; 9] = [
+pub(super) const KNOWN: [&str; 9] = [
     "CLUSTER MEET ",
     "CLUSTER ADDSLOTS ",
     "CLUSTER ADDSLOTSRANGE ",

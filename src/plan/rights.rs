@@ -79,3 +79,19 @@ fn of_move(transfer: &Transfer, add: &mut impl FnMut(NodeId, Command)) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::APPLYING;
+    use crate::plan::check::KNOWN;
+
+    #[test]
+    fn the_least_user_may_send_what_plans_may() {
+        for words in KNOWN {
+            let command = Command::new(words.trim());
+            let right = APPLYING.iter().find(|right| right.covers(&command));
+            assert!(right.is_some(), "{words}");
+        }
+    }
+}

@@ -141,6 +141,9 @@ impl Scene {
             "{}",
             shown.stdout()
         );
+        self.run(&["plan", "--out", "saved.json"], 0);
+        assert!(self.rcl.path("saved.json").is_file());
+        self.run(&["apply", "saved.json"], 3);
         // While it asks, its arguments are there for everybody to read.
         let mut terminal = self.rcl.terminal(&["apply"]);
         terminal.expect("Only 'yes' will be accepted");
