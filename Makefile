@@ -12,7 +12,7 @@ NO_SERVERS = $(addprefix --skip ,mistakes:: desired:: check:: layers:: docs:: he
 # The main stories, once more with rcl as the least user that docs/security.md gives.
 LEAST_USER = form:: moves:: drift:: settings:: partial:: addresses:: verdicts
 
-.PHONY: demo test bench build lint doc
+.PHONY: demo test bench fuzz build lint doc
 
 ## Form, use and grow a cluster on local servers.
 demo:
@@ -35,6 +35,11 @@ bench:
 	cargo bench --locked --bench cluster -- --grow 200000 --delay 1
 	cargo bench --locked --bench cluster -- --grow 200000 --paces
 	cargo bench --locked --bench cluster -- --empty
+
+## Feed the parsers what nobody sends, for ten minutes or as long as one says.
+FUZZ_SECONDS ?= 600
+fuzz:
+	RCL_FUZZ_SECONDS=$(FUZZ_SECONDS) cargo test --locked --test fuzz -- --nocapture
 
 build:
 	cargo build --release --locked

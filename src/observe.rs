@@ -24,6 +24,9 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// slots given to a member reach the others within eight seconds at the default node timeout.
 pub const SETTLE_WITHIN: Duration = Duration::from_secs(10);
 
+/// How often members are asked for further ones.
+const MOST_ROUNDS: u32 = 8;
+
 /// How often a cluster that is still settling is looked at again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
@@ -150,9 +153,9 @@ async fn look_until(
 /// only when it comes from the very node, not from another behind the same address.
 async fn look_at_members(wire: &impl Wire, questions: &Questions, observed: &mut Observed) {
     let mut asked: BTreeSet<NodeId> = BTreeSet::new();
-    // A member may name further members; with every round naming at least one new id, the
-    // loop ends with the ids.
-    loop {
+    // A member may name further members. Members know each other, so that more than a few rounds
+    // lead to no cluster, but to somebody who makes them up.
+    for round in 0_u32.. {
         let members = Cluster::merge(observed).members;
         let missing: Vec<(NodeId, Option<Address>)> = members
             .iter()
@@ -163,6 +166,12 @@ async fn look_at_members(wire: &impl Wire, questions: &Questions, observed: &mut
             return;
         }
         asked.extend(missing.iter().map(|(id, _)| *id));
+        if round == MOST_ROUNDS {
+            observed
+                .silent_members
+                .extend(missing.into_iter().map(|(id, _)| (id, not_asked())));
+            return;
+        }
         // A declared node that gave no answer there costs no second time limit.
         let (known, missing): (Vec<_>, Vec<_>) = missing
             .into_iter()
@@ -285,6 +294,14 @@ async fn usurper(
             who: Ok(id),
         }),
         (None, Some(_) | None, _) => None,
+    }
+}
+
+fn not_asked() -> Failure {
+    Failure {
+        tried: Vec::new(),
+        kind: FailureKind::Unreachable,
+        words: "it was not asked: only members that were named by other members one after the other know it".to_owned(),
     }
 }
 

@@ -86,7 +86,7 @@ pub async fn run(args: &DriftArgs, verbose: bool, output: &mut Output<'_>) -> Ex
             Found::OutOfTime { silent } => {
                 let error = out_of_time(args.timeout, &silent);
                 tell_unusable(json, output, &name, &error, &[]);
-                output.talk(&format!("{name}: {error}\n"));
+                output.talk(&view::error::line_of(&format!("{name}: {error}")));
                 Exit::Error
             }
         });

@@ -113,7 +113,6 @@ pub async fn run(args: &ExportArgs, output: &mut Output<'_>) -> Exit {
 }
 
 fn refuse(output: &mut Output<'_>, words: &str) -> Exit {
-    let styles = output.err.styles;
-    output.talk(&crate::view::error::human_text(words, styles));
+    output.complain(words);
     Exit::Error
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::layout::{Given, LaidOut, lay_out};
-use crate::view::{Output, error, yaml};
+use crate::view::{Output, yaml};
 
 use super::exit::Exit;
 use super::export::cluster_name;
@@ -47,14 +47,14 @@ pub fn run(args: &InitArgs, output: &mut Output<'_>) -> Exit {
     let given = match given(args) {
         Ok(given) => given,
         Err((exit, words)) => {
-            output.talk(&error::human_text(&words, output.err.styles));
+            output.complain(&words);
             return exit;
         }
     };
     let laid_out = match lay_out(&given, &args.name, usize::from(args.replicas)) {
         Ok(laid_out) => laid_out,
         Err(too_few) => {
-            output.talk(&error::human_text(&too_few.to_string(), output.err.styles));
+            output.complain(&too_few.to_string());
             return Exit::Error;
         }
     };
@@ -69,7 +69,7 @@ pub fn run(args: &InitArgs, output: &mut Output<'_>) -> Exit {
             Ok(()) => Exit::Fine,
             Err(error) => {
                 let words = format!("{} can't be written: {error}", path.display());
-                output.talk(&error::human_text(&words, output.err.styles));
+                output.complain(&words);
                 return Exit::Error;
             }
         },

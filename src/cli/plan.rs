@@ -89,7 +89,7 @@ pub(super) async fn make_over(
     output: &mut Output<'_>,
 ) -> Result<Made, Exit> {
     let allowed = allowed(allow, &loaded.desired).map_err(|words| {
-        output.talk(&format!("error: {words}\n"));
+        output.complain(&words);
         Exit::Usage
     })?;
     let wire = ReadOnly(connections);
@@ -132,8 +132,8 @@ pub(super) fn planned(
         .iter()
         .map(|violation| format!("  {violation}\n"))
         .collect();
-    output.talk(&format!(
-        "error: the plan that rcl made breaks its own rules, so nothing is done. Please report this:\n{reasons}"
+    output.complain(&format!(
+        "the plan that rcl made breaks its own rules, so nothing is done. Please report this:\n{reasons}"
     ));
     Err(Exit::Error)
 }

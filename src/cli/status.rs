@@ -45,7 +45,7 @@ pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
         Err(Wrong::Load(error)) => return fail_as(json, output, &error),
         Err(Wrong::Address(words)) => {
             tell_unusable(json, output, &args.place, &words, &[]);
-            output.talk(&format!("error: {words}\n"));
+            output.complain(&words);
             return Exit::Error;
         }
     };

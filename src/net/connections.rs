@@ -258,7 +258,14 @@ fn to_reply(value: Value) -> Reply {
 }
 
 pub(super) fn to_error(error: &RedisError) -> CallError {
-    let words = error.to_string();
+    let words = match error.is_connection_dropped() || error.is_io_error() {
+        // The library keeps to itself how it ended.
+        true if error.to_string() == "broken pipe" => {
+            "it breaks off in the middle of an answer, or gives a longer one than rcl takes"
+                .to_owned()
+        }
+        true | false => error.to_string(),
+    };
     if matches!(
         error.kind(),
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType

@@ -8,6 +8,7 @@
 mod access;
 mod connections;
 mod heard;
+mod limit;
 mod lock;
 mod open;
 mod read_only;

@@ -19,6 +19,7 @@ use crate::base::{Address, Command, Login};
 use super::CallError;
 use super::access::Access;
 use super::connections::to_error;
+use super::limit::Limited;
 use super::stranger::{self, Stranger};
 use super::tls::{Tls, TlsFault, fault};
 
@@ -95,6 +96,7 @@ async fn over<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let stream = Limited::new(stream);
     let made = MultiplexedConnection::new_with_config(settings, stream, config).await;
     let (connection, driver) = made.map_err(|error| OpenError::Call(to_error(&error)))?;
     // Ends with the connection.

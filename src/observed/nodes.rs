@@ -67,10 +67,15 @@ pub struct OpenSlot {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("CLUSTER NODES has a line that makes no sense: {line:?}")]
-pub struct ParseNodesError {
-    line: String,
+pub enum ParseNodesError {
+    #[error("CLUSTER NODES has a line that makes no sense: {line:?}")]
+    Line { line: String },
+    #[error("CLUSTER NODES has more than {MOST_MEMBERS} members")]
+    TooMany,
 }
+
+/// Four times as many as servers are made for: all of them are asked.
+const MOST_MEMBERS: usize = 4000;
 
 impl Member {
     /// The client address, where there is one.
@@ -89,9 +94,12 @@ impl NodeTable {
     pub fn parse(text: &str) -> Result<Self, ParseNodesError> {
         let mut table = Self::default();
         for line in text.lines().filter(|line| !line.is_empty()) {
-            table.read_line(line).ok_or_else(|| ParseNodesError {
+            table.read_line(line).ok_or_else(|| ParseNodesError::Line {
                 line: line.chars().take(200).collect(),
             })?;
+            if table.members.len() > MOST_MEMBERS {
+                return Err(ParseNodesError::TooMany);
+            }
         }
         Ok(table)
     }
@@ -113,6 +121,8 @@ impl NodeTable {
         let mut role = Role::Primary;
         for word in words.split(',') {
             match word {
+                // Who claims to be two is neither.
+                "myself" if self.myself.is_some() => return None,
                 "myself" => self.myself = Some(id),
                 "slave" | "replica" => role = Role::Replica,
                 "fail" => flags.fail = true,
@@ -132,19 +142,17 @@ impl NodeTable {
             }
         }
         let slots = slots.into_iter().collect();
-        self.members.insert(
-            id,
-            Member {
-                link_address,
-                role,
-                flags,
-                primary,
-                epoch,
-                connected,
-                slots,
-            },
-        );
-        Some(())
+        let member = Member {
+            link_address,
+            role,
+            flags,
+            primary,
+            epoch,
+            connected,
+            slots,
+        };
+        // No table lists a node twice.
+        self.members.insert(id, member).is_none().then_some(())
     }
 }
 

@@ -40,6 +40,14 @@ pub fn human_text(words: &str, styles: Styles) -> String {
     page.into_text()
 }
 
+/// One line of talk, whoever's words are in it.
+#[must_use]
+pub fn line_of(words: &str) -> String {
+    let mut page = Page::new(Styles::plain());
+    page.plain(words).end();
+    page.into_text()
+}
+
 /// For programs: why there is nothing to tell of a file.
 #[derive(Debug, Serialize)]
 pub struct Unusable<'a> {

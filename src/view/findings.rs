@@ -4,6 +4,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::desired::{Finding, Place, concealed};
 
+use super::page::is_obeyed;
+
 /// The findings as text, with an empty line after each. `source_text` is the file as it was
 /// parsed; secrets in it are masked.
 #[must_use]
@@ -46,7 +48,7 @@ pub(super) struct Source<'a> {
 
 impl<'a> Source<'a> {
     pub(super) fn new(name: &'a str, text: &str, colour: bool) -> Self {
-        let shown = concealed(text);
+        let shown = harmless(&concealed(text));
         let lines = std::iter::once(0)
             .chain(shown.match_indices('\n').map(|(index, _)| index + 1))
             .collect();
@@ -123,5 +125,16 @@ impl<'a> Source<'a> {
 
 /// Texts repeat parts of the file, which could hold escapes for the terminal.
 fn clean(text: &str) -> String {
-    annotate_snippets::normalize_untrusted_str(text)
+    annotate_snippets::normalize_untrusted_str(&harmless(text))
+}
+
+/// The renderer shows the first 32 control characters as signs, and lets the others pass. Whatever
+/// stands in for them has as many bytes, so that places stay where they are.
+fn harmless(text: &str) -> String {
+    let stand_in = |letter: char| match letter.len_utf8() {
+        2 if is_obeyed(letter) => '·',
+        3 if is_obeyed(letter) => char::REPLACEMENT_CHARACTER,
+        _ => letter,
+    };
+    text.chars().map(stand_in).collect()
 }

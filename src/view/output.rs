@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use super::error;
 use super::styles::Styles;
 
 /// What people asked for with `--color`.
@@ -81,6 +82,12 @@ impl Output<'_> {
     /// What is said about it.
     pub fn talk(&mut self, text: &str) {
         self.err.write(text);
+    }
+
+    /// What went wrong. The words may be anybody's.
+    pub fn complain(&mut self, words: &str) {
+        let text = error::human_text(words, self.err.styles);
+        self.talk(&text);
     }
 
     /// Ends the output.

@@ -17,6 +17,7 @@ mod export;
 mod form;
 mod harness;
 mod help;
+mod hostile;
 mod init;
 mod killed;
 mod lab;

@@ -89,6 +89,38 @@ impl Rcl {
         ran
     }
 
+    /// Runs to the end without a terminal, and tells how much memory it took.
+    #[track_caller]
+    pub(crate) fn measured(&self, arguments: &[&str]) -> Measured {
+        let streams = ["measured.out", "measured.err"].map(|name| self.path(name));
+        let [out, err] = streams
+            .clone()
+            .map(|path| std::fs::File::create(path).expect("a file for a stream"));
+        let child = std::process::Command::new(&self.program)
+            .args(arguments)
+            .current_dir(self.folder())
+            .env_clear()
+            .envs(self.variables.clone())
+            .stdin(std::process::Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .expect("rcl starts");
+        let used = wait4::Wait4::wait4(child).expect("rcl ends");
+        let [out, err] = streams.map(|path| std::fs::read(path).expect("a stream"));
+        Measured {
+            most_memory: used.rusage.maxrss,
+            ran: Ran::new(
+                self.command_line(arguments),
+                Output {
+                    status: used.status,
+                    stdout: out,
+                    stderr: err,
+                },
+            ),
+        }
+    }
+
     /// Starts it on a terminal of its own, with colours. Tests that run in the background of a shell were
     /// told to ignore Ctrl-C, and would pass that on; `env` undoes it.
     #[track_caller]
@@ -120,6 +152,12 @@ impl Rcl {
         let name = self.program.file_name().unwrap_or_default();
         format!("{} {}", name.to_string_lossy(), arguments.join(" "))
     }
+}
+
+/// What a run gave, and the most memory that it had at a time, in bytes.
+pub(crate) struct Measured {
+    pub(crate) ran: Ran,
+    pub(crate) most_memory: u64,
 }
 
 /// What a run gave. Ask it for the exit code that the test expects; anything else panics with both streams.
@@ -162,6 +200,15 @@ impl Ran {
     /// For runs of which more than one end is fine.
     pub(crate) fn is_code(&self, code: i32) -> bool {
         self.output.status.code() == Some(code)
+    }
+
+    /// One of these exit codes; standard error may say anything.
+    #[track_caller]
+    pub(crate) fn one_of(self, wanted: &[i32]) -> Streams {
+        let codes = format!("one of the exit codes {wanted:?}");
+        self.expect(&codes, |code| {
+            code.is_some_and(|code| wanted.contains(&code))
+        })
     }
 
     #[track_caller]
