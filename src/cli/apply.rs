@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::apply::{Outcome, Stop, TroubleKind, run as carry_out};
 use crate::desired::Desired;
 use crate::net::{Connections, ReadOnly};
-use crate::observe::{SETTLE_WITHIN, look_until_linked};
+use crate::observe::{SETTLE_WITHIN, Targets, look_until_linked};
 use crate::plan::Plan;
 use crate::view::run::{Form, progress};
 use crate::view::{self, Output};
@@ -269,7 +269,26 @@ async fn finish(
     if !left.diff.is_empty() || shared.json {
         output.data(&left_over);
     }
-    exit(&made.plan, outcome, &left)
+    let exit = exit(&made.plan, outcome, &left);
+    if exit == Exit::Fine && !shared.json && output.err.terminal {
+        output.talk(&how_to_pin(loaded, made, &targets));
+    }
+    exit
+}
+
+/// Said once, when a new cluster was formed: from then on its nodes have ids that a file can hold.
+fn how_to_pin(loaded: &Loaded, made: &Made, targets: &Targets) -> String {
+    let mut nodes = loaded.desired.nodes.values();
+    if !made.plan.diff.pairing.forming || nodes.any(|node| node.id.is_some()) {
+        return String::new();
+    }
+    let mut addresses = targets.nodes.values().flatten().flatten();
+    let Some(address) = addresses.next() else {
+        return String::new();
+    };
+    format!(
+        "`rcl export --pin-ids {address}` prints the file with the ids of these nodes, so that no others are taken for them.\n"
+    )
 }
 
 fn exit(plan: &Plan, outcome: &Outcome, left: &Plan) -> Exit {

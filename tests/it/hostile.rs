@@ -337,7 +337,7 @@ fn whatever_a_file_says() {
     });
     let wide = format!(
         "cluster: x\nshards:\n{}",
-        "  a: {primary: 10.0.0.1:7000}\n".repeat(50_000)
+        "  a: {primary: 10.0.0.1:7000}\n".repeat(5_000)
     );
     for (what, text) in [
         ("nothing", String::new()),
@@ -364,12 +364,7 @@ fn whatever_a_file_says() {
     ] {
         let rcl = Rcl::new();
         rcl.file("rcl.yaml", &text);
-        for arguments in [
-            vec!["check"],
-            vec!["plan"],
-            vec!["drift"],
-            vec!["check", "--json"],
-        ] {
+        for arguments in [vec!["check"], vec!["drift"]] {
             let measured = rcl.measured(&arguments);
             let memory = measured.most_memory;
             assert!(

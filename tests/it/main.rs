@@ -29,6 +29,7 @@ mod moves_proof;
 mod nat;
 mod native;
 mod partial;
+mod pins;
 mod plan_json;
 mod plan_text;
 mod plans;

@@ -149,6 +149,8 @@ fn roles_have_their_modern_names() {
                 vec![source.code, without_code(&source.comments)]
             }
             Some("md") => vec![without_code(&without_blocks(&text))],
+            // What servers say themselves, for the parsers.
+            Some(_) | None if path.starts_with("tests/fuzz/corpus") => Vec::new(),
             Some(_) | None => vec![text],
         };
         for (line, text) in said.iter().flat_map(|said| (1..).zip(said.lines())) {
