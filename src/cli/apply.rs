@@ -18,7 +18,7 @@ use crate::view::run::{Form, progress};
 use crate::view::{self, Output};
 
 use super::exit::Exit;
-use super::load::targets;
+use super::load::{Loaded, targets};
 use super::plan::{Made, make, make_over, planned, view as plan_view};
 use super::saved::{self, Opened};
 use super::{Json, Shared, allowed, lock, rights};

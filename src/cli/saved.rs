@@ -42,7 +42,7 @@ pub(super) fn open(
     let path = shared.file.display().to_string();
     let refuse = |output: &mut Output<'_>, words: &str, exit: Exit| {
         tell_unusable(json, output, &path, words, &[]);
-        output.talk(&format!("error: {words}\n"));
+        output.complain(words);
         exit
     };
     let saved = match read.and_then(|text| SavedPlan::decode(&text).map_err(|e| e.to_string())) {

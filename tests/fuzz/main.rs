@@ -45,6 +45,11 @@ fn jobs() {
 }
 
 #[test]
+fn saved() {
+    fuzz("saved", targets::saved);
+}
+
+#[test]
 fn yaml() {
     fuzz("yaml", targets::yaml);
 }

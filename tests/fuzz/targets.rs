@@ -1,5 +1,7 @@
 //! The parsers, and what must be so of whatever comes out of them.
 
+use std::collections::BTreeSet;
+
 use rcl::base::{Address, Reply};
 use rcl::desired::{Access, Desired, parse};
 use rcl::diff::{Allowed, diff};
@@ -7,7 +9,7 @@ use rcl::export::{Wishes, export};
 use rcl::layout::{Given, lay_out};
 use rcl::lint::lint;
 use rcl::observed::{Answer, Job, NodeTable, NodeView, Observed, Questions};
-use rcl::plan::{check, plan};
+use rcl::plan::{SavedPlan, check, plan};
 use rcl::view::Styles;
 use rcl::view::error::human_text;
 use rcl::view::status::StatusView;
@@ -83,7 +85,7 @@ pub(crate) fn views(input: &[u8]) -> String {
 fn all_that_follows(desired: &Desired, observed: &Observed) -> String {
     let found = diff(desired, observed, &Allowed::default());
     clean(&drift::human("rcl.yaml", &found, true, Styles::plain()));
-    clean(&drift::json("rcl.yaml", "fuzz", &found));
+    clean(&drift::json("rcl.yaml", "fuzz", &found, &BTreeSet::new()));
     let seen = StatusView {
         observed,
         asked: "127.0.0.1:7000",
@@ -126,6 +128,26 @@ fn all_that_follows(desired: &Desired, observed: &Observed) -> String {
         Err(refusal) => refusal.to_string(),
     };
     format!("{codes:?} {} {exported}", steps.steps.len().min(9))
+}
+
+/// A saved plan: whatever is read can be written and read again.
+pub(crate) fn saved(input: &[u8]) -> String {
+    match SavedPlan::decode(&String::from_utf8_lossy(input)) {
+        Ok(plan) => {
+            let text = plan.encode();
+            assert_eq!(SavedPlan::decode(&text).unwrap().encode(), text);
+            "fine".to_owned()
+        }
+        Err(error) => {
+            let words = error.to_string();
+            clean(&rcl::view::saved::unusable("plan.json", &words));
+            words
+                .chars()
+                .filter(|letter| letter.is_ascii_lowercase())
+                .take(40)
+                .collect()
+        }
+    }
 }
 
 /// GETSLOTMIGRATIONS: jobs are parted by 1e, their parts by 1f.
