@@ -3,7 +3,7 @@
 
 use crate::support::traffic::{Data, Traffic, keys_at_primaries};
 use crate::support::yaml::Yaml;
-use crate::support::{ServerKind, Servers, Shard, Stage, judge};
+use crate::support::{ServerKind, Servers, Shard, Stage, judge, wait};
 
 const KEYS: usize = 1500;
 
@@ -103,4 +103,146 @@ fn four_to_three_on_valkey_8_1() {
 #[test]
 fn four_to_three_on_valkey_9_1() {
     four_to_three(ServerKind::Valkey91);
+}
+
+/// A replica that the file doesn't name, of a shard that stays.
+fn a_replica_too_many(kind: ServerKind) {
+    let mut stage = Stage::seed(Servers::prepare(kind));
+    stage.servers.add("host2:7003");
+    stage.join("host2:7003", "host1:7000");
+    stage.replicate("host2:7003", "host1:7000");
+    let id = stage.servers.id("host2:7003");
+    pruned(&stage, &Shard::seed());
+    let told = stage.refuses(3);
+    let flag = "give leave with --allow remove=host2:7003\n";
+    assert!(told.plan.contains(flag), "{}", told.plan);
+    // The id does as well.
+    let leave = format!("--allow=remove={id}");
+    let applied = stage.run(&["apply", "--yes", &leave], 0);
+    assert!(
+        applied.contains("Apply complete! 1 removed in "),
+        "{applied}"
+    );
+    are_gone(&stage, &[id]);
+    stage.servers.kill("host2:7003");
+    stage.repairs(&Shard::seed());
+}
+
+#[test]
+fn a_replica_too_many_on_redis() {
+    a_replica_too_many(ServerKind::Redis62);
+}
+
+#[test]
+fn a_replica_too_many_on_valkey() {
+    a_replica_too_many(ServerKind::Valkey91);
+}
+
+/// A member without slots that has failed: forgotten by name, with or without `prune`.
+fn a_dead_member(kind: ServerKind) {
+    let mut stage = Stage::seed(Servers::prepare(kind));
+    stage.servers.add("host1:7003");
+    stage.join("host1:7003", "host1:7000");
+    let id = stage.servers.id("host1:7003");
+    stage.servers.kill("host1:7003");
+    stage.wait_for_all(&id, "failed", |line| line.has("fail"));
+    let flag = "--allow forget=host1:7003";
+    assert!(stage.matches().contains(flag));
+    pruned(&stage, &Shard::seed());
+    assert!(stage.refuses(3).plan.contains(flag));
+    let applied = stage.run(&["apply", "--yes", "--allow=forget=host1:7003"], 0);
+    assert!(
+        applied.contains("Apply complete! 1 removed in "),
+        "{applied}"
+    );
+    are_gone(&stage, &[id]);
+    stage.repairs(&Shard::seed());
+}
+
+#[test]
+fn a_dead_member_on_redis() {
+    a_dead_member(ServerKind::Redis70);
+}
+
+#[test]
+fn a_dead_member_on_valkey() {
+    a_dead_member(ServerKind::Valkey81);
+}
+
+/// What a run leaves that is killed between the reset of a node and the forgetting of its id.
+fn killed_after_the_reset(kind: ServerKind) {
+    let mut stage = Stage::seed(Servers::prepare(kind));
+    stage.servers.add("host2:7003");
+    stage.join("host2:7003", "host1:7000");
+    stage.replicate("host2:7003", "host1:7000");
+    let id = stage.servers.id("host2:7003");
+    pruned(&stage, &Shard::seed());
+    let leave = "--allow=remove=host2:7003";
+    let mut apply = stage.rcl.start(&["apply", "--yes", "-v", leave]);
+    apply.expect("CLUSTER RESET HARD");
+    apply.kill();
+    // Its peers find out that another node answers there.
+    wait::until("the old id to be without an address, or forgotten", || {
+        let running = stage.servers.running();
+        let mut lines = running
+            .iter()
+            .flat_map(|node| judge::cluster_nodes(stage.servers.address(node)));
+        match lines.find(|line| line.id == id && !line.has("noaddr")) {
+            Some(line) => Err(format!("{line:?}")),
+            None => Ok(()),
+        }
+    });
+    let forget = format!("--allow=forget={id}");
+    stage.run(&["apply", "--yes", leave, &forget], 0);
+    are_gone(&stage, &[id]);
+    stage.servers.kill("host2:7003");
+    stage.repairs(&Shard::seed());
+}
+
+#[test]
+fn killed_after_the_reset_on_redis() {
+    killed_after_the_reset(ServerKind::Redis70);
+}
+
+#[test]
+fn killed_after_the_reset_on_valkey() {
+    killed_after_the_reset(ServerKind::Valkey91);
+}
+
+/// With a wrong address in the file the right node looks like one too many.
+#[test]
+fn a_typo_removes_nobody() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let mut shards = Shard::seed();
+    shards[0] = Shard::new("host1:7000", &["host2:7009"], "0-5461");
+    pruned(&stage, &shards);
+    let words = "nothing is removed while a declared node doesn't answer or is blank";
+    assert!(stage.refuses(3).plan.contains(words));
+    let leave = "--allow=remove=host2:7000";
+    let applied = stage.run(&["apply", "--yes", leave], 3);
+    assert!(applied.contains(words), "{applied}");
+    judge::assert_matches(&stage.servers, &Shard::seed());
+}
+
+/// The nodes of a shard become replicas of another one, which takes its slots: no leave is needed, since
+/// what they hold moves first.
+fn merged(kind: ServerKind) {
+    let mut stage = grown(kind);
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    let mut shards = Shard::seed();
+    let replicas = ["host2:7000", "host1:7003", "host2:7003"];
+    shards[0] = Shard::new("host1:7000", &replicas, "0-5461");
+    stage.declare(&shards);
+    stage.repairs(&shards);
+    data.assert_kept(&stage.servers, &values);
+}
+
+#[test]
+fn merged_on_redis() {
+    merged(ServerKind::Redis70);
+}
+
+#[test]
+fn merged_on_valkey() {
+    merged(ServerKind::Valkey91);
 }
