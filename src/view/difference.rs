@@ -76,14 +76,13 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
                 pairing.label(*primary)
             )
         }
-        Difference::Undeclared { node, role, slots } => {
-            undeclared(&pairing.label(*node), *role, slots)
-        }
+        Difference::Undeclared { node, role, slots } => undeclared(*node, *role, slots, pairing),
         Difference::Ghost { node, noaddr } => ghost(&pairing.label(*node), *noaddr),
     }
 }
 
-fn undeclared(label: &str, role: Role, slots: &SlotSet) -> String {
+fn undeclared(node: NodeId, role: Role, slots: &SlotSet, pairing: &Pairing) -> String {
+    let label = pairing.label(node);
     let what = match (role, slots.is_empty()) {
         (Role::Replica, _) => "a replica".to_owned(),
         (Role::Primary, true) => "a primary without slots".to_owned(),

@@ -196,6 +196,11 @@ fn what_moves(shard: &ShardName, transfer: &Transfer, pairing: &Pairing) -> Stri
     )
 }
 
+const HASTENED: &str =
+    "only while every node is blank, to be quick; not written to disk, restored below";
+
+const RESTORED: &str = "the declared value; sent even if a step fails";
+
 const PINNED: &str = "so that replicas stay where they are while a primary is emptied; not written to disk, put back below";
 
 const UNPINNED: &str = "the value that it had; sent even if a step fails";
@@ -216,13 +221,8 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
         .map(|difference| difference::reason(difference, &diff.pairing))
         .collect();
     match &step.action {
-        Action::Hasten { .. } => reasons.push(
-            "only while every node is blank, to be quick; not written to disk, restored below"
-                .to_owned(),
-        ),
-        Action::Restore { .. } => {
-            reasons.push("the declared value; sent even if a step fails".to_owned());
-        }
+        Action::Hasten { .. } => reasons.push(HASTENED.to_owned()),
+        Action::Restore { .. } => reasons.push(RESTORED.to_owned()),
         Action::SetEpoch { .. } => {
             reasons.push("a new cluster starts with distinct ones".to_owned())
         }
