@@ -292,9 +292,10 @@ async fn send_all(
     }
     let calls = by_node.into_iter().map(|(node, sends)| async move {
         let commands: Vec<Command> = sends.iter().map(|(_, send)| send.command.clone()).collect();
+        let steps: Vec<u32> = sends.iter().map(|(step, _)| step.0).collect();
         let result = match plan.places.get(&node) {
             Some(address) => wire
-                .call(*address, &commands, RUN_WITHIN)
+                .call_for(&steps, false, *address, &commands, RUN_WITHIN)
                 .await
                 .map_err(|error| error.to_string()),
             None => Err("no address is known for it".to_owned()),

@@ -288,7 +288,8 @@ pub(super) async fn carry(
         transfer,
         stop,
         async |node, commands| {
-            let answer = call(wire, plan.places.get(&node), transfer, commands).await;
+            let address = plan.places.get(&node);
+            let answer = call(wire, step.id, address, transfer, commands).await;
             tell_answers(step.id, node, commands, &answer, &tell);
             answer
         },
@@ -376,6 +377,7 @@ async fn sendable(todo: Todo) -> Option<(NodeId, Vec<Command>)> {
 
 async fn call(
     wire: &impl Wire,
+    step: StepId,
     address: Option<&Address>,
     transfer: &Transfer,
     commands: &[Command],
@@ -390,10 +392,10 @@ async fn call(
         Engine::Orphaned { waits } => waits && commands.iter().all(Command::sets_slot),
         Engine::Atomic | Engine::Homeward(_) => false,
     };
-    let answer = match abreast {
-        true => wire.call_abreast(*address, commands, within).await,
-        false => wire.call(*address, commands, within).await,
-    };
+    let steps = vec![step.0; commands.len()];
+    let answer = wire
+        .call_for(&steps, abreast, *address, commands, within)
+        .await;
     answer.map_err(|error| error.to_string())
 }
 

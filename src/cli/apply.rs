@@ -3,25 +3,28 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::watch;
 
-use crate::apply::{Outcome, Stop, TroubleKind, run as carry_out};
+use crate::apply::{Event, Outcome, Stop, TroubleKind, run as carry_out};
 use crate::desired::Desired;
 use crate::net::{Connections, ReadOnly};
 use crate::observe::{SETTLE_WITHIN, Targets, look_until_linked};
 use crate::plan::Plan;
+use crate::view::run::journal::{broke_off, not_begun};
 use crate::view::run::{Form, progress};
 use crate::view::{self, Output};
 
 use super::exit::Exit;
+use super::journal::{Journal, Journaled};
 use super::load::{Loaded, targets};
 use super::plan::{Made, make, make_over, planned, view as plan_view};
 use super::saved::{self, Opened};
-use super::{Json, Shared, allowed, lock, rights};
+use super::{Json, Shared, allowed, lock, rights, who};
 
 /// Show the plan, ask, and carry it out
 ///
@@ -41,6 +44,9 @@ pub struct ApplyArgs {
     /// Show every command with its answer
     #[arg(long, short)]
     pub verbose: bool,
+    /// Append every command and its answer to this file, as lines of JSON
+    #[arg(long, value_name = "JOURNAL")]
+    pub journal: Option<PathBuf>,
     /// How many pairs of nodes move keys at the same time
     #[arg(long, value_name = "N", default_value_t = AT_ONCE)]
     pub parallelism: NonZeroUsize,
@@ -50,12 +56,12 @@ pub struct ApplyArgs {
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
 
 /// Plans, asks, applies, and returns the exit code.
-pub async fn run(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Exit {
-    let applied = apply(args, verbose, output).await;
+pub async fn run(args: &ApplyArgs, output: &mut Output<'_>) -> Exit {
+    let applied = apply(args, output).await;
     applied.unwrap_or_else(|exit| exit)
 }
 
-async fn apply(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Result<Exit, Exit> {
+async fn apply(args: &ApplyArgs, output: &mut Output<'_>) -> Result<Exit, Exit> {
     let shared = &args.shared;
     let json = shared.json.then_some(Json::Line);
     let opened = saved::open(shared, json, output)?;
@@ -69,27 +75,60 @@ async fn apply(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Resu
         true => view::plan::json_line(&shown),
         false => view::plan::human(&shown, output.out.styles),
     });
+    // Whoever can't be shown a plan can't agree to it.
+    if output.has_failed() {
+        return Err(Exit::Error);
+    }
     if made.plan.is_empty() {
         return Ok(Exit::of_diff(&made.plan.diff));
     }
+    let journal = args.journal.as_deref().map(Journal::open).transpose();
+    let journal = journal.map_err(|error| {
+        let path = args.journal.as_deref().unwrap_or(Path::new(""));
+        let path = path.display().to_string();
+        output.talk(&not_begun(&path, &error.to_string()));
+        Exit::Error
+    })?;
     if !args.yes {
         confirmed(&made.plan, output).await?;
     }
-    // From here to the end, and not while somebody reads: nobody else applies.
-    let connections = lock::take(&made, output).await?;
-    let shown = made;
+    under_lock(args, &opened, made, journal, output).await
+}
+
+/// From here to the end, and not while somebody reads: nobody else applies.
+async fn under_lock(
+    args: &ApplyArgs,
+    opened: &Opened,
+    shown: Made,
+    journal: Option<Journal>,
+    output: &mut Output<'_>,
+) -> Result<Exit, Exit> {
+    let (shared, verbose) = (&args.shared, args.verbose);
+    let Opened { loaded, allow, .. } = opened;
+    let me = who::presence();
+    let connections = lock::take(me.clone(), &shown, output).await?;
     let targets = shown.targets.clone();
     let mut made = make_over(&connections, targets, loaded, allow, output).await?;
     ready(args, &loaded.desired, &connections, &mut made).await;
     opened.still_holds(&shown, &made, None, output)?;
-    let form = if shared.json {
-        Form::Json
-    } else {
-        Form::People { commands: verbose }
+    if let Some(journal) = &journal
+        && let Err(words) = journal.start(&me, opened, &made.plan)
+    {
+        output.talk(&not_begun(journal.path(), &words));
+        return Err(Exit::Error);
+    }
+    let form = match shared.json {
+        true => Form::Json,
+        false => Form::People { commands: verbose },
+    };
+    let wire = Journaled {
+        wire: &connections,
+        plan: &made.plan,
+        journal: journal.as_ref(),
     };
     let at_once = args.parallelism.get();
     let (outcome, stopped) =
-        carry_out_with_signals(&connections, &made, &loaded.name, at_once, form, output).await;
+        carry_out_with_signals(&wire, &made, &loaded.name, at_once, form, output).await;
     let lost = lock::lost(&connections, &made);
     if !lost.is_empty() && !outcome.is_complete(made.plan.steps.len()) {
         output.talk(&view::lock::lost(&lost, &loaded.name));
@@ -101,14 +140,21 @@ async fn apply(args: &ApplyArgs, verbose: bool, output: &mut Output<'_>) -> Resu
     };
     let (ask, mut asked) = watch::channel(Stop::No);
     let looked = tokio::select! {
-        exit = finish(&opened, &made, shared, &outcome, settle, output) => Some(exit),
+        exit = finish(opened, &made, shared, &outcome, settle, output) => Some(exit),
         never = watch_signals(ask) => match never {},
         _ = asked.changed() => None,
     };
-    Ok(looked.unwrap_or_else(|| {
+    let exit = looked.unwrap_or_else(|| {
         output.talk("Stopped before looking at what is left.\n");
         Exit::Error
-    }))
+    });
+    if let Some(journal) = &journal
+        && let Err(words) = journal.end(exit, &outcome, &made.plan)
+    {
+        output.talk(&broke_off(journal.path(), &words, &loaded.name));
+        return Err(Exit::Error);
+    }
+    Ok(exit)
 }
 
 /// The plan as it is to be run, with what rcl's user may not do of it.
@@ -171,7 +217,7 @@ async fn answer(mut interrupt: Option<Signal>) -> Option<String> {
 /// Runs the steps; the first signal asks for an orderly stop, the second ends at once. So does, in an
 /// orderly way, a connection that breaks off.
 async fn carry_out_with_signals(
-    connections: &Connections,
+    wire: &Journaled<'_, Connections>,
     made: &Made,
     file: &str,
     at_once: usize,
@@ -182,24 +228,38 @@ async fn carry_out_with_signals(
     let stop = asked.clone();
     let mut shown = progress(output, form);
     shown.begin(&made.plan);
-    let tell = |event| shown.event(&made.plan, &event);
+    let tell = |event: Event| {
+        if let (Some(journal), Event::Ended { step, end }) = (wire.journal, &event) {
+            journal.step_ended(*step, end, &made.plan);
+        }
+        shown.event(&made.plan, &event);
+    };
     let (plan, observed) = (&made.plan, &made.observed);
-    let work = carry_out(connections, plan, observed, asked, at_once, tell);
+    let work = carry_out(wire, plan, observed, asked, at_once, tell);
     let outcome = tokio::select! {
         outcome = work => outcome,
         never = watch_signals(ask.clone()) => match never {},
-        never = watch_lock(connections, ask) => match never {},
+        never = watch_own(wire, ask) => match never {},
     };
     shown.end(&made.plan, &outcome, file);
     (outcome, *stop.borrow())
 }
 
-/// Nothing new begins once the lock is no longer whole.
-async fn watch_lock(
-    connections: &Connections,
+/// Nothing new begins once the lock is no longer whole, or the journal can't be written.
+async fn watch_own(
+    wire: &Journaled<'_, Connections>,
     ask: watch::Sender<Stop>,
 ) -> std::convert::Infallible {
-    connections.until_lost().await;
+    let unwritten = async {
+        match wire.journal {
+            Some(journal) => journal.until_failed().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = wire.wire.until_lost() => {}
+        () = unwritten => {}
+    }
     ask.send_modify(|stop| *stop = Stop::Finish.max(*stop));
     std::future::pending().await
 }

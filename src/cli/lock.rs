@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{Address, NodeId};
+use crate::base::{Address, NodeId, Presence};
 use crate::net::{CallError, Connections, Holding};
 use crate::observed::{Cluster, Observed};
 use crate::plan::{Plan, Step};
@@ -10,17 +10,20 @@ use crate::view::{self, Output};
 
 use super::exit::Exit;
 use super::plan::Made;
-use super::who;
 
 /// Connections that hold the lock on every node that answered when the plan was made.
-pub(super) async fn take(made: &Made, output: &mut Output<'_>) -> Result<Connections, Exit> {
+pub(super) async fn take(
+    me: Presence,
+    made: &Made,
+    output: &mut Output<'_>,
+) -> Result<Connections, Exit> {
     let Made {
         observed,
         plan,
         targets: _,
         keyring,
     } = made;
-    let connections = Connections::locking(keyring.clone(), who::presence());
+    let connections = Connections::locking(keyring.clone(), me);
     let label = |address: &Address| {
         let mut views = observed.views.values();
         let view = views.find(|view| view.dialled == *address);

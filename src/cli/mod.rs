@@ -9,6 +9,7 @@ pub mod drift;
 mod exit;
 pub mod export;
 pub mod init;
+mod journal;
 pub mod lab;
 mod load;
 mod lock;
@@ -227,9 +228,7 @@ fn dispatch(cli: &Cli, output: &mut Output<'_>) -> u8 {
     };
     match &cli.command {
         Command::Plan(args) => runtime.block_on(plan::run(args, output)).code(),
-        Command::Apply(args) => runtime
-            .block_on(apply::run(args, args.verbose, output))
-            .code(),
+        Command::Apply(args) => runtime.block_on(apply::run(args, output)).code(),
         Command::Drift(args) => runtime
             .block_on(drift::run(args, args.verbose, output))
             .code(),

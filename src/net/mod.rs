@@ -58,6 +58,28 @@ pub trait Wire {
     ) -> impl Future<Output = Result<Vec<Reply>, CallError>> {
         self.call(node, commands, within)
     }
+
+    /// Sends what steps of a plan send: for each command the number of its step. Whoever keeps a record of
+    /// what was done keeps one of this. `abreast`: as [`Self::call_abreast`].
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    fn call_for(
+        &self,
+        steps: &[u32],
+        abreast: bool,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> impl Future<Output = Result<Vec<Reply>, CallError>> {
+        let _ = steps;
+        async move {
+            match abreast {
+                true => self.call_abreast(node, commands, within).await,
+                false => self.call(node, commands, within).await,
+            }
+        }
+    }
 }
 
 /// Why a call gave no replies. The texts are the system's or the server's own words.

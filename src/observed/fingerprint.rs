@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Address, NodeId, NodeName, Role, SlotSet};
 
-use super::{Answer, Direction, NodeView, Observed, OpenSlot};
+use super::{Answer, Direction, Job, NodeView, Observed, OpenSlot};
 
 /// Options that are held whatever the file says.
 const ALWAYS_MANAGED: &str = "cluster-announce-";
@@ -34,6 +34,8 @@ struct NodePrint {
     epoch: Option<u64>,
     /// `5->-id`, `6-<-id`.
     open: BTreeSet<String>,
+    /// Moves that it carries out by itself: `0-9->id`.
+    jobs: BTreeSet<String>,
     /// Whom it lists.
     members: BTreeSet<NodeId>,
     config: BTreeMap<String, String>,
@@ -70,6 +72,10 @@ pub enum Change {
     },
     /// What it moves, by hand or half-way.
     Open {
+        node: NodeId,
+    },
+    /// What it moves by itself.
+    Jobs {
         node: NodeId,
     },
     Members {
@@ -118,7 +124,10 @@ impl Fingerprint {
                 .map(|(name, found)| (name.clone(), answer(found)))
                 .collect(),
             nodes: views
-                .map(|(id, view)| (*id, NodePrint::of(view, managed)))
+                .map(|(id, view)| {
+                    let jobs = observed.jobs.get(id).map_or(&[][..], Vec::as_slice);
+                    (*id, NodePrint::of(view, jobs, managed))
+                })
                 .collect(),
         }
     }
@@ -158,7 +167,7 @@ impl Fingerprint {
 }
 
 impl NodePrint {
-    fn of(view: &NodeView, managed: &BTreeSet<String>) -> Self {
+    fn of(view: &NodeView, jobs: &[Job], managed: &BTreeSet<String>) -> Self {
         let slots = view.own_slots().clone();
         let epoch = view.myself().map(|member| member.epoch);
         let kept = |option: &str| managed.contains(option) || option.starts_with(ALWAYS_MANAGED);
@@ -170,6 +179,7 @@ impl NodePrint {
             epoch: epoch.filter(|_| !slots.is_empty()),
             slots,
             open: view.open.iter().map(open).collect(),
+            jobs: jobs.iter().map(job).collect(),
             members: view.peers().map(|(id, _)| id).collect(),
             config: view
                 .config
@@ -223,6 +233,9 @@ impl NodePrint {
         if self.open != is.open {
             changes.push(Change::Open { node });
         }
+        if self.jobs != is.jobs {
+            changes.push(Change::Jobs { node });
+        }
         if self.members != is.members {
             changes.push(Change::Members {
                 node,
@@ -244,6 +257,11 @@ impl NodePrint {
         }
         changes
     }
+}
+
+fn job(job: &Job) -> String {
+    let target = job.target.map_or("?".to_owned(), |id| id.to_string());
+    format!("{}->{target}", job.slots)
 }
 
 fn open(open: &OpenSlot) -> String {

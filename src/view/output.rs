@@ -90,6 +90,12 @@ impl Output<'_> {
         self.talk(&text);
     }
 
+    /// Whether data could not be written, other than because its reader went away.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.out.failure.is_some()
+    }
+
     /// Ends the output.
     ///
     /// # Errors

@@ -154,6 +154,10 @@ impl Namer<'_> {
                 "{} has other slots open for a move than before",
                 self.label(*node)
             ),
+            Change::Jobs { node } => format!(
+                "{} moves other slots by itself than before",
+                self.label(*node)
+            ),
             Change::Members { node, new, gone } => {
                 let label = self.label(*node);
                 let parts = [(new, "lists new members"), (gone, "no longer lists")];

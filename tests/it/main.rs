@@ -19,6 +19,7 @@ mod harness;
 mod help;
 mod hostile;
 mod init;
+mod journal;
 mod killed;
 mod lab;
 mod layers;
@@ -45,6 +46,7 @@ mod settings;
 mod sim_properties;
 mod sim_truth;
 mod status;
+mod streams;
 #[allow(dead_code, reason = "the benchmark uses parts that no test needs yet")]
 mod support;
 mod verdicts_foreign;

@@ -14,7 +14,7 @@ use crate::view::wording::duration;
 
 use super::lines::{Told, intent, told};
 use super::moving::{self, Whole};
-use super::{Progress, outcome};
+use super::{Progress, outcome, screen};
 
 /// How often the bar moves while nothing happens, so that people see it lives.
 const TICK: Duration = Duration::from_millis(120);
@@ -36,7 +36,7 @@ pub struct Bar<'o, 'w> {
 
 impl<'o, 'w> Bar<'o, 'w> {
     pub fn new(output: &'o mut Output<'w>, commands: bool) -> Self {
-        Self::drawn_on(output, commands, ProgressDrawTarget::stderr())
+        Self::drawn_on(output, commands, screen::target())
     }
 
     pub(super) fn drawn_on(

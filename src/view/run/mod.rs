@@ -2,10 +2,12 @@
 //! lines for programs.
 
 mod bar;
+pub mod journal;
 mod json;
 mod lines;
 mod moving;
 mod outcome;
+mod screen;
 
 #[cfg(test)]
 mod tests;

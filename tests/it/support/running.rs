@@ -101,8 +101,13 @@ impl Running {
     /// As Ctrl-C does.
     #[track_caller]
     pub(crate) fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a process id"), Signal::INT).expect("the signal is sent");
+        kill_process(pid.expect("a process id"), signal).expect("the signal is sent");
     }
 
     /// As a crash does: SIGKILL.

@@ -1,0 +1,192 @@
+//! `--journal`: a line on disk before each command of the run, and one after it.
+
+use std::cell::{Cell, RefCell};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch;
+
+use crate::apply::{End, Outcome};
+use crate::base::{Address, Command, NodeId, Presence, Reply};
+use crate::net::{CallError, Wire, unique};
+use crate::plan::{Plan, StepId};
+use crate::view::run::journal::{self as lines, Call, Stamp, Starter};
+
+use super::exit::Exit;
+use super::saved::Opened;
+
+/// The file of a run's journal.
+pub(super) struct Journal {
+    path: String,
+    file: RefCell<File>,
+    run: String,
+    /// Commands so far.
+    count: Cell<u64>,
+    /// Why nothing more can be written.
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Journal {
+    /// Appends to a file, or begins one that only its owner reads.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)?;
+        Ok(Self {
+            path: path.display().to_string(),
+            file: RefCell::new(file),
+            run: format!("{:016x}", unique()),
+            count: Cell::new(0),
+            failure: watch::Sender::new(None),
+        })
+    }
+
+    pub(super) fn start(&self, me: &Presence, opened: &Opened, plan: &Plan) -> Result<(), String> {
+        let arguments = std::env::args_os().skip(1);
+        let arguments: Vec<String> = arguments
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        let starter = Starter {
+            by: me.who(),
+            pid: std::process::id(),
+            arguments: &arguments,
+            file: &opened.loaded.name,
+            saved_plan: opened.saved.as_ref().map(|(_, path)| path.as_str()),
+        };
+        self.write(|stamp| lines::start(stamp, starter, plan))
+    }
+
+    pub(super) fn step_ended(&self, step: StepId, end: &End, plan: &Plan) {
+        // What can't be written stops the run, wherever it is noticed.
+        let _ = self.write(|stamp| lines::step_ended(stamp, step, end, plan));
+    }
+
+    /// The last line of the run; also tells whether all of them could be written.
+    pub(super) fn end(&self, exit: Exit, outcome: &Outcome, plan: &Plan) -> Result<(), String> {
+        self.write(|stamp| lines::end(stamp, exit.code(), outcome, plan))
+    }
+
+    /// Waits until something can't be written.
+    pub(super) async fn until_failed(&self) {
+        let mut failure = self.failure.subscribe();
+        if failure.wait_for(Option::is_some).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Adds lines in one piece, unless some were lost before.
+    fn write(&self, lines: impl FnOnce(Stamp<'_>) -> String) -> Result<(), String> {
+        if let Some(words) = &*self.failure.borrow() {
+            return Err(words.clone());
+        }
+        let at = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+        let text = lines(Stamp {
+            at: &at,
+            run: &self.run,
+        });
+        let written = self.file.borrow_mut().write_all(text.as_bytes());
+        written.map_err(|error| {
+            let words = error.to_string();
+            self.failure.send_replace(Some(words.clone()));
+            words
+        })
+    }
+}
+
+/// Carries commands to nodes, and nothing that is not written down first.
+pub(super) struct Journaled<'a, W> {
+    pub(super) wire: &'a W,
+    pub(super) plan: &'a Plan,
+    pub(super) journal: Option<&'a Journal>,
+}
+
+impl<W> Journaled<'_, W> {
+    fn node_at(&self, address: Address) -> Option<NodeId> {
+        let mut places = self.plan.places.iter();
+        places.find_map(|(id, at)| (*at == address).then_some(*id))
+    }
+}
+
+impl<W: Wire> Wire for Journaled<'_, W> {
+    async fn call(
+        &self,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> Result<Vec<Reply>, CallError> {
+        self.wire.call(node, commands, within).await
+    }
+
+    async fn call_abreast(
+        &self,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> Result<Vec<Reply>, CallError> {
+        self.wire.call_abreast(node, commands, within).await
+    }
+
+    async fn call_for(
+        &self,
+        steps: &[u32],
+        abreast: bool,
+        node: Address,
+        commands: &[Command],
+        within: Duration,
+    ) -> Result<Vec<Reply>, CallError> {
+        let inner = self.wire.call_for(steps, abreast, node, commands, within);
+        let (Some(journal), Some(id)) = (self.journal, self.node_at(node)) else {
+            return inner.await;
+        };
+        let first = journal.count.get();
+        let numbered = (first + 1..).zip(steps).zip(commands);
+        let calls: Vec<Call<'_>> = numbered
+            .map(|((number, step), command)| Call {
+                number,
+                step: StepId(*step),
+                node: id,
+                command,
+            })
+            .collect();
+        journal
+            .count
+            .set(first + u64::try_from(calls.len()).unwrap_or(0));
+        let plan = self.plan;
+        let sent = |stamp: Stamp<'_>| {
+            let sent = calls.iter().map(|call| lines::sent(stamp, *call, plan));
+            sent.collect()
+        };
+        journal
+            .write(sent)
+            .map_err(|words| CallError::Unreachable {
+                words: format!("not sent: {} can't be written ({words})", journal.path),
+            })?;
+        let began = Instant::now();
+        let answer = inner.await;
+        let took = began.elapsed();
+        let words = answer.as_ref().err().map(ToString::to_string);
+        let of = |place: usize| -> Result<&Reply, &str> {
+            match &answer {
+                Ok(replies) => replies.get(place).ok_or("no reply came"),
+                Err(_) => Err(words.as_deref().unwrap_or_default()),
+            }
+        };
+        // The answer counts all the same; what could not be written stops the run.
+        let _ = journal.write(|stamp| {
+            let answers = calls.iter().enumerate();
+            answers
+                .map(|(place, call)| lines::answered(stamp, *call, took, of(place), plan))
+                .collect()
+        });
+        answer
+    }
+}
