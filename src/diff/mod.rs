@@ -174,6 +174,8 @@ pub enum Cause {
     Failback,
     /// The file declares the primary in another shard.
     Crossed,
+    /// The file doesn't name the primary, which is to be removed.
+    Leaving,
 }
 
 /// Keys that are to go where clients look for them.

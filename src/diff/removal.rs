@@ -146,7 +146,10 @@ impl Removals {
                 .nodes
                 .iter()
                 .filter_map(|id| look.observed.views.get(id));
-            let empty = |view: &NodeView| view.own_slots().is_empty() || diff.drains(view);
+            let empty = |view: &NodeView| {
+                let hands_over = diff.pairing.successor_of(view.id).is_some();
+                hands_over || view.own_slots().is_empty() || diff.drains(view)
+            };
             let ready = empties.clone().all(empty);
             if !ready || !unit.others.iter().all(|id| attached(diff, *id)) {
                 continue;
@@ -203,8 +206,15 @@ fn units(look: &Look<'_>, diff: &Diff, main: &Island) -> Vec<Unit> {
     let mut replicas = Vec::new();
     for view in views().filter(|view| undeclared(&view.id)) {
         match view.role() {
-            // Whoever serves a declared shard hands it over first.
-            Role::Primary if leads(view.id) => {}
+            // Whoever serves a declared shard hands it over first, and is a replica by then. A
+            // newcomer that nobody has seen at work takes over, and the rest is for the next apply.
+            Role::Primary if leads(view.id) => {
+                let successor = diff.pairing.successor_of(view.id);
+                let successor = successor.and_then(|id| look.observed.views.get(&id));
+                if successor.is_some_and(|view| !view.is_blank()) {
+                    replicas.push(view.id);
+                }
+            }
             Role::Primary => {
                 let copies = views().filter(|other| other.primary() == Some(view.id));
                 let (nodes, others): (Vec<NodeId>, Vec<NodeId>) =
@@ -328,14 +338,17 @@ fn is_told_elsewhere(look: &Look<'_>, unit: &Unit) -> bool {
         .any(|view| view.own_slots().is_empty() && view.keys > 0)
 }
 
+/// Whether somebody gave leave to remove the member.
+pub(super) fn has_leave(look: &Look<'_>, diff: &Diff, id: NodeId) -> bool {
+    let names = spellings(look, diff, id);
+    names.iter().any(|name| look.allowed.remove.contains(name))
+}
+
 fn lacks_leave(look: &Look<'_>, diff: &Diff, unit: &Unit) -> Option<Blocked> {
     let missing: Vec<NodeId> = unit
         .nodes
         .iter()
-        .filter(|id| {
-            let names = spellings(look, diff, **id);
-            !names.iter().any(|name| look.allowed.remove.contains(name))
-        })
+        .filter(|id| !has_leave(look, diff, **id))
         .copied()
         .collect();
     if missing.is_empty() {

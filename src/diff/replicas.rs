@@ -1,6 +1,6 @@
 //! Which nodes replicate whom.
 
-use crate::base::{Address, NodeId, NodeName, Role, SlotSet, counted};
+use crate::base::{Address, NodeId, NodeName, Role, counted};
 use crate::desired::Shard;
 use crate::observed::{Member, NodeView, Replication};
 
@@ -37,14 +37,8 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
 /// Whether a node serves slots now, and by this plan none any more: because it hands over, or
 /// because they all move.
 fn gives_all(diff: &Diff, view: &NodeView) -> bool {
-    let moves = diff.differences.iter().filter_map(Difference::misplaced);
-    let moved: SlotSet = moves
-        .filter(|moved| moved.source == view.id)
-        .map(|moved| &moved.slots)
-        .collect();
     let serves = !view.own_slots().is_empty();
-    let hands_over = diff.pairing.successor_of(view.id).is_some();
-    serves && (hands_over || view.own_slots().difference(&moved).is_empty())
+    diff.drains(view) || (serves && diff.pairing.successor_of(view.id).is_some())
 }
 
 /// A node that becomes a replica once it serves nothing any more.

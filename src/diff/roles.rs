@@ -4,8 +4,8 @@ use crate::base::{NodeId, NodeName, Role, counted};
 use crate::desired::Shard;
 
 use super::{
-    Blocked, Cause, Diff, Difference, Elsewhere, HandOver, Look, Note, Scope, Severity, replicas,
-    verdict,
+    Blocked, Cause, Diff, Difference, Elsewhere, HandOver, Look, Note, Scope, Severity, removal,
+    replicas, verdict,
 };
 
 /// Finds the shards whose primary role is to go to another of their nodes, and those where it
@@ -24,7 +24,7 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff) {
                 failed_over(look, diff, shard, primary, &name);
             }
             Some(name) => crossed(look, diff, shard, primary, &name),
-            None => undeclared(diff, shard, primary),
+            None => undeclared(look, diff, shard, primary),
         }
     }
 }
@@ -70,7 +70,6 @@ fn crossed(look: &Look<'_>, diff: &mut Diff, shard: &Shard, primary: NodeId, nam
     );
     if keys > 0 && !look.allowed.resync.contains(name) {
         diff.blocked.push(blocked(
-            "roles-crossed",
             shard,
             format!(
                 "{served}; once it has handed over, moving it there wipes its copy of {}",
@@ -87,7 +86,6 @@ fn crossed(look: &Look<'_>, diff: &mut Diff, shard: &Shard, primary: NodeId, nam
     match successor(look, diff, shard, primary) {
         Ok(to) => hand_over(diff, shard, primary, to, Cause::Crossed),
         Err(evidence) => diff.blocked.push(blocked(
-            "roles-crossed",
             shard,
             format!("{served}, and no node of shard {} can take over", shard.name),
             evidence,
@@ -99,32 +97,54 @@ fn crossed(look: &Look<'_>, diff: &mut Diff, shard: &Shard, primary: NodeId, nam
     }
 }
 
-fn undeclared(diff: &mut Diff, shard: &Shard, primary: NodeId) {
+/// The shard is led by a node that the file doesn't name any more. It hands over where it is to be
+/// removed.
+fn undeclared(look: &Look<'_>, diff: &mut Diff, shard: &Shard, primary: NodeId) {
     let label = diff.pairing.label(primary);
-    diff.blocked.push(blocked(
-        "undeclared-primary",
-        shard,
-        format!(
-            "shard {} is served by {label}, which the file doesn't name",
-            shard.name
-        ),
-        vec![format!("its id is {primary}")],
-        format!(
-            "Declare {label} in shard {}, or fail over to one of its declared nodes by hand; handing over is not supported yet.",
-            shard.name
-        ),
-    ));
+    let served = format!(
+        "shard {} is served by {label}, which the file doesn't name",
+        shard.name
+    );
+    let refuse = |why, evidence, way_out| Blocked {
+        code: "undeclared-primary",
+        ..blocked(shard, why, evidence, way_out)
+    };
+    let id = vec![format!("its id is {primary}")];
+    let declare = format!("Declare {label} in shard {}", shard.name);
+    if !look.desired.policy.prune {
+        diff.blocked.push(refuse(
+            served,
+            id,
+            format!(
+                "{declare}. To have it hand over and removed, write `prune: true` under `policy`."
+            ),
+        ));
+    } else if !removal::has_leave(look, diff, primary) {
+        let flag = removal::spelling(look, diff, primary);
+        diff.blocked.push(refuse(
+            format!("{served}: it is to hand over, and to be removed after that"),
+            id,
+            format!("If that is meant, give leave with --allow remove={flag}. Else: {declare}."),
+        ));
+    } else {
+        match successor(look, diff, shard, primary) {
+            Ok(to) => hand_over(diff, shard, primary, to, Cause::Leaving),
+            Err(evidence) => diff.blocked.push(refuse(
+                format!(
+                    "{served}, and no node of shard {} can take over",
+                    shard.name
+                ),
+                evidence,
+                format!("Mend what keeps its declared nodes from taking over. Else: {declare}."),
+            )),
+        }
+    }
 }
 
-fn blocked(
-    code: &'static str,
-    shard: &Shard,
-    why: String,
-    evidence: Vec<String>,
-    way_out: String,
-) -> Blocked {
+/// With the code of a primary that the file declares elsewhere.
+fn blocked(shard: &Shard, why: String, evidence: Vec<String>, way_out: String) -> Blocked {
     Blocked {
-        code,
+        code: "roles-crossed",
         severity: Severity::Blocked,
         subject: format!("shard {}", shard.name),
         why,
@@ -222,12 +242,7 @@ pub(super) fn detachable(
     let refuse = |why, way_out| {
         Err(Some(Box::new(Blocked {
             code: "primary-is-replica",
-            severity: Severity::Blocked,
-            subject: format!("shard {}", shard.name),
-            why,
-            evidence: evidence.clone(),
-            way_out,
-            scope: Scope::Shard(shard.name.clone()),
+            ..blocked(shard, why, evidence.clone(), way_out)
         })))
     };
     if !replicas::is_well(look, Some(primary)) {

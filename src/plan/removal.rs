@@ -11,6 +11,7 @@ use crate::observed::NodeView;
 
 use super::config::set_options;
 use super::order::Terms;
+use super::roles;
 use super::{Action, Condition, Risk, Send, Step};
 
 /// With this on, a primary that loses its last slot becomes a replica of whoever got it, and its
@@ -138,6 +139,13 @@ fn remove(
 
 /// A replica may go while its primary is there and serves what it served.
 fn other_copy(terms: &Terms<'_>, view: &NodeView) -> Option<Condition> {
+    if let Some(successor) = terms.diff.pairing.successor_of(view.id) {
+        return Some(roles::serves(
+            successor,
+            &roles::slots_by_then(terms, view),
+            view.id,
+        ));
+    }
     let primary = view.primary().filter(|_| view.role() == Role::Replica)?;
     let goes = terms
         .diff

@@ -92,7 +92,7 @@ fn in_sync(node: NodeId, primary: NodeId, voters: &Arc<BTreeSet<NodeId>>) -> Con
 
 /// The primary owns the slots, and its replica holds it for well: with its primary gone, a replica
 /// that drops its copy may drop the only one, and one that is to take over is elected by itself.
-fn serves(primary: NodeId, slots: &SlotSet, replica: NodeId) -> Condition {
+pub(super) fn serves(primary: NodeId, slots: &SlotSet, replica: NodeId) -> Condition {
     Condition::All(vec![
         Condition::Owns {
             node: primary,

@@ -93,6 +93,7 @@ fn shape(difference: &Difference, pairing: &Pairing) -> (u8, String) {
         Difference::HandOver(HandOver { cause, .. }) => match cause {
             Cause::Failback => (13, String::new()),
             Cause::Crossed => (14, String::new()),
+            Cause::Leaving => (16, String::new()),
         },
         Difference::NotReplicating { now, .. } if now.serves => (15, String::new()),
         Difference::LacksLibraries { libraries, .. } => (
@@ -191,6 +192,7 @@ fn served(cause: Cause) -> &'static str {
     match cause {
         Cause::Failback => "are served by other nodes than the file says",
         Cause::Crossed => "are served by nodes that the file declares elsewhere",
+        Cause::Leaving => "are served by nodes that the file doesn't name",
     }
 }
 

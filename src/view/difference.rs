@@ -127,6 +127,9 @@ fn handed_over(hand_over: &HandOver, pairing: &Pairing) -> String {
         Cause::Crossed => {
             format!("shard {shard} is served by {from}, which the file declares in another shard")
         }
+        Cause::Leaving => {
+            format!("shard {shard} is served by {from}, which the file doesn't name")
+        }
     }
 }
 
@@ -234,6 +237,7 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
                 Cause::Crossed => {
                     format!("{from} serves it now, which the file declares in another shard")
                 }
+                Cause::Leaving => format!("{from} serves it now, which the file doesn't name"),
             }
         }
         Difference::LeftOpen { .. } => "left by a move that is over, and hiding no key".to_owned(),

@@ -486,3 +486,72 @@ fn re_pointed_on_redis() {
 fn re_pointed_on_valkey() {
     re_pointed(ServerKind::Valkey91);
 }
+
+/// The file names another node in the place of a primary: the successor joins, copies, takes over, and the old one
+/// goes. Not one slot moves.
+fn primary_replaced(kind: ServerKind) {
+    let mut stage = seed(kind);
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    stage.servers.add("host3:7000");
+    let mut wanted = Shard::seed();
+    wanted[0].primary = "host3:7000".to_owned();
+    let yaml = Yaml::new(&stage.servers, &wanted);
+    stage.file(&yaml);
+    let told = stage.run(&["plan"], 3);
+    assert!(told.contains("`prune: true` under `policy`"), "{told}");
+    stage.file(&format!("{yaml}policy: {{prune: true}}\n"));
+    let told = stage.run(&["plan"], 3);
+    assert!(told.contains("--allow remove=host1:7000"), "{told}");
+    let traffic = Traffic::start(&stage.servers);
+    let arguments = ["apply", "--yes", "--allow", "remove=host1:7000"];
+    let applied = stage.rcl.run(&arguments);
+    let first = applied.code(1);
+    assert!(
+        first.stdout().contains("1 failed over"),
+        "{}",
+        first.stdout()
+    );
+    let second = stage.run(&arguments, 0);
+    assert!(second.contains("1 removed"), "{second}");
+    traffic.end();
+    stage.servers.kill("host1:7000");
+    stage.repairs(&wanted);
+    data.assert_kept(&stage.servers, &values);
+}
+
+#[test]
+fn primary_replaced_on_redis() {
+    primary_replaced(ServerKind::Redis70);
+}
+
+#[test]
+fn primary_replaced_on_valkey() {
+    primary_replaced(ServerKind::Valkey91);
+}
+
+/// Its own replica takes over, and it goes by the same plan.
+fn primary_goes(kind: ServerKind) {
+    let mut stage = seed(kind);
+    let (data, values) = Data::write(&stage.servers, KEYS);
+    let mut wanted = Shard::seed();
+    wanted[0] = Shard::new("host2:7000", &[], "0-5461");
+    let yaml = Yaml::new(&stage.servers, &wanted);
+    stage.file(&format!("{yaml}policy: {{prune: true}}\n"));
+    let traffic = Traffic::start(&stage.servers);
+    let applied = stage.run(&["apply", "--yes", "--allow", "remove=host1:7000"], 0);
+    assert!(applied.contains("1 failed over, 1 removed"), "{applied}");
+    traffic.end();
+    stage.servers.kill("host1:7000");
+    stage.repairs(&wanted);
+    data.assert_kept(&stage.servers, &values);
+}
+
+#[test]
+fn primary_goes_on_redis() {
+    primary_goes(ServerKind::Redis70);
+}
+
+#[test]
+fn primary_goes_on_valkey() {
+    primary_goes(ServerKind::Valkey91);
+}

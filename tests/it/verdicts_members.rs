@@ -64,7 +64,7 @@ fn an_undeclared_primary_of_a_declared_shard() {
     assert_snapshot!(told.troubles(), @r#"
     ! shard a is served by host2:7003 (ID7), which the file doesn't name
         its id is ID7
-        → Declare host2:7003 (ID7) in shard a, or fail over to one of its declared nodes by hand; handing over is not supported yet.
+        → Declare host2:7003 (ID7) in shard a. To have it hand over and removed, write `prune: true` under `policy`.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
     assert_snapshot!(told.drift, @"rcl.yaml: blocked: shard a is served by host2:7003 (ID7), which the file doesn't name (its id is ID7)");

@@ -13,6 +13,10 @@ struct Before<'a> {
     observed: &'a Observed,
     taken: BTreeMap<NodeId, SlotSet>,
     attached: BTreeSet<NodeId>,
+    /// By step, whom a node replicates.
+    follows: BTreeMap<NodeId, NodeId>,
+    /// Those that have handed over: their replicas follow the new primary.
+    handed_over: BTreeSet<NodeId>,
     gone: BTreeSet<NodeId>,
     /// Steps that bring members, copies or slots to their places.
     moving: Vec<StepId>,
@@ -24,6 +28,8 @@ pub(super) fn removals(plan: &Plan, observed: &Observed) -> Vec<Violation> {
         observed,
         taken: BTreeMap::new(),
         attached: BTreeSet::new(),
+        follows: BTreeMap::new(),
+        handed_over: BTreeSet::new(),
         gone: BTreeSet::new(),
         moving: Vec::new(),
     };
@@ -43,11 +49,16 @@ pub(super) fn removals(plan: &Plan, observed: &Observed) -> Vec<Violation> {
                     ..,
                 ] => {
                     before.attached.insert(send.node);
+                    if let ["CLUSTER", "REPLICATE", primary] = words.as_slice() {
+                        let primary = primary.parse().ok();
+                        before
+                            .follows
+                            .extend(primary.map(|primary| (send.node, primary)));
+                    }
                     before.moving.push(step.id);
                 }
-                ["CLUSTER", "RESET", "SOFT"] | ["CLUSTER", "FAILOVER"] => {
-                    before.moving.push(step.id);
-                }
+                ["CLUSTER", "FAILOVER"] => before.hand_over(send.node, step.id),
+                ["CLUSTER", "RESET", "SOFT"] => before.moving.push(step.id),
                 ["CLUSTER", "RESET", ..] => {
                     resets.insert(send.node);
                 }
@@ -76,6 +87,19 @@ impl Before<'_> {
         self.observed.views.get(&node)
     }
 
+    /// A replica takes over all that its primary owns.
+    fn hand_over(&mut self, node: NodeId, step: StepId) {
+        let followed = self.follows.get(&node).copied();
+        let primary = followed.or_else(|| self.view(node)?.primary());
+        let owned = primary.and_then(|id| Some((id, self.view(id)?.own_slots().clone())));
+        if let Some((primary, slots)) = owned {
+            let taken = self.taken.entry(primary).or_default();
+            *taken = taken.union(&slots);
+            self.handed_over.insert(primary);
+        }
+        self.moving.push(step);
+    }
+
     /// Why the step must not take the node out.
     fn why_not(&self, step: &Step, node: NodeId, reset: bool) -> Option<&'static str> {
         let alone = matches!(&step.action, Action::Remove { node: one } | Action::Forget { node: one } if *one == node);
@@ -89,6 +113,7 @@ impl Before<'_> {
         let taken = self.taken.get(&node).unwrap_or(&none);
         let has_copy = |view: &&NodeView| {
             view.primary() == Some(node)
+                && !self.handed_over.contains(&node)
                 && !self.gone.contains(&view.id)
                 && !self.attached.contains(&view.id)
         };
