@@ -1,5 +1,7 @@
 //! Saved plans in words: that one was saved, and why one can't be carried out any more.
 
+use std::collections::BTreeSet;
+
 use crate::base::{NodeId, Role};
 use crate::desired::Desired;
 use crate::diff::Pairing;
@@ -158,16 +160,7 @@ impl Namer<'_> {
                 "{} moves other slots by itself than before",
                 self.label(*node)
             ),
-            Change::Members { node, new, gone } => {
-                let label = self.label(*node);
-                let parts = [(new, "lists new members"), (gone, "no longer lists")];
-                let parts: Vec<String> = parts
-                    .into_iter()
-                    .filter(|(ids, _)| !ids.is_empty())
-                    .map(|(ids, verb)| format!("{verb}: {}", self.pairing.label_all(ids)))
-                    .collect();
-                format!("{label} {}", parts.join(", and "))
-            }
+            Change::Members { node, new, gone } => self.members(*node, new, gone),
             Change::Option {
                 node,
                 option,
@@ -192,6 +185,16 @@ impl Namer<'_> {
                 format!("{} ran {was}, now it runs {is}", self.label(*node))
             }
         }
+    }
+
+    fn members(&self, node: NodeId, new: &BTreeSet<NodeId>, gone: &BTreeSet<NodeId>) -> String {
+        let parts = [(new, "lists new members"), (gone, "no longer lists")];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|(ids, _)| !ids.is_empty())
+            .map(|(ids, verb)| format!("{verb}: {}", self.pairing.label_all(ids)))
+            .collect();
+        format!("{} {}", self.label(node), parts.join(", and "))
     }
 
     /// `the primary of shard b`, `a replica of host1:7001`.

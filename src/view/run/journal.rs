@@ -74,7 +74,7 @@ enum What<'a> {
         node: NodeJson<'a>,
         took_ms: u64,
         #[serde(flatten)]
-        answer: Answer,
+        answer: AnswerJson,
     },
     StepEnded {
         step: StepId,
@@ -98,7 +98,7 @@ struct StepEntry {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Answer {
+enum AnswerJson {
     Reply(Value),
     /// The server's own words.
     Refusal(String),
@@ -162,9 +162,9 @@ pub fn answered(
         command,
     } = call;
     let answer = match answer {
-        Ok(Reply::Error(words)) => Answer::Refusal(masked(words, command)),
-        Ok(reply) => Answer::Reply(value(reply, command)),
-        Err(words) => Answer::NoAnswer(masked(words, command)),
+        Ok(Reply::Error(words)) => AnswerJson::Refusal(masked(words, command)),
+        Ok(reply) => AnswerJson::Reply(value(reply, command)),
+        Err(words) => AnswerJson::NoAnswer(masked(words, command)),
     };
     entry(
         stamp,
