@@ -14,6 +14,7 @@ mod desired;
 mod docs;
 mod drift;
 mod export;
+mod faults;
 mod form;
 mod harness;
 mod help;

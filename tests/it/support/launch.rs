@@ -7,6 +7,7 @@ use super::certs::Certs;
 use super::kind::ServerKind;
 use super::least;
 use super::loopback::Loopback;
+use super::network;
 use super::servers::Servers;
 
 pub(crate) const FIRST_PORT: u16 = 7000;
@@ -33,6 +34,7 @@ pub(crate) struct Launch {
     hosts: u8,
     ports: u16,
     announce: bool,
+    pub(super) behind_network: bool,
     address: Option<IpAddr>,
     settings: BTreeMap<String, String>,
     pub(super) tls: Option<Certs>,
@@ -47,6 +49,7 @@ impl Launch {
             hosts: 2,
             ports: 3,
             announce: true,
+            behind_network: false,
             address: None,
             settings: TEST_SETTINGS
                 .map(|(option, value)| (option.to_owned(), value.to_owned()))
@@ -77,6 +80,12 @@ impl Launch {
     /// nobody listens: what a host with several addresses does to its peers.
     pub(crate) fn without_announce(mut self) -> Self {
         self.announce = false;
+        self
+    }
+
+    /// With forwarders between all of them, that can be cut and slowed: see the network.
+    pub(crate) fn behind_network(mut self) -> Self {
+        self.behind_network = true;
         self
     }
 
@@ -165,6 +174,11 @@ impl Launch {
                 ("tls-key-file", "server.key".to_owned()),
             ];
             settings.extend(own.map(|(option, value)| (option.to_owned(), value)));
+        }
+        if self.behind_network {
+            let hidden = network::hidden(ip.parse().expect("an IP address")).to_string();
+            settings.insert("bind".to_owned(), hidden.clone());
+            settings.insert("bind-source-addr".to_owned(), hidden);
         }
         settings.extend(self.settings.clone());
         if least::asked_for() {

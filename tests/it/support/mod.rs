@@ -11,6 +11,7 @@ pub(crate) mod launch;
 pub(crate) mod least;
 pub(crate) mod loopback;
 pub(crate) mod native;
+pub(crate) mod network;
 pub(crate) mod rcl;
 pub(crate) mod recorder;
 pub(crate) mod redact;

@@ -19,7 +19,7 @@ use super::rcl::Ran;
 const PAGE: usize = 4096;
 
 /// Longer than any deadline of rcl's own in a test.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(90);
 
 #[must_use = "a program that nobody waits for is killed"]
 pub(crate) struct Running {

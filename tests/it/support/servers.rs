@@ -19,8 +19,13 @@ use tempfile::TempDir;
 use super::certs::{Certs, SERVER_NAME};
 use super::judge;
 use super::kind::{ServerKind, on_path};
+<<<<<<< HEAD
 use super::launch::{self, Launch, TLS_OFFSET};
+=======
+use super::launch::{self, BUS_OFFSET, Launch};
+>>>>>>> 65c9585 (A harness of faults: stories, faults and moments on real servers behind a network that can be cut)
 use super::loopback::Loopback;
+use super::network::Network;
 use super::resp::{Client, Value};
 use super::wait;
 
@@ -32,6 +37,7 @@ pub(crate) struct Servers {
     launch: Launch,
     program: PathBuf,
     loopback: Loopback,
+    network: Option<Network>,
     folder: TempDir,
 }
 
@@ -71,6 +77,7 @@ impl Servers {
             nodes: BTreeMap::new(),
             program: launch.kind.program(),
             loopback,
+            network: launch.behind_network.then(Network::start),
             folder: tempfile::tempdir().expect("a temporary folder"),
             launch,
         };
@@ -82,6 +89,12 @@ impl Servers {
         }
         servers.check_version();
         servers
+    }
+
+    /// What lies between them, for servers that were prepared for it.
+    #[track_caller]
+    pub(crate) fn network(&self) -> &Network {
+        self.network.as_ref().expect("servers behind a network")
     }
 
     pub(crate) fn kind(&self) -> ServerKind {
@@ -222,6 +235,12 @@ impl Servers {
         self.node_mut(name).process = process;
     }
 
+    /// Waits for a node that was started without waiting.
+    #[track_caller]
+    pub(crate) fn await_start(&mut self, name: &str) {
+        self.wait_for_ping(name);
+    }
+
     /// Leaves a node that runs out of what the recorder and the judges ask, since it would not tell them.
     #[track_caller]
     pub(crate) fn hide(&mut self, name: &str) {
@@ -256,6 +275,7 @@ impl Servers {
         let folder = self.folder.path().join(format!("{host}-{port}"));
         fs::create_dir(&folder).expect("a folder for the node");
         self.configure(&folder, address);
+        self.open_ways(address);
         let node = Node {
             address,
             process: self.spawn(&folder, address),
@@ -265,6 +285,7 @@ impl Servers {
         self.nodes.insert(name.to_owned(), node);
     }
 
+<<<<<<< HEAD
     /// The port that replicas of a node dial.
     #[track_caller]
     pub(crate) fn replication_port(&self, name: &str) -> u16 {
@@ -284,6 +305,18 @@ impl Servers {
             .expect("they were started with TLS")
     }
 
+=======
+    /// Once for an address; a node that comes back blank finds them open.
+    fn open_ways(&self, address: SocketAddr) {
+        let known = self.nodes.values().any(|node| node.address == address);
+        if let Some(network) = self.network.as_ref().filter(|_| !known) {
+            for port in [address.port(), address.port() + BUS_OFFSET] {
+                network.open(SocketAddr::new(address.ip(), port));
+            }
+        }
+    }
+
+>>>>>>> 65c9585 (A harness of faults: stories, faults and moments on real servers behind a network that can be cut)
     fn configure(&self, folder: &Path, address: SocketAddr) {
         if let Some(certs) = &self.launch.tls {
             certs.issue(folder, "server", &[SERVER_NAME, &address.ip().to_string()]);

@@ -129,24 +129,44 @@ impl Data {
         (Self { count }, values)
     }
 
-    /// Every key is there with its value, and nowhere twice.
+    /// Every key is there with its value.
     #[track_caller]
     pub(crate) fn assert_kept(&self, servers: &Servers, values: &BTreeMap<usize, Value>) {
+        let lost = self.lost(servers, values);
+        assert!(
+            lost.is_empty(),
+            "{} keys: {:?}",
+            lost.len(),
+            &lost[..lost.len().min(5)]
+        );
+    }
+
+    /// The keys that are gone or have another value, each with what is found in its place.
+    #[track_caller]
+    pub(crate) fn lost(
+        &self,
+        servers: &Servers,
+        values: &BTreeMap<usize, Value>,
+    ) -> Vec<(usize, String)> {
         assert_eq!(values.len(), self.count);
         let urls = nodes(servers);
         wait(async {
             let mut connection = connect(urls).await;
+            let mut lost = Vec::new();
             for (number, value) in values {
-                let found = read(&mut connection, *number).await.expect("it is read");
-                match (&found, value) {
+                let found = read(&mut connection, *number).await;
+                let kept = match (&found, value) {
                     // MIGRATE carries the time that is left, and takes a moment.
-                    (Value::Int(found), Value::Int(wanted)) => {
-                        assert!(found.abs_diff(*wanted) < 60_000, "key {number}: {found}");
-                    }
-                    (found, wanted) => assert_eq!(found, wanted, "key {number}"),
+                    (Ok(Value::Int(found)), Value::Int(wanted)) => found.abs_diff(*wanted) < 60_000,
+                    (Ok(found), wanted) => found == wanted,
+                    (Err(_), _) => false,
+                };
+                if !kept {
+                    lost.push((*number, format!("{found:?}")));
                 }
             }
-        });
+            lost
+        })
     }
 }
 

@@ -18,16 +18,22 @@ pub(crate) fn until<T>(what: &str, condition: impl FnMut() -> Result<T, String>)
 pub(crate) fn until_within<T>(
     what: &str,
     deadline: Duration,
-    mut condition: impl FnMut() -> Result<T, String>,
+    condition: impl FnMut() -> Result<T, String>,
 ) -> T {
+    within(deadline, condition)
+        .unwrap_or_else(|reason| panic!("waited {deadline:?} for: {what}\nstill: {reason}"))
+}
+
+/// The last answer, when the deadline passes.
+pub(crate) fn within<T, E>(
+    deadline: Duration,
+    mut condition: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
     let start = Instant::now();
     loop {
         match condition() {
-            Ok(value) => return value,
-            Err(reason) if start.elapsed() > deadline => {
-                panic!("waited {deadline:?} for: {what}\nstill: {reason}")
-            }
-            Err(_) => std::thread::sleep(PERIOD),
+            Err(_) if start.elapsed() <= deadline => std::thread::sleep(PERIOD),
+            answer => return answer,
         }
     }
 }
