@@ -31,7 +31,9 @@ const SAMPLED: usize = 6;
 #[expect(clippy::print_stdout, reason = "shown when the test fails")]
 fn endures(story: Story, kind: ServerKind) {
     let lines = row::undisturbed(story, kind);
-    let usual = table::whole().then(|| peer::undisturbed(story, kind));
+    // Only for what redis-cli does in one command.
+    let compared = table::whole() && matches!(story, Story::Form | Story::Grow);
+    let usual = compared.then(|| peer::undisturbed(story, kind));
     let all = Fault::ALL.into_iter().filter(|fault| fault.befalls(story));
     let all: Vec<(Fault, Moment)> = all
         .flat_map(|fault| Moment::ALL.map(|moment| (fault, moment)))
@@ -93,4 +95,24 @@ fn form_on_valkey_9_1() {
 #[test]
 fn grow_on_valkey_9_1() {
     endures(Story::Grow, ServerKind::Valkey91);
+}
+
+#[test]
+fn shrink_on_redis_7_0() {
+    endures(Story::Shrink, ServerKind::Redis70);
+}
+
+#[test]
+fn fail_back_on_redis_7_0() {
+    endures(Story::FailBack, ServerKind::Redis70);
+}
+
+#[test]
+fn shrink_on_valkey_9_1() {
+    endures(Story::Shrink, ServerKind::Valkey91);
+}
+
+#[test]
+fn fail_back_on_valkey_9_1() {
+    endures(Story::FailBack, ServerKind::Valkey91);
 }

@@ -86,8 +86,8 @@ impl Fault {
     /// Whether it can happen in this story.
     pub(super) fn befalls(self, story: Story) -> bool {
         match self {
-            // There is no shard yet that could fail over.
-            FailedOver => story != Story::Form,
+            // There is no shard yet that could fail over, or this is what the story does anyway.
+            FailedOver => story != Story::Form && story != Story::FailBack,
             RclKilled | RclStopped(_) | Killed(_) | Paused(_) | Restarted(_) | Blank(_)
             | Cut(_) | Slow(_) | Parted => true,
         }
@@ -127,7 +127,7 @@ impl Fault {
             }
             // It may be in no state to do so: then nothing happens, as in life.
             FailedOver => {
-                let _ = servers.try_call("host4:7000", &["CLUSTER", "FAILOVER"]);
+                let _ = servers.try_call(story.heir(), &["CLUSTER", "FAILOVER"]);
             }
         }
     }

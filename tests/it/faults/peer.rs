@@ -121,7 +121,9 @@ fn start(story: Story, scene: &Scene) -> Child {
             words.extend(["--cluster-replicas", "1", "--cluster-yes"].map(str::to_owned));
             spawn(scene, &words)
         }
-        Story::Grow => cluster(scene, &["rebalance"], &["--cluster-use-empty-masters"]),
+        Story::Grow | Story::Shrink | Story::FailBack => {
+            cluster(scene, &["rebalance"], &["--cluster-use-empty-masters"])
+        }
     }
 }
 

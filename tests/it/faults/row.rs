@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::support::rcl::Streams;
 use crate::support::{ServerKind, wait};
 
 use super::fault::Fault;
@@ -69,13 +70,11 @@ impl fmt::Display for Row {
     }
 }
 
-const APPLY: [&str; 3] = ["apply", "--yes", "-v"];
-
 /// How many lines a run without any fault says. It ends well, of course.
 #[track_caller]
 pub(super) fn undisturbed(story: Story, kind: ServerKind) -> usize {
     let scene = story.begin(kind);
-    let mut apply = scene.rcl.start(&APPLY);
+    let mut apply = scene.apply();
     let mut lines = 0;
     while apply.next().is_some() {
         lines += 1;
@@ -96,7 +95,7 @@ pub(super) fn run(
     lines: usize,
 ) -> Row {
     let mut scene = story.begin(kind);
-    let mut apply = scene.rcl.start(&APPLY);
+    let mut apply = scene.apply();
     for _ in 0..moment.line(lines) {
         if apply.next().is_none() {
             break;
@@ -129,6 +128,20 @@ pub(super) fn run(
     fault.mend(story, &mut scene.servers);
     row.mend(story, &scene);
     row
+}
+
+/// What a person does: run it again, with the leave that it asked for.
+#[track_caller]
+fn again(scene: &Scene, said: &str) -> (Option<i32>, Streams) {
+    let mut leave = scene.leave();
+    let asked = said.split("--allow ").skip(1);
+    let flags = asked.filter_map(|rest| rest.split_whitespace().next());
+    // What a fault has left of a member has to be forgotten; nothing else is given leave to.
+    let forget = flags.filter(|flag| flag.starts_with("forget=") || flag.starts_with("remove="));
+    leave.extend(forget.map(|flag| format!("--allow={}", flag.trim_end_matches(['.', ',']))));
+    let mut arguments = vec!["apply", "--yes"];
+    arguments.extend(leave.iter().map(String::as_str));
+    scene.rcl.run(&arguments).whatever()
 }
 
 /// The end of a long text.
@@ -164,7 +177,7 @@ impl Row {
         let until = Instant::now() + MENDED_WITHIN;
         let mut said = String::new();
         while Instant::now() < until {
-            let (code, streams) = scene.rcl.run(&["apply", "--yes"]).whatever();
+            let (code, streams) = again(scene, &said);
             self.mended.push(code.unwrap_or(-1));
             said = [streams.stdout(), streams.stderr()].concat();
             if code == Some(0) {

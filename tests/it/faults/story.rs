@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use redis::Value;
 
 use crate::support::judge;
+use crate::support::running::Running;
 use crate::support::traffic::Data;
 use crate::support::yaml::Yaml;
 use crate::support::{Rcl, ServerKind, Servers, Shard, native};
@@ -22,6 +23,10 @@ pub(super) enum Story {
     Form,
     /// A fourth pair joins and takes a quarter of the slots, with keys.
     Grow,
+    /// The fourth pair gives its slots back, and leaves.
+    Shrink,
+    /// The primary role of a shard goes back to where the file places it.
+    FailBack,
 }
 
 /// A story at its beginning.
@@ -29,6 +34,7 @@ pub(super) struct Scene {
     pub(super) servers: Servers,
     pub(super) rcl: Rcl,
     data: Option<(Data, BTreeMap<usize, Value>)>,
+    story: Story,
 }
 
 fn seed() -> Vec<Shard> {
@@ -37,6 +43,13 @@ fn seed() -> Vec<Shard> {
         Shard::new("host2:7000", &["host5:7000"], "5462-10922"),
         Shard::new("host3:7000", &["host6:7000"], "10923-16383"),
     ]
+}
+
+/// The seed after a failover of its first shard.
+fn failed_over() -> Vec<Shard> {
+    let mut shards = seed();
+    shards[0] = Shard::new("host4:7000", &["host1:7000"], "0-5461");
+    shards
 }
 
 fn grown() -> Vec<Shard> {
@@ -57,23 +70,35 @@ impl Story {
         match self {
             Self::Form => "form",
             Self::Grow => "grow",
+            Self::Shrink => "shrink",
+            Self::FailBack => "fail back",
         }
     }
 
     /// What the file asks for.
     pub(super) fn goal(self) -> Vec<Shard> {
         match self {
-            Self::Form => seed(),
+            Self::Form | Self::Shrink | Self::FailBack => seed(),
             Self::Grow => grown(),
         }
     }
 
     pub(super) fn node(self, part: Part) -> &'static str {
         match (self, part) {
-            (Self::Form | Self::Grow, Part::Giver) => "host1:7000",
-            (Self::Form, Part::Taker) => "host4:7000",
-            (Self::Grow, Part::Taker) => "host7:7000",
-            (Self::Form | Self::Grow, Part::Bystander) => "host5:7000",
+            (Self::Form | Self::Grow, Part::Giver) | (Self::Shrink, Part::Taker) => "host1:7000",
+            (Self::Form, Part::Taker) | (Self::FailBack, Part::Giver) => "host4:7000",
+            (Self::Grow, Part::Taker) | (Self::Shrink, Part::Giver) => "host7:7000",
+            (Self::FailBack, Part::Taker) => "host1:7000",
+            (_, Part::Bystander) => "host5:7000",
+        }
+    }
+
+    /// The giver's replica.
+    pub(super) fn heir(self) -> &'static str {
+        match self {
+            Self::Form | Self::Grow => "host4:7000",
+            Self::Shrink => "host8:7000",
+            Self::FailBack => "host1:7000",
         }
     }
 
@@ -92,20 +117,64 @@ impl Story {
             Self::Form => {}
             Self::Grow => {
                 native::form(&servers, &seed());
-                data = Some(Data::write(&servers, KEYS));
                 servers.add("host7:7000");
                 servers.add("host8:7000");
             }
+            Self::Shrink => {
+                servers.add("host7:7000");
+                servers.add("host8:7000");
+                native::form(&servers, &grown());
+            }
+            Self::FailBack => native::form(&servers, &failed_over()),
+        }
+        if self != Self::Form {
+            data = Some(Data::write(&servers, KEYS));
         }
         let rcl = Rcl::new();
         let timeout = format!("{NODE_TIMEOUT_MS}ms");
         let yaml = Yaml::new(&servers, &self.goal()).config("cluster-node-timeout", &timeout);
-        rcl.file("rcl.yaml", &yaml);
-        Scene { servers, rcl, data }
+        rcl.file("rcl.yaml", &format!("{yaml}{}", self.policy()));
+        Scene {
+            servers,
+            rcl,
+            data,
+            story: self,
+        }
+    }
+
+    fn policy(self) -> &'static str {
+        match self {
+            Self::Form | Self::Grow => "",
+            Self::Shrink => "policy: {prune: true}\n",
+            Self::FailBack => "policy: {failback: true}\n",
+        }
     }
 }
 
 impl Scene {
+    /// The leave that the story needs: members are called by their ids, which they keep to the end.
+    pub(super) fn leave(&self) -> Vec<String> {
+        match self.story {
+            Story::Form | Story::Grow | Story::FailBack => Vec::new(),
+            Story::Shrink => {
+                let gone = ["host7", "host8"].map(|host| {
+                    let address = self.servers.address(&format!("{host}:7000"));
+                    format!("--allow=remove={address}")
+                });
+                gone.into()
+            }
+        }
+    }
+
+    /// Starts the apply that something happens to.
+    #[track_caller]
+    pub(super) fn apply(&self) -> Running {
+        let leave = self.leave();
+        let mut arguments = vec!["apply", "--yes", "-v"];
+        arguments.extend(leave.iter().map(String::as_str));
+        self.rcl.start(&arguments)
+    }
+
     /// How many keys are gone, or not what they were.
     pub(super) fn lost(&self) -> usize {
         let lost = |(data, values): &(Data, _)| data.lost(&self.servers, values).len();

@@ -191,12 +191,12 @@ impl Ran {
         self.expect(&format!("exit code {wanted}"), |code| code == Some(wanted))
     }
 
-<<<<<<< HEAD
     /// Whatever the exit code is.
     #[track_caller]
     pub(crate) fn any(self) -> Streams {
         self.expect("an end", |_| true)
-=======
+    }
+
     /// However it ended; none for a signal.
     pub(crate) fn whatever(self) -> (Option<i32>, Streams) {
         let code = self.output.status.code();
@@ -205,7 +205,6 @@ impl Ran {
             stderr: text(self.output.stderr),
         };
         (code, streams)
->>>>>>> 65c9585 (A harness of faults: stories, faults and moments on real servers behind a network that can be cut)
     }
 
     /// For runs of which more than one end is fine.

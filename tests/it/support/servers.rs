@@ -19,11 +19,7 @@ use tempfile::TempDir;
 use super::certs::{Certs, SERVER_NAME};
 use super::judge;
 use super::kind::{ServerKind, on_path};
-<<<<<<< HEAD
-use super::launch::{self, Launch, TLS_OFFSET};
-=======
-use super::launch::{self, BUS_OFFSET, Launch};
->>>>>>> 65c9585 (A harness of faults: stories, faults and moments on real servers behind a network that can be cut)
+use super::launch::{self, BUS_OFFSET, Launch, TLS_OFFSET};
 use super::loopback::Loopback;
 use super::network::Network;
 use super::resp::{Client, Value};
@@ -285,7 +281,6 @@ impl Servers {
         self.nodes.insert(name.to_owned(), node);
     }
 
-<<<<<<< HEAD
     /// The port that replicas of a node dial.
     #[track_caller]
     pub(crate) fn replication_port(&self, name: &str) -> u16 {
@@ -305,7 +300,6 @@ impl Servers {
             .expect("they were started with TLS")
     }
 
-=======
     /// Once for an address; a node that comes back blank finds them open.
     fn open_ways(&self, address: SocketAddr) {
         let known = self.nodes.values().any(|node| node.address == address);
@@ -316,7 +310,6 @@ impl Servers {
         }
     }
 
->>>>>>> 65c9585 (A harness of faults: stories, faults and moments on real servers behind a network that can be cut)
     fn configure(&self, folder: &Path, address: SocketAddr) {
         if let Some(certs) = &self.launch.tls {
             certs.issue(folder, "server", &[SERVER_NAME, &address.ip().to_string()]);
