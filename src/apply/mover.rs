@@ -21,6 +21,10 @@ use super::homeward::Homeward;
 /// How long one call of a move may take beside what its MIGRATE commands may.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// A node that stands still is asked once more, not as often as one that refuses: each time costs
+/// the whole time limit.
+const SILENT_FOR: Duration = Duration::from_secs(15);
+
 /// After a stop, open slots get this long to come to their end.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
@@ -317,6 +321,7 @@ async fn drive(
     mut called: impl FnMut(&Mover<'_>),
 ) -> Result<(), Trouble> {
     let mut stopped_at: Option<Instant> = None;
+    let mut silent_since: Option<Instant> = None;
     let mut todo = mover.next(&[]);
     loop {
         if stopped_at.is_none() && *stop.borrow_and_update() >= Stop::Finish {
@@ -346,9 +351,16 @@ async fn drive(
                 }
             },
         };
+        let asked = Instant::now();
         let answer = call(node, &commands).await;
         todo = match &answer {
-            Ok(replies) => mover.next(replies),
+            Ok(replies) => {
+                silent_since = None;
+                mover.next(replies)
+            }
+            Err(words) if silent_since.get_or_insert(asked).elapsed() > SILENT_FOR => {
+                Err(Failure::unanswered(node, &commands, words))
+            }
             Err(words) => mover.unanswered(words, node, &commands),
         };
         called(mover);
@@ -385,7 +397,10 @@ async fn call(
     let Some(address) = address else {
         return Err("no address is known for it".to_owned());
     };
-    let several = u32::try_from(commands.len().min(8)).unwrap_or(8);
+    let waits = commands
+        .iter()
+        .filter(|one| one.moves() && !one.sets_slot());
+    let several = u32::try_from(waits.count().min(8)).unwrap_or(8);
     let within = ANSWER_WITHIN + transfer.limit() * several;
     let abreast = match transfer.engine {
         Engine::Classic(bounds) => bounds.waits && commands.iter().all(Command::sets_slot),

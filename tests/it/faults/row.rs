@@ -123,7 +123,7 @@ pub(super) fn run(
         let (code, said) = apply.end().whatever();
         row.took = began.elapsed();
         row.code = code;
-        row.judge_end(story, &[said.stdout(), said.stderr()].concat());
+        row.judge_end(story, &scene, &[said.stdout(), said.stderr()].concat());
     }
     fault.mend(story, &mut scene.servers);
     row.mend(story, &scene);
@@ -157,14 +157,18 @@ impl Row {
         format!("{last} at apply {}", self.mended.len())
     }
 
-    fn judge_end(&mut self, story: Story, said: &str) {
+    fn judge_end(&mut self, story: Story, scene: &Scene, said: &str) {
         if !matches!(self.code, Some(0 | 1 | 3)) {
             self.wrong.push(format!("exit code {:?}", self.code));
         }
         if said.contains("panicked") || said.contains("breaks its own rules") {
             self.wrong.push(format!("rcl is at fault:\n{}", last(said)));
         }
-        let unnamed = self.fault.victim(story).filter(|node| !said.contains(node));
+        // What the file doesn't name is called by its address.
+        let named = |node: &str| {
+            said.contains(node) || said.contains(&scene.servers.address(node).to_string())
+        };
+        let unnamed = self.fault.victim(story).filter(|node| !named(node));
         if let Some(node) = unnamed.filter(|_| self.code != Some(0)) {
             self.wrong
                 .push(format!("{node} is not named:\n{}", last(said)));
