@@ -21,10 +21,10 @@ use row::{Moment, Row};
 use story::Story;
 
 /// Rows that run side by side: each has eight servers.
-const ABREAST: usize = 3;
+const ABREAST: usize = 2;
 
 /// How many rows of a story `make test` runs on each kind of server.
-const SAMPLED: usize = 6;
+const SAMPLED: usize = 3;
 
 /// All rows of one story, or a sample of them.
 #[track_caller]
