@@ -374,8 +374,9 @@ impl<'a> Machine<'a> {
     }
 
     fn waiting(&self, step: &Step, views: &Views, since: Duration, now: Duration) -> State {
-        // What must last is looked at for as long, even if it is so by now.
-        if step.holds_for.is_zero() && step.done_when.holds(views) {
+        // What is only looked at is looked at for as long as it must last, even if it is so by now.
+        let looks_only = step.sends.is_empty() && !step.holds_for.is_zero();
+        if !looks_only && step.done_when.holds(views) {
             return State::Ended(End::AlreadySo);
         }
         if self.stopped_at.is_some() && !step.always {
@@ -387,6 +388,12 @@ impl<'a> Machine<'a> {
             let answered = |node: &NodeId| views.contains_key(node);
             let mut broken = against(step, views);
             broken.retain(|node, _| answered(node));
+            // Somebody else has done it, and not everyone has heard of it yet.
+            let leads = step.action.node().and_then(|node| views.get(&node));
+            let leads = leads.is_some_and(|view| !view.own_slots().is_empty());
+            if leads && now < until {
+                return State::Waiting { since };
+            }
             if !broken.is_empty() {
                 let kind = TroubleKind::GuardBroken;
                 return State::Ended(end(step, kind, broken, Sent::default()));

@@ -110,6 +110,11 @@ async fn under_lock(
     let targets = shown.targets.clone();
     let mut made = make_over(&connections, targets, loaded, allow, output).await?;
     ready(args, &loaded.desired, &connections, &mut made).await;
+    if made.plan.is_empty() && made.plan.diff.is_empty() {
+        // A move that the servers carry out by themselves, say, has come to its end meanwhile.
+        output.talk("Nothing is left to do: the cluster has become as the file says by itself.\n");
+        return Ok(Exit::Fine);
+    }
     opened.still_holds(&shown, &made, None, output)?;
     if let Some(journal) = &journal
         && let Err(words) = journal.start(&me, opened, &made.plan)

@@ -34,7 +34,7 @@ fn a_password_is_wanted() {
     assert_snapshot!(told.troubles(), @r#"
     ! host2:7001 answers, but can't be read
         host2:7001: NOAUTH Authentication required.
-        → The server wants a password, or refuses strangers in protected mode; `access` in the file is not supported yet.
+        → The server wants a password, or refuses strangers in protected mode: give rcl a user and password of it (`access` in the file).
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
     assert_snapshot!(told.drift, @"rcl.yaml: error: host2:7001 answers, but can't be read (host2:7001: NOAUTH Authentication required.)");
@@ -62,7 +62,7 @@ fn a_password_is_wanted() {
 
     ! host2:7001 answers, but can't be read
         host2:7001: NOAUTH Authentication required.
-        → The server wants a password, or refuses strangers in protected mode; `access` in the file is not supported yet.
+        → The server wants a password, or refuses strangers in protected mode: give rcl a user and password of it (`access` in the file).
     "#);
 }
 
@@ -201,7 +201,7 @@ fn one_that_refuses_strangers() {
     assert_snapshot!(troubles(&stage, &told), @r#"
     ! host3:7000 answers, but can't be read
         host3:7000: DENIED Redis is running in protected mode
-        → The server wants a password, or refuses strangers in protected mode; `access` in the file is not supported yet.
+        → The server wants a password, or refuses strangers in protected mode: give rcl a user and password of it (`access` in the file).
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
 }
@@ -225,12 +225,12 @@ fn one_that_says_yes_to_everything() {
 #[test]
 fn one_that_hangs_up() {
     let mut stage = with_stranger(drop);
-    let told = stage.refuses(3).troubles();
+    let told = stage.refuses(1).troubles();
     assert_snapshot!(troubles(&stage, &told), @r#"
-    ! a new cluster is formed only when every declared node answers: one that doesn't may be a member of the cluster that the others have lost
-        host3:7000: host3:7000: it closes the connection without a word; perhaps it wants TLS
-        → Start these nodes, or take them out of the file.
-    Nothing to do, but 1 blocked; host3:7000 does not answer. Cluster "orders" does not match rcl.yaml.
+    ! host3:7000 answers, but can't be read
+        host3:7000: it closes the connection without a word, as a port for TLS does
+        → Declare `tls` under `access`, or write the node's port without TLS.
+    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
 }
 

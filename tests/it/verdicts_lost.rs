@@ -136,7 +136,7 @@ fn given_up(kind: ServerKind) {
     stage.declare(&shards);
     let told = stage.does_the_rest();
     allow_duplicates! { assert_snapshot!(told.troubles(), @r#"
-    Note: host2:7000 (ID4) is still listed as a member, but has failed. Forgetting members is not supported yet.
+    Note: host2:7000 (ID4) is still listed as a member, but has failed. --allow forget=host2:7000 makes rcl forget it.
     ! host1:7000 (ID1), the owner of 5462 slots, has failed, and none of its replicas answers
         slots 0-5461 have no living copy
         → Start host1:7000 (ID1) or a replica of it. If they are gone for good: give up what they held with --allow lose-data=a. Its slots are empty then, and a node of it that comes back loses what it holds.
@@ -194,7 +194,7 @@ fn given_up_to_the_others() {
     stage.declare(&shards);
     let told = stage.refuses(3);
     assert_snapshot!(told.troubles(), @r#"
-    Note: host2:7000 (ID4) is a member that the file doesn't name: a replica. Removing members is not supported yet.
+    Note: host2:7000 (ID4) is still listed as a member, but has failed. --allow forget=host2:7000 makes rcl forget it.
     ! host1:7000 (ID1), the owner of 5462 slots, has failed, and none of its replicas answers
         slots 0-5461 have no living copy
         → Start host1:7000 (ID1) or a replica of it. If they are gone for good: give up what they held with --allow lose-data=ID1. Its slots are empty then, and a node of it that comes back loses what it holds.

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::least;
 use super::running::Running;
 use super::terminal::Terminal;
+use super::wait;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rcl");
 
@@ -96,7 +97,7 @@ impl Rcl {
         let [out, err] = streams
             .clone()
             .map(|path| std::fs::File::create(path).expect("a file for a stream"));
-        let child = std::process::Command::new(&self.program)
+        let mut child = std::process::Command::new(&self.program)
             .args(arguments)
             .current_dir(self.folder())
             .env_clear()
@@ -106,14 +107,22 @@ impl Rcl {
             .stderr(err)
             .spawn()
             .expect("rcl starts");
-        let used = wait4::Wait4::wait4(child).expect("rcl ends");
+        // What the kernel tells at the end counts the test process too, from which rcl was started.
+        let status = format!("/proc/{}/status", child.id());
+        let mut most_memory = 0;
+        let ended = wait::within(DEADLINE, || {
+            most_memory = peak(&status).unwrap_or(0).max(most_memory);
+            child.try_wait().expect("rcl can be waited for").ok_or(())
+        });
+        let ended = ended.expect("rcl ends");
+        assert!(most_memory > 0, "it was gone before anybody looked");
         let [out, err] = streams.map(|path| std::fs::read(path).expect("a stream"));
         Measured {
-            most_memory: used.rusage.maxrss,
+            most_memory,
             ran: Ran::new(
                 self.command_line(arguments),
                 Output {
-                    status: used.status,
+                    status: ended,
                     stdout: out,
                     stderr: err,
                 },
@@ -158,6 +167,14 @@ impl Rcl {
 pub(crate) struct Measured {
     pub(crate) ran: Ran,
     pub(crate) most_memory: u64,
+}
+
+/// Bytes: the most that a process had in memory so far.
+fn peak(status: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(status).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 /// What a run gave. Ask it for the exit code that the test expects; anything else panics with both streams.
