@@ -120,7 +120,7 @@ pub struct LoginArgs {
     tls_name: Option<String>,
 }
 
-/// Where the password of `--user` is looked for.
+/// Where the password is looked for, of `--user` or else of the default user.
 const PASSWORD_VARIABLE: &str = "RCL_PASSWORD";
 
 impl LoginArgs {
@@ -134,12 +134,12 @@ impl LoginArgs {
     /// When the password or a file of TLS is not to be had.
     pub(super) fn keyring(&self, place: &str) -> Result<(desired::Access, Keyring), AccessError> {
         let here = Path::new("");
-        let password = match &self.user {
-            None => None,
-            Some(_) => {
-                let source = match std::env::var_os(PASSWORD_VARIABLE) {
-                    Some(_) => SecretSource::Env(PASSWORD_VARIABLE.to_owned()),
-                    None => SecretSource::Prompt,
+        let password = match (&self.user, std::env::var_os(PASSWORD_VARIABLE)) {
+            (None, None) => None,
+            (user, given) => {
+                let source = match (user, given) {
+                    (_, Some(_)) => SecretSource::Env(PASSWORD_VARIABLE.to_owned()),
+                    (Some(_) | None, None) => SecretSource::Prompt,
                 };
                 let value = secret(&source, here, place).map_err(AccessError::File)?;
                 Some(desired::Password {

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -32,6 +32,13 @@ pub(super) struct Journal {
 impl Journal {
     /// Appends to a file, or begins one that only its owner reads.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
+        // A slip of the hand must not spoil the file of the cluster, or anything else.
+        let mut first = [0];
+        let is_file = path.metadata().is_ok_and(|there| there.is_file());
+        let there = File::open(path).and_then(|mut file| file.read(&mut first));
+        if is_file && there.is_ok_and(|length| length > 0) && first != *b"{" {
+            return Err(io::Error::other("there is a file that is no journal"));
+        }
         let file = OpenOptions::new()
             .append(true)
             .create(true)

@@ -216,6 +216,13 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if path.metadata().is_ok_and(|there| !there.is_file()) {
         return Err(io::Error::other("there is something else than a file"));
     }
+    // A slip of the hand must not cost the file of the cluster, or anything else.
+    if let Ok(head) = head_of(path)
+        && !head.is_empty()
+        && !SavedPlan::is_one(&head)
+    {
+        return Err(io::Error::other("there is a file that is no saved plan"));
+    }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         Some(_) | None => PathBuf::from("."),
@@ -230,6 +237,13 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = std::fs::remove_file(&draft);
     }
     written
+}
+
+/// Enough of a file to tell a saved plan.
+fn head_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(1024).read_to_end(&mut head)?;
+    Ok(head)
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -250,9 +264,10 @@ mod tests {
     fn what_is_there_stays_until_the_new_one_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.json");
-        write_whole(&path, b"one").unwrap();
-        write_whole(&path, b"two").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        let [one, two] = ["1", "2"].map(|by| format!("{{\"format_version\": {by}}}"));
+        write_whole(&path, one.as_bytes()).unwrap();
+        write_whole(&path, two.as_bytes()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), two);
         let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
         assert_eq!(left.len(), 1);
         for other in [

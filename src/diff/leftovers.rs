@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{NodeId, Role, SlotSet, counted, named};
-use crate::observed::{JobState, LiveMember, groups};
+use crate::observed::{Direction, JobState, LiveMember, OpenSlot, groups};
 
 use super::removal::{Removals, is_replaced, spelling, state};
 use super::{Blocked, Diff, Difference, Look, Note, Scope, Severity};
@@ -201,7 +201,12 @@ fn stray_keys(look: &Look<'_>, diff: &mut Diff) {
     for id in &main.answered {
         let view = look.observed.views.get(id);
         let stray = view.filter(|view| {
-            view.role() == Role::Primary && view.own_slots().is_empty() && view.keys > 0
+            // What a move has carried over so far waits for its slot; the marks are judged with the moves.
+            let takes = |open: &OpenSlot| open.direction == Direction::Importing;
+            view.role() == Role::Primary
+                && view.own_slots().is_empty()
+                && view.keys > 0
+                && !view.open.iter().any(takes)
         });
         let label = diff.pairing.label(*id);
         let told = diff.blocked.iter().any(|blocked| blocked.subject == label)

@@ -73,7 +73,7 @@ impl<'o, 'w> Bar<'o, 'w> {
         };
         let (_, length) = whole.part(&Headway::default());
         let bar = self.all.add(ProgressBar::new(length));
-        if let Ok(style) = ProgressStyle::with_template("  {prefix} [{bar:24}] {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("  {prefix} [{bar:10}] {wide_msg}") {
             bar.set_style(style.progress_chars("=> "));
         }
         let label = |node| plan.diff.pairing.label(node);
