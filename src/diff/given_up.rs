@@ -24,7 +24,8 @@ pub(super) fn verdict(
     let leave = look.allowed.lose_data.contains(&what);
     let successor = shard.as_ref().and_then(|shard| heir(look, diff, shard));
     let taken = shard.is_none() || successor.is_some();
-    if leave && agreed && held.is_empty() && taken {
+    let living = living_copies(look, diff, lost);
+    if leave && agreed && held.is_empty() && living.is_empty() && taken {
         diff.pairing.given_up.insert(lost);
         if let (Some(shard), Some(successor)) = (shard, successor) {
             diff.pairing.primaries.insert(shard, successor);
@@ -43,6 +44,8 @@ pub(super) fn verdict(
     let mut way_out = format!("Start {label} or a replica of it.");
     if !agreed {
         way_out.push_str(" To give up what it held, most primaries have to agree that it has failed: start enough of them.");
+    } else if !living.is_empty() {
+        way_out.push_str(" Nothing is given up while a copy may be alive: let it answer here, or stop it until its peers hold it for failed.");
     } else if !held.is_empty() {
         way_out.push_str(" What it held can't be given up while others hold keys of its slots: they would be deleted. Save or remove these keys first.");
     } else {
@@ -54,7 +57,10 @@ pub(super) fn verdict(
         };
         way_out.push_str(&format!(" If they are gone for good: {first}give up what they held with --allow lose-data={what}. Its slots are empty then, and a node of it that comes back loses what it holds."));
     }
-    let mut evidence = vec![format!("{slots} have no living copy")];
+    let mut evidence = living;
+    if evidence.is_empty() {
+        evidence.push(format!("{slots} have no living copy"));
+    }
     evidence.extend(held);
     Some(Blocked {
         code: "shard-dead",
@@ -71,6 +77,19 @@ pub(super) fn verdict(
         way_out,
         scope: shard.map_or(Scope::Alone, Scope::Shard),
     })
+}
+
+/// Replicas that don't answer here, and that nobody holds for failed: what they hold is not lost.
+fn living_copies(look: &Look<'_>, diff: &Diff, lost: NodeId) -> Vec<String> {
+    let members = look.cluster.members.iter();
+    let living = members.filter(|(_, member)| {
+        member.primary == Some(lost) && !member.answered && !member.failed && !member.noaddr
+    });
+    let told = living.map(|(id, _)| {
+        let label = diff.pairing.label(*id);
+        format!("its replica {label} doesn't answer here, and its peers don't hold it for failed")
+    });
+    told.collect()
 }
 
 fn shard_of(diff: &Diff, primary: NodeId) -> Option<ShardName> {

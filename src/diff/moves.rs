@@ -410,6 +410,13 @@ fn unfit(look: &Look<'_>, diff: &Diff, (source, target): Pair, slots: &SlotSet) 
     {
         return refuse(why, serves, way_out);
     }
+    if let Some(evidence) = in_other_databases(look, diff, giving, taking) {
+        return refuse(
+            format!("only atomic moves carry keys of databases other than 0, and these slots can't move from {from} to {to} that way"),
+            vec![evidence],
+            "Let both servers move slots at once (Valkey 9.0 and later, `engine: auto`, no open slot at either); or empty the other databases.".to_owned(),
+        );
+    }
     no_room(giving, taking, slots).and_then(|evidence| {
         refuse(
             format!("{to} has no room for {count} of {from}"),
@@ -417,6 +424,26 @@ fn unfit(look: &Look<'_>, diff: &Diff, (source, target): Pair, slots: &SlotSet) 
             format!("Raise maxmemory of {to}, or give it fewer slots."),
         )
     })
+}
+
+/// Keys that a classic move would neither count nor carry: the giver deletes them with the slot.
+fn in_other_databases(
+    look: &Look<'_>,
+    diff: &Diff,
+    giving: &NodeView,
+    taking: &NodeView,
+) -> Option<String> {
+    let at_once = look.desired.policy.moves.engine != Engine::Classic
+        && not_atomically(look, diff, giving, taking).is_none()
+        && giving.open.is_empty()
+        && taking.open.is_empty();
+    let mut holders = [giving, taking].into_iter();
+    let holder = holders.find(|view| view.keys_elsewhere > 0 && !at_once)?;
+    Some(format!(
+        "{} holds {} in databases other than 0",
+        diff.pairing.label(holder.id),
+        counted(holder.keys_elsewhere, "key")
+    ))
 }
 
 /// Why slots can't move from the one to the other at once, and the way out.

@@ -253,6 +253,15 @@ pub(super) fn held_in(look: &Look<'_>, diff: &Diff, slots: &SlotSet) -> Vec<Stri
             )
         })
         .collect();
+    let elsewhere = look.observed.views.values();
+    let elsewhere = elsewhere.filter(|view| view.keys_elsewhere > 0);
+    held.extend(elsewhere.map(|view| {
+        format!(
+            "{} holds {} in databases other than 0, whose slots can't be told",
+            diff.pairing.label(view.id),
+            counted(view.keys_elsewhere, "key")
+        )
+    }));
     held.sort();
     held
 }

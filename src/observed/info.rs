@@ -49,11 +49,20 @@ impl<'a> Fields<'a> {
     /// Keys in all databases, from the lines `db0:keys=12,expires=0,…`.
     #[must_use]
     pub(super) fn keys(&self) -> u64 {
+        self.keys_where(|_| true)
+    }
+
+    /// Keys in databases other than 0, which clusters of Valkey 9.0 and later may have.
+    pub(super) fn keys_elsewhere(&self) -> u64 {
+        self.keys_where(|database| database != "0")
+    }
+
+    fn keys_where(&self, counts: impl Fn(&str) -> bool) -> u64 {
         self.0
             .iter()
             .filter(|(name, _)| {
                 name.strip_prefix("db").is_some_and(|rest| {
-                    !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit())
+                    !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()) && counts(rest)
                 })
             })
             .filter_map(|(_, value)| {

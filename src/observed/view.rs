@@ -95,6 +95,9 @@ pub struct NodeView {
     pub open: Vec<OpenSlot>,
     /// Keys in all databases.
     pub keys: u64,
+    /// Those of them in databases other than 0, which no question about slots tells of.
+    #[serde(default)]
+    pub keys_elsewhere: u64,
     /// Keys in the slots that were asked for, where there are any.
     pub keys_in_slot: BTreeMap<Slot, u64>,
     /// Those slots.
@@ -241,6 +244,7 @@ impl NodeView {
             table: Table::new(table.members),
             open: table.open,
             keys: info.keys(),
+            keys_elsewhere: info.keys_elsewhere(),
             keys_in_slot: keys_in_slots(questions, rest)?,
             counted: questions.count_keys_in.clone(),
             equipment: equipment(questions, rest, earlier),

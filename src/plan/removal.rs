@@ -80,6 +80,22 @@ fn kept_at(terms: &Terms<'_>, view: &NodeView) -> Option<String> {
 pub(super) fn removals(terms: &Terms<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut staying = terms.diff.pairing.joinable.clone();
+    let undeclared = terms.diff.differences.iter();
+    let leaving: BTreeSet<NodeId> = undeclared
+        .filter_map(|difference| {
+            let Difference::Undeclared { node, .. } = difference else {
+                return None;
+            };
+            Some(*node)
+        })
+        .collect();
+    let everyone = Arc::new(staying.clone());
+    // A primary can't go while others count a dead replica as its own.
+    for (index, node, noaddr) in ghosts(terms) {
+        if follows(terms, node, &leaving) {
+            steps.push(forget(terms, index, node, noaddr, &everyone));
+        }
+    }
     for (index, difference) in terms.diff.differences.iter().enumerate() {
         if let Difference::Undeclared { node, .. } = difference {
             let Some(view) = terms.views.get(node) else {
@@ -91,12 +107,33 @@ pub(super) fn removals(terms: &Terms<'_>) -> Vec<Step> {
         }
     }
     let others = Arc::new(staying);
-    for (index, difference) in terms.diff.differences.iter().enumerate() {
-        if let Difference::Ghost { node, noaddr } = difference {
-            steps.push(forget(terms, index, *node, *noaddr, &others));
+    for (index, node, noaddr) in ghosts(terms) {
+        if !follows(terms, node, &leaving) {
+            steps.push(forget(terms, index, node, noaddr, &others));
         }
     }
     steps
+}
+
+fn ghosts(terms: &Terms<'_>) -> Vec<(usize, NodeId, bool)> {
+    let differences = terms.diff.differences.iter().enumerate();
+    let ghosts = differences.filter_map(|(index, difference)| {
+        let Difference::Ghost { node, noaddr } = difference else {
+            return None;
+        };
+        Some((index, *node, *noaddr))
+    });
+    ghosts.collect()
+}
+
+/// Whether somebody counts it as a replica of one of these.
+fn follows(terms: &Terms<'_>, node: NodeId, leaving: &BTreeSet<NodeId>) -> bool {
+    let listed = terms
+        .views
+        .values()
+        .filter_map(|view| view.table.get(&node));
+    let mut primaries = listed.filter_map(|member| member.primary);
+    primaries.any(|primary| leaving.contains(&primary))
 }
 
 fn remove(

@@ -39,7 +39,14 @@ fn guard(terms: &Terms<'_>, node: NodeId, from: Option<NodeId>) -> Condition {
     let handed = terms.diff.pairing.successor_of(node);
     let owner = if handed.is_some() { Some(node) } else { from };
     let owner = owner.and_then(|owner| terms.views.get(&owner));
-    let served = from.zip(owner.map(|owner| roles::slots_by_then(terms, owner)));
+    let served = from.zip(owner.map(|owner| {
+        let by_then = roles::slots_by_then(terms, owner);
+        match handed {
+            Some(_) => by_then,
+            // It leaves before anything moves: what its primary gets later is not there yet.
+            None => by_then.intersection(owner.own_slots()),
+        }
+    }));
     if let Some((old, slots)) = served.filter(|(_, slots)| !slots.is_empty()) {
         parts.push(Condition::KnowsPrimary { node, primary: old });
         parts.push(Condition::Owns { node: old, slots });

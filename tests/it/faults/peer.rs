@@ -58,7 +58,14 @@ pub(super) fn run(
     let signal = match fault {
         Fault::RclKilled => Some(Signal::KILL),
         Fault::RclStopped(signal) => Some(signal),
-        _ => None,
+        Fault::Killed(_)
+        | Fault::Paused(_)
+        | Fault::Restarted(_)
+        | Fault::Blank(_)
+        | Fault::Cut(_)
+        | Fault::Slow(_)
+        | Fault::Parted
+        | Fault::FailedOver => None,
     };
     if let (Some(signal), Some(pid)) = (signal, pid) {
         let _ = kill_process(pid, signal);

@@ -71,7 +71,7 @@ fn usual(address: IpAddr) -> IpAddr {
             let [a, b, c, d] = ip.octets();
             IpAddr::V4(Ipv4Addr::new(a, b, c, d - HIDDEN))
         }
-        other => other,
+        IpAddr::V4(_) | IpAddr::V6(_) => address,
     }
 }
 
