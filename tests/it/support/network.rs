@@ -89,8 +89,7 @@ impl Network {
             runtime.block_on(async {
                 // Ends with the sender, and everything that was spawned with it.
                 while let Some((front, opened)) = wanted.recv().await {
-                    let listener = TcpListener::bind(front).await;
-                    let listener = listener.unwrap_or_else(|error| panic!("{front}: {error}"));
+                    let listener = bind(front).await;
                     tokio::spawn(forward(listener, front, seen.subscribe()));
                     opened.send(()).expect("somebody waits for it");
                 }
@@ -144,6 +143,19 @@ impl Drop for Network {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Another test may just be letting go of the address.
+async fn bind(front: SocketAddr) -> TcpListener {
+    let mut tries = 0;
+    loop {
+        match TcpListener::bind(front).await {
+            Ok(listener) => return listener,
+            Err(error) if tries == 100 => panic!("{front}: {error}"),
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+        tries += 1;
     }
 }
 

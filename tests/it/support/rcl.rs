@@ -108,10 +108,15 @@ impl Rcl {
             .spawn()
             .expect("rcl starts");
         // What the kernel tells at the end counts the test process too, from which rcl was started.
-        let status = format!("/proc/{}/status", child.id());
+        let process = PathBuf::from(format!("/proc/{}", child.id()));
         let mut most_memory = 0;
         let ended = wait::within(DEADLINE, || {
-            most_memory = peak(&status).unwrap_or(0).max(most_memory);
+            // Until it has become rcl, it is the test process itself.
+            let is_rcl =
+                std::fs::read_link(process.join("exe")).is_ok_and(|exe| exe == self.program);
+            if is_rcl {
+                most_memory = peak(&process.join("status")).unwrap_or(0).max(most_memory);
+            }
             child.try_wait().expect("rcl can be waited for").ok_or(())
         });
         let ended = ended.expect("rcl ends");
@@ -170,7 +175,7 @@ pub(crate) struct Measured {
 }
 
 /// Bytes: the most that a process had in memory so far.
-fn peak(status: &str) -> Option<u64> {
+fn peak(status: &Path) -> Option<u64> {
     let text = std::fs::read_to_string(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
