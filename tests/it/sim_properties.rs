@@ -12,7 +12,7 @@ use rcl::diff::{Allowed, Difference};
 use rcl::net::{CallError, Wire};
 use rcl::observe::{SETTLE_WITHIN, look_until_settled};
 use rcl::observed::Observed;
-use rcl::plan::{Action, Plan, check, plan};
+use rcl::plan::{Plan, check, plan};
 use tokio::sync::{Notify, watch};
 
 use crate::support::scene::{Break, Draft, Hostility, Scene, Verdict, draft, hostility};
@@ -300,8 +300,7 @@ async fn a_hostile_cluster(draft: &Draft, hostilities: &[Hostility], late: bool)
             .any(|send| send.command == write.command);
         let moved = write.command.moves()
             && made.steps.iter().any(|step| {
-                matches!(step.action, Action::Move { .. })
-                    && step.recipients().any(|node| node == write.id)
+                step.action.transfer().is_some() && step.recipients().any(|node| node == write.id)
             });
         let meant = meant || moved;
         ensure(meant, || {
