@@ -1,17 +1,21 @@
 //! Faults in the middle of an apply, on real servers behind a network that can be cut: whatever happens, rcl ends
-//! with an exit code that tells, names who is in trouble, and the next apply completes the cluster.
+//! in time with an exit code that fits, names who is in trouble and what to do, and the next apply completes the
+//! cluster.
 //!
-//! `make test` runs a sample; RCL_SEED draws another one. `make soak` runs every story with every fault at every
-//! moment, and prints the table of docs/reliability.md.
+//! `make test` runs some faults always and a sample of the others; RCL_SEED draws another one. `make soak` runs
+//! every story with every fault at every moment, and writes the tables of docs/reliability.md.
 
 mod cast;
 mod fault;
+mod judge;
 mod peer;
 mod row;
 mod sample;
 mod story;
 mod table;
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use crate::support::ServerKind;
@@ -20,46 +24,41 @@ use fault::Fault;
 use row::{Moment, Row};
 use story::Story;
 
-/// Rows that run side by side: each has eight servers.
-const ABREAST: usize = 2;
-
-/// How many rows of a story `make test` runs on each kind of server.
-const SAMPLED: usize = 3;
-
 /// All rows of one story, or a sample of them.
 #[track_caller]
-#[expect(clippy::print_stdout, reason = "shown when the test fails")]
+#[expect(clippy::print_stdout, reason = "what is drawn has to be seen")]
 fn endures(story: Story, kind: ServerKind) {
     let lines = row::undisturbed(story, kind);
-    // Only for what redis-cli does in one command.
-    let compared = table::whole() && matches!(story, Story::Form | Story::Grow);
+    // Only for what redis-cli can do.
+    let compared = table::whole() && peer::knows(story);
     let usual = compared.then(|| peer::undisturbed(story, kind));
-    let all = Fault::ALL.into_iter().filter(|fault| fault.befalls(story));
-    let all: Vec<(Fault, Moment)> = all
-        .flat_map(|fault| Moment::ALL.map(|moment| (fault, moment)))
-        .collect();
-    let (chosen, how) = match table::whole() {
-        true => (all, "all of them".to_owned()),
-        false => {
-            let seed = sample::seed();
-            (
-                sample::draw(seed, &all, SAMPLED),
-                format!("RCL_SEED={seed}"),
-            )
+    let chosen = match table::whole() {
+        true => {
+            let all = Fault::ALL.into_iter().filter(|fault| fault.befalls(story));
+            all.flat_map(|fault| Moment::chosen().map(move |moment| (fault, moment)))
+                .collect()
         }
+        false => sample::draw(story, kind),
     };
-    println!("{} on {}: {how}", story.name(), kind.name());
+    let about = format!("{} on {}", story.name(), kind.name());
     let left = Mutex::new(chosen.into_iter());
     let rows: Mutex<Vec<Row>> = Mutex::default();
     std::thread::scope(|scope| {
-        for _ in 0..ABREAST {
+        for _ in 0..table::abreast() {
             scope.spawn(|| {
                 loop {
                     let next = left.lock().expect("no row panics with it").next();
                     let Some((fault, moment)) = next else { break };
-                    let mut row = row::run(story, kind, fault, moment, lines);
-                    row.peer = usual.map(|usual| peer::run(story, kind, fault, moment, usual));
-                    println!("{row}");
+                    let ran = catch_unwind(AssertUnwindSafe(|| {
+                        let mut row = row::run(story, kind, fault, moment, lines);
+                        let usual = usual.filter(|_| moment == Moment::COMPARED);
+                        row.peer = usual.map(|usual| peer::run(story, kind, fault, moment, usual));
+                        row
+                    }));
+                    let row = ran.unwrap_or_else(|panic| {
+                        Row::new(fault, moment).broken(&words(panic.as_ref()))
+                    });
+                    println!("{about}: {row}");
                     rows.lock().expect("no row panics with it").push(row);
                 }
             });
@@ -75,6 +74,13 @@ fn endures(story: Story, kind: ServerKind) {
         rows.len(),
         table::told(&wrong)
     );
+}
+
+/// What a failed assertion said.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without words").to_owned()
 }
 
 #[test]
@@ -95,6 +101,16 @@ fn form_on_valkey_9_1() {
 #[test]
 fn grow_on_valkey_9_1() {
     endures(Story::Grow, ServerKind::Valkey91);
+}
+
+#[test]
+fn move_on_redis_7_0() {
+    endures(Story::Move, ServerKind::Redis70);
+}
+
+#[test]
+fn move_on_valkey_9_1() {
+    endures(Story::Move, ServerKind::Valkey91);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! The same story and fault with redis-cli instead of rcl, for the table only: nothing of it is judged.
 
-use std::path::Path;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::support::{ServerKind, Servers, wait};
+use crate::support::{ServerKind, Servers, judge, wait};
 
 use super::cast::Part;
 use super::fault::Fault;
@@ -14,18 +14,26 @@ use super::row::Moment;
 use super::story::{Scene, Story};
 
 /// It may wait for ever: then it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What came of it.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     /// Its exit code, or what else became of it.
     pub(super) first: String,
-    /// The same command again, once the world was mended.
+    /// The same commands again, once the world was mended.
     pub(super) again: String,
-    /// Whether `--cluster check` finds nothing wrong, after `--cluster fix` too.
+    /// Whether `--cluster check` finds nothing wrong and the story is done, after `--cluster fix` too.
     pub(super) end: &'static str,
     pub(super) lost: usize,
+}
+
+/// It has no command that brings a primary role back.
+pub(super) fn knows(story: Story) -> bool {
+    match story {
+        Story::Form | Story::Grow | Story::Move | Story::Shrink => true,
+        Story::FailBack => false,
+    }
 }
 
 /// How long it takes when nothing happens.
@@ -33,10 +41,16 @@ pub(super) struct Outcome {
 pub(super) fn undisturbed(story: Story, kind: ServerKind) -> Duration {
     let scene = story.begin(kind);
     prepare(story, &scene);
+    let commands = commands(story, &scene);
     let began = Instant::now();
-    let (code, _) = end(start(story, &scene));
-    assert_eq!(code, "0", "redis-cli can do it when nothing happens");
-    began.elapsed()
+    let (code, said) = end(start(&scene, &commands, " && "));
+    let took = began.elapsed();
+    assert_eq!(
+        code, "0",
+        "redis-cli can do it when nothing happens: {said}"
+    );
+    assert!(done(story, &scene), "redis-cli has not done it: {said}");
+    took
 }
 
 #[track_caller]
@@ -49,8 +63,8 @@ pub(super) fn run(
 ) -> Outcome {
     let mut scene = story.begin(kind);
     prepare(story, &scene);
-    let running = start(story, &scene);
-    let pid = i32::try_from(running.id()).ok().and_then(Pid::from_raw);
+    let commands = commands(story, &scene);
+    let running = start(&scene, &commands, " && ");
     let at = usual * u32::try_from(moment.percent()).unwrap_or(0) / 100;
     // Its output comes when it ends, so time is all there is to go by.
     let _: Result<(), ()> = wait::within(at, || Err(()));
@@ -67,19 +81,23 @@ pub(super) fn run(
         | Fault::Parted
         | Fault::FailedOver => None,
     };
-    if let (Some(signal), Some(pid)) = (signal, pid) {
-        let _ = kill_process(pid, signal);
+    if let Some(signal) = signal {
+        send(&running, signal);
     }
     let (first, _) = end(running);
     fault.mend(story, &mut scene.servers);
-    let (again, _) = end(start(story, &scene));
-    let whole = |scene: &Scene| end(cluster(scene, &["check"], &[])).0 == "0";
+    // Each of the commands, whatever the one before said: what was done already is refused.
+    let (again, _) = end(start(&scene, &commands, " ; "));
     let mut state = "whole";
-    if again != "0" || !whole(&scene) {
+    if !done(story, &scene) {
         state = "whole after fix";
-        let _ = end(cluster(&scene, &["fix"], &["--cluster-yes"]));
-        let _ = end(start(story, &scene));
-        if !whole(&scene) {
+        let _ = end(start(
+            &scene,
+            &[cluster("fix", &scene, "--cluster-yes")],
+            "",
+        ));
+        let _ = end(start(&scene, &commands, " ; "));
+        if !done(story, &scene) {
             state = "broken";
         }
     }
@@ -91,17 +109,19 @@ pub(super) fn run(
     }
 }
 
-/// What has to be done before the story's command.
+/// What has to be done before the story's commands.
 #[track_caller]
 fn prepare(story: Story, scene: &Scene) {
-    if story == Story::Form {
-        return;
+    match story {
+        Story::Form | Story::Move | Story::Shrink | Story::FailBack => return,
+        Story::Grow => {}
     }
     let newcomer = address(&scene.servers, story.node(Part::Taker));
-    let added = end(cluster_with(scene, "add-node", &[&newcomer], &[]));
+    let add = |rest: &str| cluster(&format!("add-node {rest}"), scene, "");
+    let added = end(start(scene, &[add(&newcomer)], ""));
     assert_eq!(added.0, "0", "{}", added.1);
     wait::until("the newcomer to be known", || {
-        let said = end(cluster(scene, &["check"], &[]));
+        let said = end(start(scene, &[cluster("check", scene, "")], ""));
         if said.0 == "0" && said.1.contains(&newcomer) {
             Ok(())
         } else {
@@ -110,27 +130,70 @@ fn prepare(story: Story, scene: &Scene) {
     });
     let id = scene.servers.id(story.node(Part::Taker));
     let replica = address(&scene.servers, "host8:7000");
-    let options = ["--cluster-slave", "--cluster-master-id", &id];
-    let added = end(cluster_with(scene, "add-node", &[&replica], &options));
+    let options = format!("--cluster-slave --cluster-master-id {id}");
+    let added = cluster(&format!("add-node {replica}"), scene, &options);
+    let added = end(start(scene, &[added], ""));
     assert_eq!(added.0, "0", "{}", added.1);
 }
 
+/// What a person types, one after the other.
 #[track_caller]
-fn start(story: Story, scene: &Scene) -> Child {
+fn commands(story: Story, scene: &Scene) -> Vec<String> {
+    let id = |part: Part| scene.servers.id(story.node(part));
     match story {
         Story::Form => {
-            let others: Vec<String> = scene.servers.names()[1..]
-                .iter()
-                .map(|name| address(&scene.servers, name))
-                .collect();
-            let mut words = vec!["create".to_owned(), address(&scene.servers, "host1:7000")];
-            words.extend(others);
-            words.extend(["--cluster-replicas", "1", "--cluster-yes"].map(str::to_owned));
-            spawn(scene, &words)
+            let names = scene.servers.names();
+            let all: Vec<String> = names.iter().map(|it| address(&scene.servers, it)).collect();
+            vec![format!(
+                "redis-cli --cluster create {} --cluster-replicas 1 --cluster-yes",
+                all.join(" ")
+            )]
         }
-        Story::Grow | Story::Shrink | Story::FailBack => {
-            cluster(scene, &["rebalance"], &["--cluster-use-empty-masters"])
+        Story::Grow => vec![cluster("rebalance", scene, "--cluster-use-empty-masters")],
+        Story::Move => {
+            let (from, to) = (id(Part::Giver), id(Part::Taker));
+            let slots = "--cluster-slots 2462 --cluster-yes";
+            let options = format!("--cluster-from {from} --cluster-to {to} {slots}");
+            vec![cluster("reshard", scene, &options)]
         }
+        Story::Shrink => {
+            let giver = id(Part::Giver);
+            let emptied = format!("--cluster-weight {giver}=0");
+            vec![
+                cluster("rebalance", scene, &emptied),
+                cluster("del-node", scene, &scene.servers.id(story.heir())),
+                cluster("del-node", scene, &giver),
+            ]
+        }
+        Story::FailBack => panic!("redis-cli has no command for it"),
+    }
+}
+
+/// Nothing is wrong with the cluster, and the story has come to its end.
+#[track_caller]
+fn done(story: Story, scene: &Scene) -> bool {
+    if end(start(scene, &[cluster("check", scene, "")], "")).0 != "0" {
+        return false;
+    }
+    let lines = judge::cluster_nodes(scene.servers.address("host2:7000"));
+    let slots = |node: &str| {
+        let address = address(&scene.servers, node);
+        let line = lines.iter().find(|line| line.address == address);
+        let ranges = line.map(|line| line.slots.clone());
+        ranges.map(|ranges| ranges.iter().map(|(from, to)| to - from + 1).sum::<u16>())
+    };
+    match story {
+        Story::Form | Story::FailBack => {
+            lines.len() == 6 && lines.iter().filter(|line| line.is_replica()).count() == 3
+        }
+        // Whoever of the pair leads it now.
+        Story::Grow => ["host7:7000", "host8:7000"]
+            .iter()
+            .any(|node| slots(node).is_some_and(|slots| (4000..4200).contains(&slots))),
+        Story::Move => ["host3:7000", "host6:7000"]
+            .iter()
+            .any(|node| slots(node) >= Some(5461 + 2462)),
+        Story::Shrink => slots("host7:7000").is_none() && slots("host8:7000").is_none(),
     }
 }
 
@@ -138,35 +201,37 @@ fn address(servers: &Servers, name: &str) -> String {
     servers.address(name).to_string()
 }
 
-fn cluster(scene: &Scene, command: &[&str], options: &[&str]) -> Child {
-    cluster_with(scene, command[0], &[], options)
+/// By way of host2:7000, which is nobody's victim.
+fn cluster(words: &str, scene: &Scene, options: &str) -> String {
+    let entry = address(&scene.servers, "host2:7000");
+    format!("redis-cli --cluster {words} {entry} {options}")
 }
 
-/// host2:7000 is nobody's victim.
-fn cluster_with(scene: &Scene, command: &str, nodes: &[&str], options: &[&str]) -> Child {
-    let mut words = vec![command.to_owned()];
-    words.extend(nodes.iter().map(ToString::to_string));
-    words.push(address(&scene.servers, "host2:7000"));
-    words.extend(options.iter().map(ToString::to_string));
-    spawn(scene, &words)
-}
-
-fn spawn(scene: &Scene, words: &[String]) -> Child {
-    let folder: &Path = scene.rcl.folder();
+/// Starts them in a group of their own, so that a signal reaches whichever runs.
+#[track_caller]
+fn start(scene: &Scene, commands: &[String], between: &str) -> Child {
+    let folder = scene.rcl.folder();
     let output = std::fs::File::create(folder.join("redis-cli.txt")).expect("a file");
     let copy = output.try_clone().expect("a second handle");
-    Command::new("redis-cli")
-        .arg("--cluster")
-        .args(words)
+    Command::new("sh")
+        .args(["-c", &commands.join(between)])
         .current_dir(folder)
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(copy)
         .spawn()
-        .expect("redis-cli is on PATH")
+        .expect("a shell")
 }
 
-/// How it ended, and nothing of what it said but through the file; here for messages of failed assertions.
+fn send(child: &Child, signal: Signal) {
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let Some(group) = group {
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+/// How it ended, and what it said.
 fn end(mut child: Child) -> (String, String) {
     let folder = std::fs::read_link(format!("/proc/{}/cwd", child.id()));
     let ended = wait::within(PATIENCE, || match child.try_wait() {
@@ -181,7 +246,7 @@ fn end(mut child: Child) -> (String, String) {
             .code()
             .map_or("killed".to_owned(), |code| code.to_string()),
         Err(()) => {
-            let _ = child.kill();
+            send(&child, Signal::KILL);
             let _ = child.wait();
             "hangs".to_owned()
         }

@@ -1,14 +1,16 @@
 //! One story with one fault at one moment: how rcl ended, and what the next applies made of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::support::rcl::Streams;
 use crate::support::{ServerKind, wait};
 
 use super::fault::Fault;
+use super::judge::{self, last};
 use super::peer;
 use super::story::{Scene, Story};
+use super::table;
 
 /// Enough for elections and for everything that is waited for inside; a row never needs it all.
 const MENDED_WITHIN: Duration = Duration::from_secs(100);
@@ -20,7 +22,15 @@ pub(super) struct Moment(usize);
 impl Moment {
     const PARTS: usize = 16;
 
-    pub(super) const ALL: [Self; 4] = [Self(1), Self(6), Self(10), Self(15)];
+    pub(super) const ALL: [Self; 4] = [Self(6), Self(10), Self(1), Self(15)];
+
+    /// The one at which redis-cli is disturbed too.
+    pub(super) const COMPARED: Self = Self(6);
+
+    /// The first of them, as many as the whole table is to have.
+    pub(super) fn chosen() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().take(table::moments())
+    }
 
     fn line(self, lines: usize) -> usize {
         (lines * self.0 / Self::PARTS).max(1)
@@ -39,6 +49,8 @@ pub(super) struct Row {
     /// Of the disturbed run; none for a killed one.
     pub(super) code: Option<i32>,
     pub(super) took: Duration,
+    /// The exit code of a plan right after it, before anything was mended.
+    pub(super) state: Option<i32>,
     /// Exit codes of the applies after the world was mended.
     pub(super) mended: Vec<i32>,
     pub(super) end: String,
@@ -51,15 +63,14 @@ pub(super) struct Row {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self
-            .code
-            .map_or("killed".to_owned(), |code| code.to_string());
         write!(
             f,
-            "{}, at {} %: {code} after {:.1?}, then {}: {}, {} keys lost",
+            "{}, at {} %: {} after {:.1?}, plan {}, then {}: {}, {} keys lost",
             self.fault.name(),
             self.moment.percent(),
+            self.ended(),
             self.took,
+            table::code(self.state),
             self.applies(),
             self.end,
             self.lost
@@ -102,18 +113,13 @@ pub(super) fn run(
         }
     }
     let began = Instant::now();
-    let mut row = Row {
-        fault,
-        moment,
-        code: None,
-        took: Duration::ZERO,
-        mended: Vec::new(),
-        end: String::new(),
-        lost: 0,
-        peer: None,
-        wrong: Vec::new(),
-    };
+    let mut row = Row::new(fault, moment);
     fault.strike(story, &mut scene.servers);
+    let lossy = fault.costs_data();
+    let mut missing = match lossy {
+        true => scene.missing_at_primaries(),
+        false => BTreeSet::new(),
+    };
     if fault == Fault::RclKilled {
         apply.kill();
     } else {
@@ -123,55 +129,102 @@ pub(super) fn run(
         let (code, said) = apply.end().whatever();
         row.took = began.elapsed();
         row.code = code;
-        row.judge_end(story, &scene, &[said.stdout(), said.stderr()].concat());
+        let said = [said.stdout(), said.stderr()].concat();
+        row.wrong = judge::objections(&row, story, &scene, &said);
+    }
+    row.look(story, &scene);
+    // A replica of the blank node may have taken over meanwhile, with all that it has.
+    if lossy {
+        let now = scene.missing_at_primaries();
+        missing.retain(|key| now.contains(key));
     }
     fault.mend(story, &mut scene.servers);
     row.mend(story, &scene);
+    row.count(&scene, &missing);
     row
 }
 
-/// What a person does: run it again, with the leave that it asked for.
-#[track_caller]
-fn again(scene: &Scene, said: &str) -> (Option<i32>, Streams) {
-    let mut leave = scene.leave();
+/// The leave that it asked for.
+fn leave(scene: &Scene, said: &str) -> BTreeSet<String> {
+    let mut leave: BTreeSet<String> = scene.leave().into_iter().collect();
     let asked = said.split("--allow ").skip(1);
     let flags = asked.filter_map(|rest| rest.split_whitespace().next());
     // What a fault has left of a member has to be forgotten; nothing else is given leave to.
     let forget = flags.filter(|flag| flag.starts_with("forget=") || flag.starts_with("remove="));
     leave.extend(forget.map(|flag| format!("--allow={}", flag.trim_end_matches(['.', ',']))));
-    let mut arguments = vec!["apply", "--yes"];
-    arguments.extend(leave.iter().map(String::as_str));
-    scene.rcl.run(&arguments).whatever()
-}
-
-/// The end of a long text.
-fn last(said: &str) -> String {
-    let lines: Vec<&str> = said.lines().collect();
-    lines[lines.len().saturating_sub(40)..].join("\n")
+    leave
 }
 
 impl Row {
+    pub(super) fn new(fault: Fault, moment: Moment) -> Self {
+        Self {
+            fault,
+            moment,
+            code: None,
+            took: Duration::ZERO,
+            state: None,
+            mended: Vec::new(),
+            end: String::new(),
+            lost: 0,
+            peer: None,
+            wrong: Vec::new(),
+        }
+    }
+
+    /// A row that could not be run to its end.
+    pub(super) fn broken(mut self, words: &str) -> Self {
+        self.wrong.push(words.to_owned());
+        self
+    }
+
+    pub(super) fn ended(&self) -> String {
+        match self.fault {
+            Fault::RclKilled => "killed".to_owned(),
+            Fault::RclStopped(_)
+            | Fault::Killed(_)
+            | Fault::Paused(_)
+            | Fault::Restarted(_)
+            | Fault::Blank(_)
+            | Fault::Cut(_)
+            | Fault::Slow(_)
+            | Fault::Parted
+            | Fault::FailedOver => table::code(self.code),
+        }
+    }
+
     /// The exit codes of the applies afterwards, the last one and how many there were.
     fn applies(&self) -> String {
         let last = self.mended.last().map_or("none".to_owned(), i32::to_string);
         format!("{last} at apply {}", self.mended.len())
     }
 
-    fn judge_end(&mut self, story: Story, scene: &Scene, said: &str) {
-        if !matches!(self.code, Some(0 | 1 | 3)) {
-            self.wrong.push(format!("exit code {:?}", self.code));
-        }
-        if said.contains("panicked") || said.contains("breaks its own rules") {
-            self.wrong.push(format!("rcl is at fault:\n{}", last(said)));
-        }
-        // What the file doesn't name is called by its address.
-        let named = |node: &str| {
-            said.contains(node) || said.contains(&scene.servers.address(node).to_string())
-        };
-        let unnamed = self.fault.victim(story).filter(|node| !named(node));
-        if let Some(node) = unnamed.filter(|_| self.code != Some(0)) {
+    /// The state right after the disturbed run.
+    #[track_caller]
+    fn look(&mut self, story: Story, scene: &Scene) {
+        let (code, said) = scene
+            .rcl
+            .run(&["plan", "--json", "--detailed-exitcode"])
+            .whatever();
+        self.state = code;
+        let document = serde_json::from_str::<serde_json::Value>(said.stdout());
+        let kind = document
+            .ok()
+            .and_then(|it| it["kind"].as_str().map(str::to_owned));
+        let told = matches!(kind.as_deref(), Some("plan" | "error"));
+        if !told || !matches!(code, Some(0..=3)) {
+            let said = [said.stdout(), said.stderr()].concat();
             self.wrong
-                .push(format!("{node} is not named:\n{}", last(said)));
+                .push(format!("plan right after it, {code:?}:\n{}", last(&said)));
+        }
+        // What is still in trouble, and is to stay, is not overlooked.
+        let goal = story.goal();
+        let stays = |node: &str| {
+            let mut shards = goal.iter();
+            shards.any(|shard| shard.primary == node || shard.replicas.iter().any(|it| it == node))
+        };
+        if self.fault.victim(story).is_some_and(stays) && matches!(code, Some(0 | 2)) {
+            self.wrong
+                .push(format!("plan right after it overlooks the node: {code:?}"));
         }
     }
 
@@ -180,13 +233,21 @@ impl Row {
     fn mend(&mut self, story: Story, scene: &Scene) {
         let until = Instant::now() + MENDED_WITHIN;
         let mut said = String::new();
+        let mut by_hand = "";
         while Instant::now() < until {
-            let (code, streams) = again(scene, &said);
+            // What a person does: run it again, with the leave that it asked for.
+            let given = leave(scene, &said);
+            let mut arguments = vec!["apply", "--yes"];
+            arguments.extend(given.iter().map(String::as_str));
+            let (code, streams) = scene.rcl.run(&arguments).whatever();
             self.mended.push(code.unwrap_or(-1));
             said = [streams.stdout(), streams.stderr()].concat();
-            if code == Some(0) {
-                self.end = "as declared".to_owned();
+            if code == Some(0) && leave(scene, &said).is_subset(&given) {
+                self.end = format!("as declared{by_hand}");
                 break;
+            }
+            if scene.settle_doubles(&said) {
+                by_hand = ", one of two copies of a key removed by hand";
             }
             if self.fault.costs_data() && said.contains("came back") {
                 self.end = "blocked: the shard is lost".to_owned();
@@ -194,8 +255,9 @@ impl Row {
             }
         }
         if self.end.is_empty() {
+            let views = scene.views();
             self.wrong
-                .push(format!("never as declared:\n{}", last(&said)));
+                .push(format!("never as declared:\n{}\n{views}", last(&said)));
             return;
         }
         let (code, again) = scene.rcl.run(&["plan", "--detailed-exitcode"]).whatever();
@@ -215,9 +277,22 @@ impl Row {
             }
         });
         self.wrong.extend(objections.err().unwrap_or_default());
-        self.lost = scene.lost();
-        if self.lost > 0 && !self.fault.costs_data() {
-            self.wrong.push(format!("{} keys are lost", self.lost));
+        let lost = scene.lost();
+        if lost > 0 && !self.fault.costs_data() {
+            self.wrong.push(format!("{lost} keys are lost"));
+        }
+    }
+
+    /// Who came back blank has lost what only it held, and makes its replicas lose it: that is the servers' doing.
+    /// What primaries held, just after it or once the run had ended, is there at the end.
+    #[track_caller]
+    fn count(&mut self, scene: &Scene, missing: &BTreeSet<usize>) {
+        let gone = scene.missing_at_primaries();
+        self.lost = gone.len();
+        let by_rcl = gone.difference(missing).count();
+        if by_rcl > 0 {
+            self.wrong
+                .push(format!("{by_rcl} keys are lost that servers still held"));
         }
     }
 }

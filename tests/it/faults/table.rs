@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::support::ServerKind;
 
+use super::fault::Fault;
 use super::peer::Outcome;
 use super::row::Row;
 use super::story::Story;
@@ -14,6 +15,32 @@ const SOAK: &str = "RCL_SOAK";
 
 pub(super) fn whole() -> bool {
     std::env::var_os(SOAK).is_some()
+}
+
+/// Fewer moments than all, for who has less time.
+const MOMENTS: &str = "RCL_SOAK_MOMENTS";
+
+/// How many rows run side by side, if not as many as below.
+const ABREAST: &str = "RCL_SOAK_ABREAST";
+
+/// Each row has eight servers.
+const USUALLY_ABREAST: usize = 2;
+
+fn number(variable: &str) -> Option<usize> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+pub(super) fn moments() -> usize {
+    number(MOMENTS).unwrap_or(usize::MAX)
+}
+
+pub(super) fn abreast() -> usize {
+    number(ABREAST).unwrap_or(USUALLY_ABREAST)
+}
+
+pub(super) fn code(code: Option<i32>) -> String {
+    code.map_or("-".to_owned(), |code| code.to_string())
 }
 
 pub(super) fn told(rows: &[&Row]) -> String {
@@ -34,36 +61,36 @@ pub(super) fn keep(story: Story, kind: ServerKind, rows: &[Row]) {
 /// A line a fault: what came of it at each moment.
 fn text(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| fault | exit codes | longest, s | applies until done | end | keys lost | redis-cli | again | end | keys lost |\n|---|---|---|---|---|---|---|---|---|---|\n",
+        "| fault | exit codes | longest, s | plan then | applies until done | end | keys lost | redis-cli | again | end | keys lost |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    let mut names: Vec<String> = rows.iter().map(|row| row.fault.name()).collect();
-    names.sort();
-    names.dedup();
-    for name in names {
-        let mut alike: Vec<&Row> = rows.iter().filter(|row| row.fault.name() == name).collect();
+    for fault in Fault::ALL {
+        let mut alike: Vec<&Row> = rows.iter().filter(|row| row.fault == fault).collect();
+        if alike.is_empty() {
+            continue;
+        }
         alike.sort_by_key(|row| row.moment.percent());
-        let codes: Vec<String> = alike
-            .iter()
-            .map(|row| {
-                row.code
-                    .map_or("killed".to_owned(), |code| code.to_string())
-            })
-            .collect();
-        let longest = alike
-            .iter()
-            .map(|row| row.took.as_secs_f64())
-            .fold(0.0, f64::max);
+        let longest = alike.iter().map(|row| row.took).max().unwrap_or_default();
         let applies = alike.iter().map(|row| row.mended.len()).max().unwrap_or(0);
         let mut ends: Vec<&str> = alike.iter().map(|row| row.end.as_str()).collect();
         ends.sort_unstable();
         ends.dedup();
-        let lost: Vec<String> = alike.iter().map(|row| row.lost.to_string()).collect();
+        let each = |of: fn(&Row) -> String| {
+            let values: Vec<String> = alike.iter().map(|row| of(row)).collect();
+            values.join(" ")
+        };
+        let wrong = alike.iter().filter(|row| !row.wrong.is_empty()).count();
+        let name = match wrong {
+            0 => fault.name(),
+            _ => format!("**{}: {wrong} wrong**", fault.name()),
+        };
         let _ = writeln!(
             text,
-            "| {name} | {} | {longest:.1} | {applies} | {} | {} | {} |",
-            codes.join(" "),
+            "| {name} | {} | {:.1} | {} | {applies} | {} | {} | {} |",
+            each(Row::ended),
+            longest.as_secs_f64(),
+            each(|row| code(row.state)),
             ends.join("; "),
-            lost.join(" "),
+            each(|row| row.lost.to_string()),
             peers(&alike)
         );
     }

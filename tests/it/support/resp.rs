@@ -72,6 +72,13 @@ impl Client {
 
     /// One command, one reply. An error reply is a value too.
     pub(crate) fn call(&mut self, argv: &[impl AsRef<str>]) -> io::Result<Value> {
+        let words: Vec<&str> = argv.iter().map(AsRef::as_ref).collect();
+        self.stream.get_mut().write_all(&encode(&words))?;
+        self.read()
+    }
+
+    /// The same with words that are no text.
+    pub(crate) fn call_raw(&mut self, argv: &[&[u8]]) -> io::Result<Value> {
         self.stream.get_mut().write_all(&encode(argv))?;
         self.read()
     }
@@ -117,13 +124,14 @@ impl Client {
     }
 }
 
-fn encode(argv: &[impl AsRef<str>]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", argv.len());
+fn encode(argv: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", argv.len()).into_bytes();
     for argument in argv {
         let argument = argument.as_ref();
-        bytes.push_str(&format!("${}\r\n{argument}\r\n", argument.len()));
+        bytes.extend(format!("${}\r\n", argument.len()).bytes());
+        bytes.extend([argument, b"\r\n"].concat());
     }
-    bytes.into_bytes()
+    bytes
 }
 
 fn number(text: &str) -> io::Result<i64> {

@@ -1,7 +1,7 @@
 //! Clients of a cluster, by a client library that knows nothing of rcl: data to lose, and counters that are
 //! raised while slots move. What a client was told that it has, it must find again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -127,6 +127,20 @@ impl Data {
             values
         });
         (Self { count }, values)
+    }
+
+    /// Those whose names are not among these, which were read as text.
+    pub(crate) fn missing(&self, names: &BTreeSet<String>) -> BTreeSet<usize> {
+        let named = |number: &usize| names.contains(&*String::from_utf8_lossy(&name(*number)));
+        (0..self.count).filter(|number| !named(number)).collect()
+    }
+
+    /// The whole names of those that are among these.
+    pub(crate) fn names(&self, read: &BTreeSet<String>) -> Vec<Vec<u8>> {
+        let names = (0..self.count).map(name);
+        names
+            .filter(|name| read.contains(&*String::from_utf8_lossy(name)))
+            .collect()
     }
 
     /// Every key is there with its value.
