@@ -12,7 +12,7 @@ use crate::base::Address;
 
 use super::CallError;
 use super::open::OpenError;
-use super::tls::TlsFault;
+use super::tls::{self, TlsFault};
 
 /// Longer than any server takes to refuse a stranger.
 const WITHIN: Duration = Duration::from_secs(1);
@@ -33,9 +33,9 @@ pub(super) enum Stranger {
     Refusal(String),
     /// Its first line, in another protocol.
     OtherProtocol(String),
-    /// It closed the connection without a word, as a port for TLS does.
+    /// It closed the connection without a word: nothing tells whether a server is behind it.
     Silent,
-    /// It said that it understands nothing but TLS.
+    /// It understands nothing but TLS.
     Tls,
     /// It answers as these servers do.
     Server,
@@ -51,7 +51,12 @@ impl Stranger {
                 let words = format!("it answers {line:?}, as no Redis or Valkey server does");
                 return Some(OpenError::Call(CallError::Protocol { words }));
             }
-            Self::Silent => "it closes the connection without a word, as a port for TLS does",
+            Self::Silent => {
+                let words = "it closes the connection without a word, as a proxy does before a server that is down";
+                return Some(OpenError::Call(CallError::Unreachable {
+                    words: words.to_owned(),
+                }));
+            }
             Self::Tls => "it speaks nothing but TLS there",
         };
         Some(OpenError::Call(CallError::Tls {
@@ -64,18 +69,35 @@ impl Stranger {
 /// The first byte of an alert of TLS.
 const ALERT: u8 = 0x15;
 
+/// The first byte of an answer to a greeting of TLS.
+const HANDSHAKE: u8 = 0x16;
+
 /// Says PING and looks at what comes back; nothing when nothing does.
 pub(super) async fn look(node: Address) -> Option<Stranger> {
-    match timeout(WITHIN, first_bytes(node)).await.ok()? {
+    let ping = b"*1\r\n$4\r\nPING\r\n";
+    let found = match timeout(WITHIN, first_bytes(node, ping)).await.ok()? {
         Ok(bytes) => judge(&bytes),
         Err(error) if BROKEN_OFF.contains(&error.kind()) => Some(Stranger::Silent),
         Err(_) => None,
+    };
+    match found {
+        // Some servers say nothing to those who don't speak TLS.
+        Some(Stranger::Silent) if speaks_tls(node).await => Some(Stranger::Tls),
+        other => other,
     }
 }
 
-async fn first_bytes(node: Address) -> std::io::Result<Vec<u8>> {
+async fn speaks_tls(node: Address) -> bool {
+    let Some(hello) = tls::hello(node.ip) else {
+        return false;
+    };
+    let answer = timeout(WITHIN, first_bytes(node, &hello)).await;
+    matches!(answer, Ok(Ok(bytes)) if matches!(bytes.first(), Some(&(ALERT | HANDSHAKE))))
+}
+
+async fn first_bytes(node: Address, request: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(node.socket()).await?;
-    stream.write_all(b"*1\r\n$4\r\nPING\r\n").await?;
+    stream.write_all(request).await?;
     let mut bytes = vec![0; GLANCE];
     let length = stream.read(&mut bytes).await?;
     bytes.truncate(length);

@@ -11,7 +11,8 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, Error, InvalidMessage, RootCertStore,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, InvalidMessage,
+    RootCertStore,
 };
 use thiserror::Error as ThisError;
 use tokio::net::TcpStream;
@@ -135,6 +136,20 @@ impl Tls {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         connector.connect(name, stream).await
     }
+}
+
+/// What a client of TLS says first, to find out whether somebody understands it.
+pub(super) fn hello(ip: IpAddr) -> Option<Vec<u8>> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .ok()?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let mut client = ClientConnection::new(Arc::new(config), ServerName::from(ip)).ok()?;
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -222,15 +222,16 @@ fn one_that_says_yes_to_everything() {
     "#);
 }
 
+/// As good as down: a proxy before a dead node does the same.
 #[test]
 fn one_that_hangs_up() {
     let mut stage = with_stranger(drop);
-    let told = stage.refuses(1).troubles();
+    let told = stage.refuses(3).troubles();
     assert_snapshot!(troubles(&stage, &told), @r#"
-    ! host3:7000 answers, but can't be read
-        host3:7000: it closes the connection without a word, as a port for TLS does
-        → Declare `tls` under `access`, or write the node's port without TLS.
-    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    ! a new cluster is formed only when every declared node answers: one that doesn't may be a member of the cluster that the others have lost
+        host3:7000: host3:7000: it closes the connection without a word, as a proxy does before a server that is down
+        → Start these nodes, or take them out of the file.
+    Nothing to do, but 1 blocked; host3:7000 does not answer. Cluster "orders" does not match rcl.yaml.
     "#);
 }
 
