@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::watch;
 
@@ -42,8 +42,8 @@ pub struct ApplyArgs {
     #[arg(long)]
     pub no_wait: bool,
     /// Show every command with its answer
-    #[arg(long, short)]
-    pub verbose: bool,
+    #[arg(long, short, action = ArgAction::Count)]
+    pub verbose: u8,
     /// Append every command and its answer to this file, as lines of JSON
     #[arg(long, value_name = "JOURNAL")]
     pub journal: Option<PathBuf>,
@@ -65,6 +65,7 @@ async fn apply(args: &ApplyArgs, output: &mut Output<'_>) -> Result<Exit, Exit> 
     let shared = &args.shared;
     let json = shared.json.then_some(Json::Line);
     let opened = saved::open(shared, json, output)?;
+    opened.all_said(&shared.allow, json, output)?;
     let Opened { loaded, allow, .. } = &opened;
     let mut made = make(loaded, allow, output).await?;
     opened.verify(&made, json, output)?;
@@ -103,7 +104,7 @@ async fn under_lock(
     journal: Option<Journal>,
     output: &mut Output<'_>,
 ) -> Result<Exit, Exit> {
-    let (shared, verbose) = (&args.shared, args.verbose);
+    let (shared, verbose) = (&args.shared, args.verbose > 0);
     let Opened { loaded, allow, .. } = opened;
     let me = who::presence();
     let connections = lock::take(me.clone(), &shown, output).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
@@ -34,8 +34,8 @@ pub struct DriftArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
     /// Tell notes too, and every line of what is alike
-    #[arg(long, short)]
-    pub verbose: bool,
+    #[arg(long, short, action = ArgAction::Count)]
+    pub verbose: u8,
     /// Print one line of JSON for each file instead of text
     #[arg(long)]
     pub json: bool,

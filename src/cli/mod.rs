@@ -13,6 +13,7 @@ mod journal;
 pub mod lab;
 mod load;
 mod lock;
+mod no_core;
 pub mod plan;
 mod prompt;
 mod rights;
@@ -126,7 +127,7 @@ enum Color {
 }
 
 /// Leave given by name for what wipes or removes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allow {
     kind: Leave,
     what: String,
@@ -183,6 +184,7 @@ impl FromStr for Allow {
 
 /// Runs a command line and returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    no_core::leave_none();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -230,7 +232,7 @@ fn dispatch(cli: &Cli, output: &mut Output<'_>) -> u8 {
         Command::Plan(args) => runtime.block_on(plan::run(args, output)).code(),
         Command::Apply(args) => runtime.block_on(apply::run(args, output)).code(),
         Command::Drift(args) => runtime
-            .block_on(drift::run(args, args.verbose, output))
+            .block_on(drift::run(args, args.verbose > 0, output))
             .code(),
         Command::Status(args) => runtime.block_on(status::run(args, output)).code(),
         Command::Check(args) => {

@@ -15,7 +15,7 @@ use crate::view::{self, Output};
 use super::exit::Exit;
 use super::load::{Loaded, load};
 use super::plan::Made;
-use super::{Allow, Json, Shared, fail_as, tell_unusable, who};
+use super::{Allow, Json, Leave, Shared, fail_as, tell_unusable, who};
 
 /// What FILE turned out to be.
 pub(super) struct Opened {
@@ -52,7 +52,10 @@ pub(super) fn open(
             return Err(refuse(output, &words, Exit::Error));
         }
     };
-    if !shared.allow.is_empty() {
+    // To give up data is said again; all else is as it was when the plan was made.
+    let again =
+        |given: &Allow| given.kind == Leave::LoseData && saved.allow.contains(&given.to_string());
+    if !shared.allow.iter().all(again) {
         let words = "a saved plan has the --allow that it was made with; make a new one";
         return Err(refuse(output, words, Exit::Usage));
     }
@@ -86,6 +89,31 @@ pub(super) fn open(
 }
 
 impl Opened {
+    /// A saved plan that gives up data: a file alone is no leave for that, whoever wrote it. What is missing on the
+    /// command line is told.
+    pub(super) fn all_said(
+        &self,
+        given: &[Allow],
+        json: Option<Json>,
+        output: &mut Output<'_>,
+    ) -> Result<(), Exit> {
+        let Some((_, path)) = &self.saved else {
+            return Ok(());
+        };
+        let unsaid = self
+            .allow
+            .iter()
+            .filter(|allow| allow.kind == Leave::LoseData && !given.contains(allow));
+        let unsaid: Vec<String> = unsaid.map(ToString::to_string).collect();
+        if unsaid.is_empty() {
+            return Ok(());
+        }
+        let words = view::saved::unsaid(path, &unsaid);
+        tell_unusable(json, output, path, &words, &[]);
+        output.complain(&words);
+        Err(Exit::Blocked)
+    }
+
     /// Whether a plan just made is the one that was saved; says what has changed if it isn't.
     pub(super) fn verify(
         &self,

@@ -17,7 +17,7 @@ use super::page::is_obeyed;
 
 /// The version of every JSON that rcl prints. The first number changes when something that
 /// was there is gone or means something else, the second when something is added.
-pub(super) const FORMAT_VERSION: &str = "1.0";
+pub(super) const FORMAT_VERSION: &str = "1.1";
 
 /// Indented, one document.
 pub(super) fn pretty(value: &impl Serialize) -> String {

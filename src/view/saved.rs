@@ -54,6 +54,17 @@ pub fn unusable(path: &str, why: &str) -> String {
     clean(&format!("{path} can't be used as a saved plan: {why}")).into_owned()
 }
 
+/// A saved plan that loses data, which has to be said where it is carried out.
+#[must_use]
+pub fn unsaid(path: &str, leave: &[String]) -> String {
+    let flags: Vec<String> = leave.iter().map(|it| format!("--allow {it}")).collect();
+    let flags = flags.join(" ");
+    clean(&format!(
+        "{path} gives up data for good ({flags}), and a file alone is no leave for that. Nothing was done; if it is meant, run `rcl apply {flags} {path}`."
+    ))
+    .into_owned()
+}
+
 /// For programs.
 #[must_use]
 pub fn in_one_line(stale: &Stale<'_>) -> String {
@@ -208,5 +219,136 @@ impl Namer<'_> {
             (Role::Replica, None, _) => "a replica".to_owned(),
             (Role::Replica, Some(primary), _) => format!("a replica of {}", self.label(primary)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use crate::diff::Allowed;
+    use crate::observed::Fingerprint;
+    use crate::plan::plan;
+    use crate::view::sample::{World, id, seed};
+
+    use super::*;
+
+    /// What is said when this member of a node's print was one value and is another.
+    #[track_caller]
+    fn said(node: &str, member: &str, was: &Value, is: &Value) -> String {
+        let desired = seed();
+        let observed = World::formed(&desired).observed(&desired);
+        let found = plan(&desired, &observed, &Allowed::default());
+        let seen = Fingerprint::of(&observed, &BTreeSet::new());
+        let with = |value: &Value| -> Fingerprint {
+            let mut text = serde_json::to_value(&seen).unwrap();
+            let place = &mut text["nodes"][id(node).to_string()][member];
+            assert!(!place.is_null() || member == "primary", "no {member}");
+            *place = value.clone();
+            serde_json::from_value(text).unwrap()
+        };
+        let seen = with(was).changes(&with(is));
+        changes(&seen, &desired, &found.diff.pairing).join("; ")
+    }
+
+    /// A member of the print of host1:7000, what it was and is, and what is said. B, C and R are ids.
+    const CHANGES: [(&str, &str, &str, &str); 11] = [
+        (
+            "epoch",
+            "1",
+            "4",
+            "host1:7000 had epoch 1, now it has 4: its slots were given away and came back",
+        ),
+        (
+            "slots",
+            r#""0-5461""#,
+            r#""0-99""#,
+            "host1:7000 owned 0-5461 (5462 slots), now it owns 0-99 (100 slots)",
+        ),
+        (
+            "open",
+            "[]",
+            r#"["5->-B"]"#,
+            "host1:7000 has other slots open for a move than before",
+        ),
+        (
+            "open",
+            r#"["5->-B"]"#,
+            r#"["5-<-B"]"#,
+            "host1:7000 has other slots open for a move than before",
+        ),
+        (
+            "jobs",
+            "[]",
+            r#"["0-9->B"]"#,
+            "host1:7000 moves other slots by itself than before",
+        ),
+        (
+            "members",
+            r#"["B"]"#,
+            r#"["B", "C"]"#,
+            "host1:7000 lists new members: host1:7002",
+        ),
+        (
+            "members",
+            r#"["B", "R"]"#,
+            r#"["B"]"#,
+            "host1:7000 no longer lists: host2:7001",
+        ),
+        (
+            "members",
+            r#"["B"]"#,
+            r#"["C"]"#,
+            "host1:7000 lists new members: host1:7002, and no longer lists: host1:7001",
+        ),
+        (
+            "address",
+            r#""10.0.0.1:7000""#,
+            r#""10.0.0.9:7000""#,
+            "host1:7000 was reached at 10.0.0.1:7000, now at 10.0.0.9:7000",
+        ),
+        (
+            "server",
+            r#""Redis 7.0.15""#,
+            r#""Redis 7.2.4""#,
+            "host1:7000 ran Redis 7.0.15, now it runs Redis 7.2.4",
+        ),
+        (
+            "config",
+            "{}",
+            r#"{"cluster-announce-ip": "1"}"#,
+            "cluster-announce-ip of host1:7000 was not there, now it is \"1\"",
+        ),
+    ];
+
+    fn value(text: &str) -> Value {
+        let ids = [
+            ("B", "host1:7001"),
+            ("C", "host1:7002"),
+            ("R", "host2:7001"),
+        ];
+        let text = ids.iter().fold(text.to_owned(), |text, (letter, node)| {
+            match text.contains("Redis") {
+                true => text,
+                false => text.replace(letter, &id(node).to_string()),
+            }
+        });
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn each_change_has_its_words() {
+        for (member, was, is, words) in CHANGES {
+            let (was, is) = (value(was), value(is));
+            assert_eq!(said("host1:7000", member, &was, &is), words, "{member}");
+            assert_eq!(said("host1:7000", member, &is, &is), "", "{member}");
+        }
+        let [was, is] = ["host1:7000", "host1:7001"].map(|node| json!(id(node)));
+        assert_eq!(
+            said("host2:7000", "primary", &was, &is),
+            "host2:7000 was a replica of host1:7000, now it is a replica of host1:7001"
+        );
     }
 }

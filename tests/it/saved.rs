@@ -27,13 +27,25 @@ fn blank_pair() -> (Servers, Rcl) {
 
 /// A cluster of which one option is to be changed.
 fn drifted_pair() -> (Servers, Rcl) {
+    drifted(&pair())
+}
+
+fn drifted(shards: &[Shard]) -> (Servers, Rcl) {
     let (servers, rcl) = blank_pair();
-    native::form(&servers, &pair());
+    native::form(&servers, shards);
     rcl.file(
         "rcl.yaml",
-        &Yaml::new(&servers, &pair()).config("cluster-node-timeout", "3s"),
+        &Yaml::new(&servers, shards).config("cluster-node-timeout", "3s"),
     );
     (servers, rcl)
+}
+
+/// Two primaries.
+fn halves() -> Vec<Shard> {
+    vec![
+        Shard::new("host1:7000", &[], "0-8191"),
+        Shard::new("host2:7000", &[], "8192-16383"),
+    ]
 }
 
 #[track_caller]
@@ -181,6 +193,81 @@ fn an_option_a_node_and_the_file_in_between() {
         gone.stderr().contains("rcl.yaml can't be read"),
         "{}",
         gone.stderr()
+    );
+}
+
+/// What a person marks by hand between the plan and its apply.
+#[test]
+fn a_slot_opened_in_between() {
+    let (servers, rcl) = drifted(&halves());
+    save(&rcl);
+    let giver = servers.id("host1:7000");
+    let import = ["CLUSTER", "SETSLOT", "5", "IMPORTING", giver.as_str()];
+    servers.ok("host2:7000", &import);
+    let said = refused(&servers, &rcl);
+    assert!(
+        said.contains("\n  host2:7000 has other slots open for a move than before\n"),
+        "{said}"
+    );
+    servers.ok("host2:7000", &["CLUSTER", "SETSLOT", "5", "STABLE"]);
+    rcl.run(&["apply", "--yes", "plan.json"]).code(0);
+    judge::assert_matches(&servers, &halves());
+}
+
+/// A file is no leave to lose data: it is said again where it is done.
+#[test]
+fn data_is_given_up_by_name_only() {
+    let thirds = [
+        Shard::new("host1:7000", &[], "0-5461"),
+        Shard::new("host2:7000", &[], "5462-10922"),
+        Shard::new("host3:7000", &[], "10923-16383"),
+    ];
+    let mut servers = Servers::prepare(ServerKind::Redis70)
+        .grid(3, 1)
+        .node_timeout_ms(1000)
+        .start();
+    native::form(&servers, &thirds);
+    let lost = servers.id("host1:7000");
+    servers.kill("host1:7000");
+    wait::until("the others to give it up", || {
+        let failed = ["host2:7000", "host3:7000"].map(|node| {
+            let lines = judge::cluster_nodes(servers.address(node));
+            lines.iter().any(|line| line.id == lost && line.has("fail"))
+        });
+        (failed == [true; 2])
+            .then_some(())
+            .ok_or(format!("{failed:?}"))
+    });
+    let mut halves = thirds[1..].to_vec();
+    halves[0].slots = vec![(0, 10922)];
+    let rcl = Rcl::new();
+    rcl.file("rcl.yaml", &Yaml::new(&servers, &halves));
+    let leave = format!("lose-data={lost}");
+    let planned = rcl.run(&["plan", "--allow", &leave, "--out", "plan.json"]);
+    planned.code(0);
+    let recorder = Recorder::start(&servers);
+    let unsaid = rcl.run(&["apply", "--yes", "plan.json"]).code(3);
+    assert_eq!(unsaid.stdout(), "");
+    assert_eq!(
+        unsaid.stderr(),
+        format!(
+            "error: plan.json gives up data for good (--allow {leave}), and a file alone is no leave for that. Nothing was done; if it is meant, run `rcl apply --allow {leave} plan.json`.\n"
+        )
+    );
+    let json = rcl.run(&["apply", "--yes", "--json", "plan.json"]).code(3);
+    let error: serde_json::Value = serde_json::from_str(json.stdout()).unwrap();
+    assert_eq!(error["kind"], "error");
+    let other = ["apply", "--yes", "plan.json", "--allow", "lose-data=other"];
+    rcl.run(&other).code(64);
+    recorder.assert_no_writes(&servers);
+    rcl.run(&["plan", "plan.json"]).code(0);
+    let said = ["apply", "--yes", "--allow", &leave, "plan.json"];
+    rcl.run(&said).code(0);
+    let owner = judge::cluster_nodes(servers.address("host3:7000"));
+    let owner = owner.iter().find(|line| line.slots == [(0, 10922)]);
+    assert_eq!(
+        owner.map(|line| line.id.clone()),
+        Some(servers.id("host2:7000"))
     );
 }
 

@@ -1,13 +1,19 @@
 //! Planted secrets stand in nothing that rcl prints, is started with, hands on, or leaves behind.
 
+use std::fmt::Debug;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+
+use rcl::base::{Command, Login, Secret};
+use rcl::net::{Access, Keyring};
 
 use crate::support::by_hand::Block;
 use crate::support::certs::{Certs, SERVER_NAME};
+use crate::support::kind::on_path;
 use crate::support::least::server;
-use crate::support::rcl::Streams;
+use crate::support::rcl::{PROGRAM, Streams};
 use crate::support::yaml::Yaml;
 use crate::support::{Rcl, ServerKind, Servers, Shard};
 
@@ -61,6 +67,7 @@ fn in_nothing_that_is_printed(kind: ServerKind) {
     scene.all(0);
     scene.moves();
     scene.all(0);
+    scene.without_a_file();
     scene.fails();
     scene.logs_are_clean();
 }
@@ -81,6 +88,7 @@ impl Scene {
         }
         let rcl = Rcl::new()
             .env("PASSWORD", PASSWORD)
+            .env("RCL_PASSWORD", PASSWORD)
             .env("OTHER", OTHER_PASSWORD)
             .env("AUTH", AUTH);
         rcl.file("secret", &NEW_AUTH);
@@ -151,7 +159,27 @@ impl Scene {
         terminal.type_line("no");
         terminal.code(1);
         assert_clean(&terminal.plain(), "apply on a terminal");
-        self.run(&["apply", "--yes", "--verbose", "--json"], 0);
+        // Moves with `MIGRATE … AUTH2` in each way of telling of them, and in the journal.
+        let journal = ["--journal", "journal.jsonl"];
+        self.run(&[&["apply", "--yes", "--json"], &journal[..]].concat(), 0);
+        self.shards[0].slots = vec![(0, 8191)];
+        self.shards[1].slots = vec![(8192, 16383)];
+        self.file("PASSWORD", "{file: secret}");
+        self.run(&[&["apply", "--yes", "-vvv"], &journal[..]].concat(), 0);
+        let journal = fs::read_to_string(self.rcl.path("journal.jsonl")).unwrap();
+        assert!(journal.contains("AUTH2 rcl ********"), "{journal}");
+        assert_clean(&journal, "the journal");
+    }
+
+    /// Without a file, the password from the environment.
+    fn without_a_file(&self) {
+        let address = self.servers.address("host1:7000").to_string();
+        self.run(&["status", &address, "--user", "rcl"], 0);
+        self.run(&["status", &address, "--user", "rcl", "--json"], 0);
+        self.run(&["export", &address, "--user", "rcl", "--pin-ids"], 0);
+        let nodes = "host1:7000,host2:7000,host3:7000,host1:7001,host2:7001,host3:7001";
+        self.run(&["init", "--nodes", nodes, "--out", "new.yaml"], 0);
+        self.run(&["drift", "-vvv"], 0);
     }
 
     /// Another password, a node that is gone, a secret in the file.
@@ -189,6 +217,60 @@ fn arguments_of_all() -> String {
     lines
         .map(|line| String::from_utf8_lossy(&line).replace('\0', " ") + "\n")
         .collect()
+}
+
+/// Nor in what a panic or a log line would show of values.
+#[test]
+fn in_no_debug_text() {
+    let password = || Secret::new(PASSWORD.to_owned());
+    let login = Login {
+        user: Some("rcl".to_owned()),
+        password: password(),
+    };
+    let access = Arc::new(Access {
+        login: Some(login.clone()),
+        tls: None,
+    });
+    let mut keyring = Keyring::new(Arc::clone(&access));
+    keyring.insert("127.0.0.1:7000".parse().unwrap(), &access);
+    let command = Command::new("CONFIG SET masterauth").secret(password());
+    let values: [(&str, &dyn Debug); 6] = [
+        ("a secret", &password()),
+        ("a login", &login),
+        ("an access", &access),
+        ("a keyring", &keyring),
+        ("a command", &command),
+        ("a login's command", &Command::auth(&login)),
+    ];
+    for (what, value) in values {
+        for text in [format!("{value:?}"), format!("{value:#?}")] {
+            assert_clean(&text, what);
+            assert!(text.contains(Secret::MASK), "{what}: {text}");
+        }
+    }
+}
+
+/// A core file would hold them, so none is ever written: also where the shell allows it.
+#[test]
+fn in_no_core_file() {
+    let servers = Servers::start(ServerKind::Redis70, 2);
+    let shards = [Shard::new("host1:7000", &["host2:7000"], "0-16383")];
+    let folder = Rcl::new();
+    folder.file("rcl.yaml", &Yaml::new(&servers, &shards));
+    let shell = Rcl::with_program(on_path("sh").unwrap());
+    let script = format!(
+        "cd {}; ulimit -S -c $(ulimit -H -c); exec {PROGRAM} apply --yes -v",
+        folder.folder().display()
+    );
+    let mut apply = shell.start(&["-c", &script]);
+    apply.expect("epoch 1");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", apply.pid())).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let soft = core.and_then(|line| line.split_whitespace().nth(4));
+    assert_eq!(soft, Some("0"), "{limits}");
+    apply.end().code(0);
 }
 
 /// A lab whose servers ask for a user and speak TLS: all from one file.

@@ -57,7 +57,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("similar", &["view"]),
     ("indicatif", &["view"]),
     ("annotate_snippets", &["view"]),
-    ("rustix", &["lab", "cli/prompt", "cli/who"]),
+    ("rustix", &["lab", "cli/no_core", "cli/prompt", "cli/who"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
@@ -218,6 +218,21 @@ fn pure_rooms_compute_and_nothing_else() {
             .split(words)
             .filter(|word| PRINTING.contains(word));
         found.extend(printing.map(|name| format!("{module} is to be pure and calls {name}")));
+    }
+    none(&found);
+}
+
+/// What a clock that can be set says stands in stamps and nowhere else: no wait and no limit hangs on it.
+#[test]
+fn only_stamps_ask_what_time_it_is() {
+    let stamps = ["cli/journal", "cli/saved", "cli/who"];
+    let asking = ["SystemTime", "UNIX_EPOCH", "clock_gettime"];
+    let mut found = Vec::new();
+    for (module, source) in modules() {
+        let asks = asking.iter().any(|name| source.code.contains(name));
+        if asks != stamps.contains(&module.as_str()) {
+            found.push(format!("{module} asks what time it is: {asks}"));
+        }
     }
     none(&found);
 }
