@@ -151,8 +151,17 @@ impl<W: Wire> Wire for Journaled<'_, W> {
         within: Duration,
     ) -> Result<Vec<Reply>, CallError> {
         let inner = self.wire.call_for(steps, abreast, node, commands, within);
-        let (Some(journal), Some(id)) = (self.journal, self.node_at(node)) else {
+        let Some(journal) = self.journal else {
             return inner.await;
+        };
+        // Every node that a step sends to has its place in the plan; what can't be written down is not sent.
+        let Some(id) = self.node_at(node) else {
+            return Err(CallError::Unreachable {
+                words: format!(
+                    "not sent: no node of the plan is at {node}, so {} can't tell of it",
+                    journal.path
+                ),
+            });
         };
         let first = journal.count.get();
         let numbered = (first + 1..).zip(steps).zip(commands);

@@ -6,10 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
+use crate::support::hostile::{Answer, Hostile};
 use crate::support::kind::on_path;
 use crate::support::rcl::PROGRAM;
+use crate::support::recorder::Sent;
 use crate::support::yaml::Yaml;
-use crate::support::{Rcl, Recorder, ServerKind, Servers, Shard, judge};
+use crate::support::{Rcl, Recorder, ServerKind, Servers, Shard, Stage, judge};
 
 const CANARY: &str = "hunter2canary";
 
@@ -112,12 +114,8 @@ fn holds_all_that_the_servers_saw() {
 }
 
 /// Each kind of line has the members that the page shows.
-#[test]
-fn the_page_shows_what_is_written() {
-    let (_servers, rcl) = blank_pair();
-    rcl.run(&["apply", "--yes", "--journal", "journal.jsonl"])
-        .code(0);
-    let text = fs::read_to_string(rcl.path("journal.jsonl")).unwrap();
+#[track_caller]
+fn assert_the_page_shows(text: &str) {
     let page = fs::read_to_string("docs/journal.md").unwrap();
     let shown: String = page
         .lines()
@@ -136,7 +134,7 @@ fn the_page_shows_what_is_written() {
         }
         members
     };
-    assert_eq!(members(&shown), members(&text));
+    assert_eq!(members(&shown), members(text));
 }
 
 #[test]
@@ -173,6 +171,9 @@ fn without_a_journal_nothing_is_sent() {
             "{said}"
         );
     }
+    // It is there before anybody is asked, and stays empty when nobody says yes.
+    rcl.run(&["apply", "--journal", "journal.jsonl"]).code(3);
+    assert_eq!(fs::read(rcl.path("journal.jsonl")).unwrap(), b"");
     recorder.assert_no_writes(&servers);
 }
 
@@ -201,4 +202,145 @@ fn a_journal_that_gets_full_stops_the_run() {
     }
     rcl.run(&["apply", "--yes"]).code(0);
     judge::assert_matches(&servers, &pair());
+}
+
+/// A command without the names of keys and what a slow log leaves out of long ones.
+fn in_short(sent: &Sent) -> String {
+    let argv: Vec<&str> = sent.argv.iter().map(String::as_str).collect();
+    match argv.as_slice() {
+        ["MIGRATE", ip, port, ..] => format!("{} MIGRATE {ip} {port}", sent.node),
+        _ => sent.to_string(),
+    }
+}
+
+/// Those that change something, sorted. What servers send each other while slots move is not rcl's, nor is what the
+/// test has written.
+fn writes(all: Vec<Sent>) -> Vec<String> {
+    let others = [
+        "CLUSTER SYNCSLOTS",
+        "DEL",
+        "RESTORE-ASKING",
+        "SET",
+        "UNLINK",
+    ];
+    let own = |sent: &&Sent| sent.is_write() && !others.contains(&sent.name().as_str());
+    let mut writes: Vec<String> = all.iter().filter(own).map(in_short).collect();
+    writes.sort();
+    writes
+}
+
+#[test]
+fn holds_moves_failovers_and_removals_on_redis_7_0() {
+    holds_moves_failovers_and_removals(ServerKind::Redis70, "CLUSTER SETSLOT");
+}
+
+#[test]
+fn holds_moves_failovers_and_removals_on_valkey_9_1() {
+    holds_moves_failovers_and_removals(ServerKind::Valkey91, "CLUSTER MIGRATESLOTS");
+}
+
+/// Slots move between two shards, the first gets its primary back, and the third leaves: all in one run.
+fn holds_moves_failovers_and_removals(kind: ServerKind, moved_by: &str) {
+    let stage = Stage::seed(Servers::prepare(kind));
+    for node in ["host1:7000", "host1:7001", "host1:7002"] {
+        stage.write_keys(node, 50);
+    }
+    let shards = [
+        Shard::new("host2:7000", &["host1:7000"], "0-8000"),
+        Shard::new("host1:7001", &["host2:7001"], "8001-16383"),
+    ];
+    let yaml = Yaml::new(&stage.servers, &shards);
+    stage.file(&format!("{yaml}policy: {{prune: true, failback: true}}\n"));
+    let recorder = Recorder::start(&stage.servers);
+    let leave = ["--allow=remove=host1:7002", "--allow=remove=host2:7002"];
+    let apply = [
+        "apply",
+        "--yes",
+        "--journal",
+        "journal.jsonl",
+        leave[0],
+        leave[1],
+    ];
+    stage.rcl.run(&apply).code(0);
+    let text = fs::read_to_string(stage.rcl.path("journal.jsonl")).unwrap();
+    let names = stage.servers.names();
+    let at = |address: &Value| {
+        let mut names = names.iter();
+        let name = names.find(|name| stage.servers.address(name).to_string() == *address);
+        name.expect("a node of the test").clone()
+    };
+    let told = lines(&text);
+    let told = of_kind(&told, "sent").into_iter().map(|line| Sent {
+        node: at(&line["node"]["address"]),
+        argv: line["command"]
+            .as_str()
+            .unwrap()
+            .split(' ')
+            .map(str::to_owned)
+            .collect(),
+        client: String::new(),
+    });
+    let told = writes(told.collect());
+    for words in [
+        moved_by,
+        "CLUSTER FAILOVER",
+        "CLUSTER RESET HARD",
+        "CLUSTER FORGET",
+        "CONFIG SET",
+    ] {
+        let some = told.iter().any(|line| line.contains(words));
+        assert!(some, "no {words} among {} lines", told.len());
+    }
+    let seen = writes(recorder.commands(&stage.servers));
+    let differing = told.iter().zip(&seen).find(|(told, seen)| told != seen);
+    assert_eq!(differing, None);
+    assert_eq!(told.len(), seen.len());
+}
+
+/// A server that refuses, and one that says nothing any more.
+#[test]
+fn holds_what_went_wrong() {
+    let (servers, rcl) = blank_pair();
+    let conf = servers.folder("host2:7000").join("redis.conf");
+    fs::remove_file(&conf).unwrap();
+    fs::create_dir(&conf).unwrap();
+    rcl.run(&["apply", "--yes", "--journal", "refused.jsonl"])
+        .code(1);
+    let of_refused = fs::read_to_string(rcl.path("refused.jsonl")).unwrap();
+    let refused = lines(&of_refused);
+    let answered = of_kind(&refused, "answered");
+    let refusal = answered.iter().find(|line| line["refusal"].is_string());
+    let refusal = refusal.expect("a line with the server's words");
+    assert_eq!(refusal["node"]["name"], "host2:7000");
+    assert!(
+        refusal["refusal"]
+            .as_str()
+            .unwrap()
+            .starts_with("ERR Rewriting config file"),
+        "{refusal}"
+    );
+
+    let silent = Hostile::before(servers.address("host1:7000"), |command| {
+        let rewrite = command == ["CONFIG", "REWRITE"];
+        rewrite.then(|| Answer::ThenSilence(Vec::new()))
+    });
+    let real = servers.address("host1:7000");
+    let node = format!("{{at: \"{}\", announce: \"{real}\"}}", silent.address);
+    let file = fs::read_to_string(rcl.path("rcl.yaml")).unwrap();
+    rcl.file(
+        "rcl.yaml",
+        &file.replace("primary: host1:7000", &format!("primary: {node}")),
+    );
+    servers.ok("host1:7000", &["CONFIG", "SET", "masterauth", "other"]);
+    rcl.run(&["apply", "--yes", "--journal", "silent.jsonl"])
+        .code(1);
+    let of_silent = fs::read_to_string(rcl.path("silent.jsonl")).unwrap();
+    let silent = lines(&of_silent);
+    let answered = of_kind(&silent, "answered");
+    let no_answer = answered.iter().find(|line| line["no_answer"].is_string());
+    let no_answer = no_answer.expect("a line without an answer");
+    assert_eq!(no_answer["command"], Value::Null);
+    let words = no_answer["no_answer"].as_str().unwrap();
+    assert!(words.starts_with("no answer within "), "{words}");
+    assert_the_page_shows(&(of_refused + &of_silent));
 }

@@ -1,6 +1,7 @@
-//! A server that answers whatever a test wants: a plausible node but for one command, or something else altogether.
+//! A server that answers whatever a test wants: a plausible node but for one command, or something else altogether. Or
+//! it stands before a real one, and passes on what it doesn't answer itself.
 
-use std::io::{Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,8 @@ pub(crate) enum Answer {
     ThenClose(Vec<u8>),
 }
 
-type Script = dyn Fn(&[String]) -> Answer + Send + Sync;
+/// Nothing for what the real server is to answer.
+type Script = dyn Fn(&[String]) -> Option<Answer> + Send + Sync;
 
 /// One such server. It ends with the test.
 pub(crate) struct Hostile {
@@ -32,10 +34,21 @@ pub(crate) struct Hostile {
 
 impl Hostile {
     pub(crate) fn start(script: impl Fn(&[String]) -> Answer + Send + Sync + 'static) -> Self {
+        Self::listen(None, Arc::new(move |command| Some(script(command))))
+    }
+
+    /// Stands before a real server.
+    pub(crate) fn before(
+        server: SocketAddr,
+        script: impl Fn(&[String]) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Some(server), Arc::new(script))
+    }
+
+    fn listen(server: Option<SocketAddr>, script: Arc<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
         let ended = Arc::new(AtomicBool::new(false));
-        let script: Arc<Script> = Arc::new(script);
         let over = Arc::clone(&ended);
         let accept = std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -44,7 +57,7 @@ impl Hostile {
                 }
                 let (script, over) = (Arc::clone(&script), Arc::clone(&over));
                 let Ok(stream) = stream else { continue };
-                std::thread::spawn(move || serve(stream, &*script, &over));
+                std::thread::spawn(move || serve(stream, server, &*script, &over));
             }
         });
         Self {
@@ -67,7 +80,11 @@ impl Drop for Hostile {
 }
 
 /// Until the other side goes, or the test does.
-fn serve(mut stream: TcpStream, script: &Script, over: &AtomicBool) {
+fn serve(mut stream: TcpStream, server: Option<SocketAddr>, script: &Script, over: &AtomicBool) {
+    let Ok(server) = server.map(TcpStream::connect).transpose() else {
+        return;
+    };
+    let mut server = server.map(BufReader::new);
     let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
     let _ = stream.set_write_timeout(Some(Duration::from_secs(5)));
     let mut waiting = Vec::new();
@@ -78,9 +95,14 @@ fn serve(mut stream: TcpStream, script: &Script, over: &AtomicBool) {
             Ok(length) => waiting.extend_from_slice(&buffer[..length]),
             Err(_) => continue,
         }
-        while let Some((command, rest)) = next(&waiting) {
-            waiting = rest;
-            if !answer(&mut stream, script(&command), over) {
+        while let Some((command, length)) = next(&waiting) {
+            let sent: Vec<u8> = waiting.drain(..length).collect();
+            let goes_on = match (script(&command), &mut server) {
+                (Some(given), _) => answer(&mut stream, given, over),
+                (None, Some(server)) => pass(&sent, server, &mut stream).is_ok(),
+                (None, None) => false,
+            };
+            if !goes_on {
                 return;
             }
         }
@@ -116,8 +138,40 @@ fn answer(stream: &mut TcpStream, answer: Answer, over: &AtomicBool) -> bool {
     }
 }
 
-/// The first whole command, and what is behind it.
-fn next(bytes: &[u8]) -> Option<(Vec<String>, Vec<u8>)> {
+/// Asks the real server, and gives its whole answer.
+fn pass(sent: &[u8], server: &mut BufReader<TcpStream>, client: &mut TcpStream) -> io::Result<()> {
+    server.get_mut().write_all(sent)?;
+    let mut answer = Vec::new();
+    read_answer(server, &mut answer)?;
+    client.write_all(&answer)
+}
+
+fn read_answer(server: &mut BufReader<TcpStream>, answer: &mut Vec<u8>) -> io::Result<()> {
+    let from = answer.len();
+    server.read_until(b'\n', answer)?;
+    let line = String::from_utf8_lossy(&answer[from..])
+        .trim_end()
+        .to_owned();
+    let Some((kind, count)) = line.split_at_checked(1) else {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    };
+    let count = || count.parse::<usize>().unwrap_or(0);
+    match kind {
+        // A nil has no end of its own.
+        "$" | "=" | "!" if line != "$-1" => {
+            let mut text = vec![0; count() + 2];
+            server.read_exact(&mut text)?;
+            answer.extend(text);
+            Ok(())
+        }
+        "*" | "~" | ">" => (0..count()).try_for_each(|_| read_answer(server, answer)),
+        "%" => (0..2 * count()).try_for_each(|_| read_answer(server, answer)),
+        _ => Ok(()),
+    }
+}
+
+/// The first whole command, and how many bytes it has.
+fn next(bytes: &[u8]) -> Option<(Vec<String>, usize)> {
     let mut at = 0;
     let line = |at: &mut usize| -> Option<String> {
         let length = bytes[*at..].windows(2).position(|two| two == b"\r\n")?;
@@ -134,7 +188,7 @@ fn next(bytes: &[u8]) -> Option<(Vec<String>, Vec<u8>)> {
         words.push(String::from_utf8_lossy(word).into_owned());
         at += length + 2;
     }
-    Some((words, bytes[at..].to_vec()))
+    Some((words, at))
 }
 
 pub(crate) fn bulk(text: impl AsRef<[u8]>) -> Vec<u8> {
