@@ -13,6 +13,14 @@ pub(crate) fn asked_for() -> bool {
     std::env::var_os("RCL_TEST_ACL").is_some()
 }
 
+/// Who rcl is at the servers of a test.
+pub(crate) fn user_name() -> &'static str {
+    match asked_for() {
+        true => "rcl",
+        false => "default",
+    }
+}
+
 /// As rcl knows it.
 pub(crate) fn server(kind: ServerKind) -> Server {
     match kind {
