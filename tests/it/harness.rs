@@ -131,6 +131,14 @@ fn the_runner_writes_files_where_rcl_runs() {
 }
 
 #[test]
+fn the_runner_bounds_memory() {
+    let buffer = ["if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"];
+    let dd = Rcl::with_program(kind::on_path("dd").expect("dd"));
+    let within = |memory| dd.run_within(memory, &buffer).exit();
+    assert_eq!((within(100 << 20), within(300 << 20)), (Some(1), Some(0)));
+}
+
+#[test]
 #[should_panic(expected = "expected exit code 0 and nothing on standard error")]
 fn the_runner_refuses_words_on_standard_error() {
     shell().run(&["-c", "echo warning >&2"]).success();

@@ -268,13 +268,8 @@ fn against(case: &'static Case) {
         vec!["apply", "--yes"],
         vec!["status", "--json"],
     ] {
-        let measured = rcl.measured(&arguments);
-        let memory = measured.most_memory;
-        assert!(
-            memory < MOST_MEMORY,
-            "{what}: {arguments:?} took {memory} bytes"
-        );
-        let streams = measured.ran.one_of(&[0, 1, 2, 3]);
+        let streams = rcl.run_within(MOST_MEMORY, &arguments);
+        let streams = streams.one_of(&[0, 1, 2, 3]);
         let all = format!("{}{}", streams.stdout(), streams.stderr());
         let obeyed = |letter: char| {
             (letter.is_control() && letter != '\n') || matches!(letter, '\u{202a}'..='\u{202e}')
@@ -312,13 +307,8 @@ fn lies_about_writes() {
             "rcl.yaml",
             &format!("cluster: lies\nshards:\n  a: {{primary: \"{address}\"}}\n"),
         );
-        let measured = rcl.measured(&["apply", "--yes", "-v"]);
-        assert!(
-            measured.most_memory < MOST_MEMORY,
-            "{}",
-            measured.most_memory
-        );
-        let streams = measured.ran.one_of(&[1, 3]);
+        let ran = rcl.run_within(MOST_MEMORY, &["apply", "--yes", "-v"]);
+        let streams = ran.one_of(&[1, 3]);
         let all = format!("{}{}", streams.stdout(), streams.stderr());
         assert!(
             !all.contains(|letter: char| letter.is_control() && letter != '\n'),
@@ -365,13 +355,7 @@ fn whatever_a_file_says() {
         let rcl = Rcl::new();
         rcl.file("rcl.yaml", &text);
         for arguments in [vec!["check"], vec!["drift"]] {
-            let measured = rcl.measured(&arguments);
-            let memory = measured.most_memory;
-            assert!(
-                memory < 2 * MOST_MEMORY,
-                "{what}: {arguments:?} took {memory} bytes"
-            );
-            let streams = measured.ran.one_of(&[1]);
+            let streams = rcl.run_within(2 * MOST_MEMORY, &arguments).code(1);
             let all = format!("{}{}", streams.stdout(), streams.stderr());
             let obeyed = |letter: char| letter.is_control() && letter != '\n';
             assert!(!all.contains(obeyed), "{what}: {arguments:?} says {all:?}");
@@ -408,8 +392,7 @@ fn members_without_an_end() {
         .last()
         .map(|server| server.address.to_string())
         .unwrap();
-    let measured = Rcl::new().measured(&["status", &first]);
-    let streams = measured.ran.one_of(&[3]);
+    let streams = Rcl::new().run(&["status", &first]).code(3);
     assert!(
         streams.stdout().contains("it was not asked"),
         "{}",

@@ -11,7 +11,6 @@ use tempfile::TempDir;
 use super::least;
 use super::running::Running;
 use super::terminal::Terminal;
-use super::wait;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rcl");
 
@@ -77,62 +76,35 @@ impl Rcl {
     /// Runs to the end without a terminal; standard input is empty.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let output = Command::new(&self.program)
-            .args(arguments)
+        let mut command = Command::new(&self.program);
+        command.args(arguments);
+        let ran = self.to_the_end(command, arguments);
+        ran.check_plain(arguments);
+        ran
+    }
+
+    /// The same, where the kernel gives it no more memory than so many bytes: it aborts where it needs more.
+    #[track_caller]
+    pub(crate) fn run_within(&self, memory: u64, arguments: &[&str]) -> Ran {
+        let mut command = Command::new("sh");
+        let kibibytes = (memory / 1024).to_string();
+        command
+            .args(["-c", r#"ulimit -d "$0" && exec "$@""#, &kibibytes])
+            .arg(&self.program)
+            .args(arguments);
+        self.to_the_end(command, arguments)
+    }
+
+    #[track_caller]
+    fn to_the_end(&self, mut command: Command, arguments: &[&str]) -> Ran {
+        let output = command
             .current_dir(self.folder())
             .env_clear()
             .envs(self.variables.clone())
             .timeout(DEADLINE)
             .output()
             .unwrap_or_else(|error| panic!("{} doesn't run: {error}", self.program.display()));
-        let ran = Ran::new(self.command_line(arguments), output);
-        ran.check_plain(arguments);
-        ran
-    }
-
-    /// Runs to the end without a terminal, and tells how much memory it took.
-    #[track_caller]
-    pub(crate) fn measured(&self, arguments: &[&str]) -> Measured {
-        let streams = ["measured.out", "measured.err"].map(|name| self.path(name));
-        let [out, err] = streams
-            .clone()
-            .map(|path| std::fs::File::create(path).expect("a file for a stream"));
-        let mut child = std::process::Command::new(&self.program)
-            .args(arguments)
-            .current_dir(self.folder())
-            .env_clear()
-            .envs(self.variables.clone())
-            .stdin(std::process::Stdio::null())
-            .stdout(out)
-            .stderr(err)
-            .spawn()
-            .expect("rcl starts");
-        // What the kernel tells at the end counts the test process too, from which rcl was started.
-        let process = PathBuf::from(format!("/proc/{}", child.id()));
-        let mut most_memory = 0;
-        let ended = wait::within(DEADLINE, || {
-            // Until it has become rcl, it is the test process itself.
-            let is_rcl =
-                std::fs::read_link(process.join("exe")).is_ok_and(|exe| exe == self.program);
-            if is_rcl {
-                most_memory = peak(&process.join("status")).unwrap_or(0).max(most_memory);
-            }
-            child.try_wait().expect("rcl can be waited for").ok_or(())
-        });
-        let ended = ended.expect("rcl ends");
-        assert!(most_memory > 0, "it was gone before anybody looked");
-        let [out, err] = streams.map(|path| std::fs::read(path).expect("a stream"));
-        Measured {
-            most_memory,
-            ran: Ran::new(
-                self.command_line(arguments),
-                Output {
-                    status: ended,
-                    stdout: out,
-                    stderr: err,
-                },
-            ),
-        }
+        Ran::new(self.command_line(arguments), output)
     }
 
     /// Starts it on a terminal of its own, with colours. Tests that run in the background of a shell were
@@ -166,20 +138,6 @@ impl Rcl {
         let name = self.program.file_name().unwrap_or_default();
         format!("{} {}", name.to_string_lossy(), arguments.join(" "))
     }
-}
-
-/// What a run gave, and the most memory that it had at a time, in bytes.
-pub(crate) struct Measured {
-    pub(crate) ran: Ran,
-    pub(crate) most_memory: u64,
-}
-
-/// Bytes: the most that a process had in memory so far.
-fn peak(status: &Path) -> Option<u64> {
-    let text = std::fs::read_to_string(status).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 /// What a run gave. Ask it for the exit code that the test expects; anything else panics with both streams.
