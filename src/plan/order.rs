@@ -235,6 +235,8 @@ struct Index {
     atomic_from: BTreeMap<NodeId, Vec<StepId>>,
     classic: Vec<(StepId, NodeId, NodeId)>,
     moves: Vec<(StepId, NodeId)>,
+    /// With who takes the slots of one that is gone.
+    given_up: Vec<(StepId, NodeId)>,
     detached: Vec<StepId>,
     /// With who hands over to whom.
     failovers: Vec<(StepId, NodeId, NodeId)>,
@@ -278,7 +280,7 @@ fn link(steps: &mut [Step]) {
                     let from = index.atomic_from.entry(transfer.source).or_default();
                     from.push(step.id);
                 }
-                Engine::Orphaned { .. } => {}
+                Engine::Orphaned { .. } => index.given_up.push((step.id, transfer.target)),
                 Engine::Classic(_) | Engine::Homeward(_) => {
                     let ends = (step.id, transfer.source, transfer.target);
                     index.classic.push(ends);
@@ -399,6 +401,10 @@ fn before_attach(
     let of = |phase: Phase, node: NodeId| index.by_node.get(&(phase, node)).copied();
     let mut after: Vec<StepId> = index.by_shard.get(shard).copied().into_iter().collect();
     after.extend(of(Phase::Detach, primary));
+    // A replica of Valkey that copies its primary while SETSLOT runs there gets the mark with the
+    // copy, and the command that takes it away never.
+    let given = index.given_up.iter().filter(|(_, taker)| *taker == primary);
+    after.extend(given.map(|(step, _)| *step));
     // Who serves slots until others have them becomes a replica after that; so does a copy of these.
     let gives = |source: &NodeId| *source == node || Some(*source) == from;
     let moved = index.moves.iter().filter(|(_, source)| gives(source));
