@@ -101,6 +101,11 @@ async fn where_to_look(args: &StatusArgs) -> Result<(Option<Loaded>, Targets, Ke
                 "--user and --tls-… are for an address; a file says it itself, under `access`";
             return Err(Wrong::Address(words.to_owned()));
         }
+        if looks_like_neither(path) {
+            return Err(Wrong::Address(format!(
+                "{place:?} is neither a file nor an address: write host:port, such as 10.0.0.1:7000"
+            )));
+        }
         let loaded = load(path).map_err(Wrong::Load)?;
         let targets = targets(&loaded.desired).await;
         let keyring = loaded.keyring(&targets);
@@ -109,6 +114,14 @@ async fn where_to_look(args: &StatusArgs) -> Result<(Option<Loaded>, Targets, Ke
     let given = args.login.keyring(place);
     let (_, keyring) = given.map_err(|error| Wrong::Address(error.to_string()))?;
     Ok((None, one_node(place, host, port).await?, keyring))
+}
+
+/// A host without its port, most likely: no file has that name, and none would be called so.
+fn looks_like_neither(path: &Path) -> bool {
+    let is_address = path
+        .to_str()
+        .is_some_and(|name| name.parse::<std::net::IpAddr>().is_ok());
+    !path.exists() && (is_address || path.extension().is_none())
 }
 
 /// The one node at an address.

@@ -10,6 +10,7 @@ mod config;
 mod cut_off;
 mod given_up;
 mod islands;
+mod leave;
 mod leftovers;
 mod lost;
 mod members;
@@ -309,6 +310,7 @@ pub fn diff_of(
         replicas::compare(&look, &mut diff);
         leftovers::find(&look, &mut diff, &removals);
         removals.settle(&look, &mut diff);
+        leave::compare(&look, &mut diff);
     }
     diff
 }

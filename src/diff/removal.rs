@@ -430,7 +430,7 @@ pub(super) fn is_replaced(look: &Look<'_>, id: NodeId) -> bool {
 
 /// How a person may call a member that the file doesn't name: by a declared host and its port, by
 /// its address, by its id.
-fn spellings(look: &Look<'_>, diff: &Diff, id: NodeId) -> Vec<String> {
+pub(super) fn spellings(look: &Look<'_>, diff: &Diff, id: NodeId) -> Vec<String> {
     let view = look.observed.views.get(&id);
     let member = look.cluster.members.get(&id);
     let mut places = Vec::new();
