@@ -19,8 +19,8 @@ pub(super) use self::batches::goes_by;
 use self::batches::{Batch, Sizes};
 use super::mover::{Failure, Todo, number, stray};
 
-/// Slots that are open at once. A stop waits until they are through.
-const WINDOW: usize = 64;
+/// Slots that are open at once, in each of the lanes of a move. A stop waits until they are through.
+pub(super) const WINDOW: usize = 32;
 
 /// How often a batch that got no answer, or a slot whose new owner wasn't taken, is tried again.
 const TRIES: u32 = 5;

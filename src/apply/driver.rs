@@ -18,8 +18,8 @@ use crate::observed::{NodeView, Observed, Questions};
 use crate::plan::{Plan, Send, StepId};
 
 use super::event::{Event, Outcome};
+use super::lanes::{Moved, carry};
 use super::machine::{Machine, Views};
-use super::mover::{Moved, carry};
 
 /// How long one node may take to run the commands of a round: CONFIG REWRITE waits for a disk.
 const RUN_WITHIN: Duration = Duration::from_secs(10);

@@ -7,6 +7,7 @@ mod driver;
 mod event;
 mod heir;
 mod homeward;
+mod lanes;
 mod machine;
 mod mover;
 mod peace;

@@ -1,4 +1,4 @@
-//! Carries out a move: asks its state machine what comes next, and sends that.
+//! Asks the state machine of a move what comes next, and has that done, call by call.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,20 +6,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::base::{Address, Command, NodeId, Reply, Slot, SlotSet, counted};
-use crate::net::Wire;
+use crate::base::{Command, NodeId, Reply, Slot, SlotSet, counted};
 use crate::observed::NodeTable;
-use crate::plan::{Engine, Load, Plan, Step, StepId, Transfer};
+use crate::plan::{Engine, Load, Transfer};
 
 use super::atomic::Atomic;
 use super::classic::Classic;
 use super::driver::Stop;
-use super::event::{Event, Headway, Trouble, TroubleKind};
+use super::event::{Headway, Trouble, TroubleKind};
 use super::heir::Heir;
 use super::homeward::Homeward;
-
-/// How long one call of a move may take beside what its MIGRATE commands may.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// A node that stands still is asked once more, not as often as one that refuses: each time costs
 /// the whole time limit.
@@ -27,9 +23,6 @@ const SILENT_FOR: Duration = Duration::from_secs(15);
 
 /// After a stop, open slots get this long to come to their end.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
-
-/// How often people hear how far a move has come.
-const TOLD_EVERY: Duration = Duration::from_millis(500);
 
 /// What a move wants done next.
 #[derive(Debug)]
@@ -156,15 +149,7 @@ pub(super) fn table(node: NodeId, reply: Option<&Reply>) -> Result<NodeTable, Fa
     }
 }
 
-/// How a move ended.
-#[derive(Debug)]
-pub(super) struct Moved {
-    pub(super) step: StepId,
-    pub(super) headway: Headway,
-    pub(super) result: Result<(), Trouble>,
-}
-
-enum Mover<'a> {
+pub(super) enum Mover<'a> {
     Classic(Classic<'a>),
     Atomic(Atomic<'a>),
     Homeward(Homeward<'a>),
@@ -172,7 +157,7 @@ enum Mover<'a> {
 }
 
 impl<'a> Mover<'a> {
-    fn new(transfer: &'a Transfer, load: Load) -> Self {
+    pub(super) fn new(transfer: &'a Transfer, load: Load) -> Self {
         match transfer.engine {
             Engine::Atomic => Self::Atomic(Atomic::new(transfer, load)),
             Engine::Classic(bounds) => Self::Classic(Classic::new(transfer, bounds)),
@@ -222,7 +207,7 @@ impl<'a> Mover<'a> {
         }
     }
 
-    fn headway(&self, took: Duration) -> Headway {
+    pub(super) fn headway(&self, took: Duration) -> Headway {
         let (keys, bytes, job) = match self {
             Self::Classic(classic) => (classic.keys, classic.bytes, None),
             Self::Atomic(atomic) => (atomic.keys, atomic.bytes(), atomic.job()),
@@ -260,63 +245,14 @@ impl<'a> Mover<'a> {
     }
 }
 
-/// Moves the slots of a step; ends when they have gone, when it can't go on, or some time after
-/// it was asked to stop.
-pub(super) async fn carry(
-    wire: &impl Wire,
-    plan: &Plan,
-    step: &Step,
-    stop: watch::Receiver<Stop>,
-    tell: impl Fn(Event),
-) -> Moved {
-    let Some((transfer, load)) = step.action.transfer().zip(step.action.load()) else {
-        return Moved {
-            step: step.id,
-            headway: Headway::default(),
-            result: Ok(()),
-        };
-    };
-    let began = Instant::now();
-    let mut mover = Mover::new(transfer, load);
-    let mut told_at = began;
-    let told = |mover: &Mover<'_>| {
-        let headway = mover.headway(began.elapsed());
-        tell(Event::Moved {
-            step: step.id,
-            headway: headway.clone(),
-        });
-        headway
-    };
-    let result = drive(
-        &mut mover,
-        transfer,
-        stop,
-        async |node, commands| {
-            let address = plan.places.get(&node);
-            let answer = call(wire, step.id, address, transfer, commands).await;
-            tell_answers(step.id, node, commands, &answer, &tell);
-            answer
-        },
-        |mover| {
-            if told_at.elapsed() > TOLD_EVERY {
-                told_at = Instant::now();
-                told(mover);
-            }
-        },
-    )
-    .await;
-    Moved {
-        step: step.id,
-        headway: told(&mover),
-        result,
-    }
-}
-
 /// Does what the mover wants, call by call, and says after each how far it is.
-async fn drive(
+///
+/// `given_up`: whether another one that works on the same move has failed.
+pub(super) async fn drive(
     mover: &mut Mover<'_>,
     transfer: &Transfer,
     mut stop: watch::Receiver<Stop>,
+    given_up: impl Fn() -> bool,
     call: impl AsyncFn(NodeId, &[Command]) -> Result<Vec<Reply>, String>,
     mut called: impl FnMut(&Mover<'_>),
 ) -> Result<(), Trouble> {
@@ -324,7 +260,8 @@ async fn drive(
     let mut silent_since: Option<Instant> = None;
     let mut todo = mover.next(&[]);
     loop {
-        if stopped_at.is_none() && *stop.borrow_and_update() >= Stop::Finish {
+        let stopping = *stop.borrow_and_update() >= Stop::Finish || given_up();
+        if stopping && stopped_at.is_none() {
             stopped_at = Some(Instant::now());
             mover.stop();
         }
@@ -387,65 +324,11 @@ async fn sendable(todo: Todo) -> Option<(NodeId, Vec<Command>)> {
     }
 }
 
-async fn call(
-    wire: &impl Wire,
-    step: StepId,
-    address: Option<&Address>,
-    transfer: &Transfer,
-    commands: &[Command],
-) -> Result<Vec<Reply>, String> {
-    let Some(address) = address else {
-        return Err("no address is known for it".to_owned());
-    };
-    let waits = commands
-        .iter()
-        .filter(|one| one.moves() && !one.sets_slot());
-    let several = u32::try_from(waits.count().min(8)).unwrap_or(8);
-    let within = ANSWER_WITHIN + transfer.limit() * several;
-    let abreast = match transfer.engine {
-        Engine::Classic(bounds) => bounds.waits && commands.iter().all(Command::sets_slot),
-        Engine::Orphaned { waits } => waits && commands.iter().all(Command::sets_slot),
-        Engine::Atomic | Engine::Homeward(_) => false,
-    };
-    let steps = vec![step.0; commands.len()];
-    let answer = wire
-        .call_for(&steps, abreast, *address, commands, within)
-        .await;
-    answer.map_err(|error| error.to_string())
-}
-
 fn interrupted(source: NodeId, mover: &Mover<'_>) -> Trouble {
     let words = mover.left_open();
     Trouble {
         kind: TroubleKind::Interrupted,
         objections: words.into_iter().map(|words| (source, words)).collect(),
         answers: Vec::new(),
-    }
-}
-
-/// Tells of the commands that change something; questions are nobody's news.
-fn tell_answers(
-    step: StepId,
-    node: NodeId,
-    commands: &[Command],
-    answer: &Result<Vec<Reply>, String>,
-    tell: &impl Fn(Event),
-) {
-    for (place, command) in commands.iter().enumerate().filter(|(_, one)| one.moves()) {
-        let command = command.clone();
-        tell(match answer {
-            Ok(replies) => Event::Answered {
-                step,
-                node,
-                command,
-                reply: replies.get(place).cloned().unwrap_or(Reply::Nil),
-            },
-            Err(words) => Event::Unanswered {
-                step,
-                node,
-                command,
-                words: words.clone(),
-            },
-        });
     }
 }

@@ -1,0 +1,213 @@
+//! Carries out the moves of a plan, each by as many movers as it has lanes.
+//!
+//! A source stands still while a MIGRATE runs, and then waits until rcl has heard of its end and sends the next
+//! one. Two lanes take half of the slots each, so that the one's round trip is the other's time to move keys.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::base::{Address, Command, NodeId, Reply, Slot, SlotSet};
+use crate::net::Wire;
+use crate::plan::{Engine, Plan, Step, StepId, Transfer};
+
+use super::classic::WINDOW;
+use super::driver::Stop;
+use super::event::{Event, Headway, Trouble, TroubleKind};
+use super::mover::{Mover, drive};
+
+/// Movers of one classic move. More make clients wait longer, and the source not faster.
+const LANES: usize = 2;
+
+/// How long one call of a move may take beside what its MIGRATE commands may.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often people hear how far a move has come.
+const TOLD_EVERY: Duration = Duration::from_millis(500);
+
+/// How a move ended.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub(super) step: StepId,
+    pub(super) headway: Headway,
+    pub(super) result: Result<(), Trouble>,
+}
+
+/// Moves the slots of a step; ends when they have gone, when it can't go on, or some time after
+/// it was asked to stop.
+pub(super) async fn carry(
+    wire: &impl Wire,
+    plan: &Plan,
+    step: &Step,
+    stop: watch::Receiver<Stop>,
+    tell: impl Fn(Event),
+) -> Moved {
+    let Some((transfer, load)) = step.action.transfer().zip(step.action.load()) else {
+        return Moved {
+            step: step.id,
+            headway: Headway::default(),
+            result: Ok(()),
+        };
+    };
+    let began = Instant::now();
+    let told_at = Cell::new(began);
+    let given_up = Cell::new(false);
+    let lanes = lanes(transfer);
+    let headways = RefCell::new(vec![Headway::default(); lanes.len()]);
+    let told = || {
+        let headway = total(&headways.borrow(), began.elapsed());
+        tell(Event::Moved {
+            step: step.id,
+            headway: headway.clone(),
+        });
+        headway
+    };
+    let ends = lanes.iter().enumerate().map(async |(place, lane)| {
+        let mut mover = Mover::new(lane, load);
+        let result = drive(
+            &mut mover,
+            lane,
+            stop.clone(),
+            || given_up.get(),
+            async |node, commands| {
+                let address = plan.places.get(&node);
+                let answer = call(wire, step.id, address, lane, commands).await;
+                tell_answers(step.id, node, commands, &answer, &tell);
+                answer
+            },
+            |mover| {
+                headways.borrow_mut()[place] = mover.headway(began.elapsed());
+                if told_at.get().elapsed() > TOLD_EVERY {
+                    told_at.set(Instant::now());
+                    told();
+                }
+            },
+        )
+        .await;
+        given_up.set(given_up.get() || result.is_err());
+        headways.borrow_mut()[place] = mover.headway(began.elapsed());
+        result
+    });
+    let ends = join_all(ends).await;
+    Moved {
+        step: step.id,
+        headway: told(),
+        result: ends.into_iter().fold(Ok(()), together),
+    }
+}
+
+/// The move in parts that go beside each other. One that waits between its commands, or that first has to tell
+/// its target who owns what, goes in one.
+fn lanes(transfer: &Transfer) -> Vec<Transfer> {
+    let alone = match transfer.engine {
+        Engine::Classic(bounds) => !bounds.pause.is_zero() || !transfer.torn.is_empty(),
+        Engine::Atomic | Engine::Homeward(_) | Engine::Orphaned { .. } => true,
+    };
+    if alone {
+        return vec![transfer.clone()];
+    }
+    // By windows in turns, so that what has moved when a run ends is a range or two.
+    let slots: Vec<Slot> = transfer.slots.iter().collect();
+    let windows: Vec<&[Slot]> = slots.chunks(WINDOW).collect();
+    let parts = (0..LANES.min(windows.len())).map(|first| {
+        let own = windows.iter().skip(first).step_by(LANES);
+        own.flat_map(|window| window.iter().copied()).collect()
+    });
+    let lane = |slots: SlotSet| Transfer {
+        open: transfer.open.intersection(&slots),
+        torn: transfer.torn.intersection(&slots),
+        slots,
+        ..transfer.clone()
+    };
+    parts.map(lane).collect()
+}
+
+fn total(lanes: &[Headway], took: Duration) -> Headway {
+    Headway {
+        slots: lanes.iter().map(|lane| lane.slots).sum(),
+        keys: lanes.iter().map(|lane| lane.keys).sum(),
+        bytes: lanes.iter().map(|lane| lane.bytes).sum(),
+        took,
+        job: lanes.iter().find_map(|lane| lane.job.clone()),
+    }
+}
+
+/// What kept one lane from its end, with what the others have left: those only stopped for its sake.
+fn together(one: Result<(), Trouble>, other: Result<(), Trouble>) -> Result<(), Trouble> {
+    let (mut first, mut second) = match (one, other) {
+        (Ok(()), end) | (end, Ok(())) => return end,
+        (Err(one), Err(other)) => (one, other),
+    };
+    if first.kind == TroubleKind::Interrupted {
+        std::mem::swap(&mut first, &mut second);
+    }
+    for (node, words) in second.objections {
+        let said = first.objections.entry(node).or_default();
+        if said.is_empty() {
+            *said = words;
+        } else if *said != words {
+            *said = format!("{said}; {words}");
+        }
+    }
+    if second.kind != TroubleKind::Interrupted {
+        first.answers.extend(second.answers);
+    }
+    Err(first)
+}
+
+async fn call(
+    wire: &impl Wire,
+    step: StepId,
+    address: Option<&Address>,
+    transfer: &Transfer,
+    commands: &[Command],
+) -> Result<Vec<Reply>, String> {
+    let Some(address) = address else {
+        return Err("no address is known for it".to_owned());
+    };
+    let waits = commands
+        .iter()
+        .filter(|one| one.moves() && !one.sets_slot());
+    let several = u32::try_from(waits.count().min(8)).unwrap_or(8);
+    let within = ANSWER_WITHIN + transfer.limit() * several;
+    let abreast = match transfer.engine {
+        Engine::Classic(bounds) => bounds.waits && commands.iter().all(Command::sets_slot),
+        Engine::Orphaned { waits } => waits && commands.iter().all(Command::sets_slot),
+        Engine::Atomic | Engine::Homeward(_) => false,
+    };
+    let steps = vec![step.0; commands.len()];
+    let answer = wire
+        .call_for(&steps, abreast, *address, commands, within)
+        .await;
+    answer.map_err(|error| error.to_string())
+}
+
+/// Tells of the commands that change something; questions are nobody's news.
+fn tell_answers(
+    step: StepId,
+    node: NodeId,
+    commands: &[Command],
+    answer: &Result<Vec<Reply>, String>,
+    tell: &impl Fn(Event),
+) {
+    for (place, command) in commands.iter().enumerate().filter(|(_, one)| one.moves()) {
+        let command = command.clone();
+        tell(match answer {
+            Ok(replies) => Event::Answered {
+                step,
+                node,
+                command,
+                reply: replies.get(place).cloned().unwrap_or(Reply::Nil),
+            },
+            Err(words) => Event::Unanswered {
+                step,
+                node,
+                command,
+                words: words.clone(),
+            },
+        });
+    }
+}
