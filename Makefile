@@ -39,12 +39,12 @@ soak:
 ## Compare with redis-cli on the same servers, in one run.
 bench:
 	@.ci/servers
-	cargo bench --locked --bench cluster -- --runs 3
-	cargo bench --locked --bench cluster -- --grow 1000000
-	cargo bench --locked --bench cluster -- --grow 1000000 --kind valkey-9.1 --tools redis-cli,rcl,native
-	cargo bench --locked --bench cluster -- --grow 200000 --delay 1
+	cargo bench --locked --bench cluster -- --runs 3 --tools redis-cli,rcl,native
+	cargo bench --locked --bench cluster -- --runs 3 --grow 1000000
+	cargo bench --locked --bench cluster -- --runs 5 --grow 1000000 --kind valkey-9.1 --tools rcl,native
+	cargo bench --locked --bench cluster -- --grow 1000000 --delay 1
 	cargo bench --locked --bench cluster -- --grow 200000 --paces
-	cargo bench --locked --bench cluster -- --empty
+	cargo bench --locked --bench cluster -- --runs 3 --empty --tools redis-cli,rcl,native
 
 ## Feed the parsers what nobody sends, for ten minutes or as long as one says.
 FUZZ_SECONDS ?= 600

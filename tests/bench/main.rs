@@ -17,6 +17,7 @@ mod memory;
 mod moved;
 mod moving;
 mod planning;
+mod raw;
 mod reading;
 mod table;
 mod watch;

@@ -10,6 +10,7 @@ use crate::arguments::Arguments;
 use crate::contest::{FILE, Tool};
 use crate::delay;
 use crate::fill;
+use crate::raw;
 use crate::reading::median;
 use crate::support::resp::Client;
 use crate::support::traffic::{Load, Waits, keys_at_primaries, nodes};
@@ -156,7 +157,7 @@ fn grow(arguments: &Arguments, mover: &Mover, keys: usize) -> Result<Growth, Str
             rebalance(&shifted(&servers, "host1:7000", ports)),
             folder.path(),
         ),
-        Tool::Native => migrate_slots(&servers),
+        Tool::Native => raw::migrate_slots(&servers, &QUARTERS, "host1:7003"),
     };
     let timed = timed(&servers, "host1:7003", 4096, work);
     let waits = load.end();
@@ -191,10 +192,11 @@ pub(crate) fn empty(arguments: &Arguments) -> Result<Vec<Growth>, String> {
             .map_err(|error| error.to_string())?;
         let work = || match mover.tool {
             Tool::Rcl => run(rcl_apply(mover), folder.path()),
-            Tool::RedisCli | Tool::Native => run(
+            Tool::RedisCli => run(
                 rebalance(&shifted(&servers, "host1:7000", 0)),
                 folder.path(),
             ),
+            Tool::Native => raw::set_slots(&servers, &shards, "host1:7030", 528),
         };
         let (there, exit) = timed(&servers, "host1:7030", 528, work)?;
         Ok(Growth {
@@ -279,40 +281,6 @@ fn run(mut command: Command, folder: &Path) -> Result<(), String> {
             String::from_utf8_lossy(&output.stderr)
         )),
     }
-}
-
-/// The servers' own command, to all three at once: nothing is faster.
-fn migrate_slots(servers: &Servers) -> Result<(), String> {
-    let target = servers.id("host1:7003");
-    for (source, first, last) in QUARTERS {
-        let (first, last) = (first.to_string(), last.to_string());
-        let words = [
-            "CLUSTER",
-            "MIGRATESLOTS",
-            "SLOTSRANGE",
-            &first,
-            &last,
-            "NODE",
-            &target,
-        ];
-        servers.ok(source, &words);
-    }
-    for (source, ..) in QUARTERS {
-        let mut client =
-            Client::connect(servers.address(source)).map_err(|error| error.to_string())?;
-        loop {
-            let jobs = client.call(&["CLUSTER", "GETSLOTMIGRATIONS"]);
-            let jobs = format!("{:?}", jobs.map_err(|error| error.to_string())?);
-            if jobs.contains("\"success\"") {
-                break;
-            }
-            if jobs.contains("\"failed\"") {
-                return Err(jobs);
-            }
-            std::thread::sleep(PERIOD);
-        }
-    }
-    Ok(())
 }
 
 /// Replicas that still take in what was written would be in the way.
