@@ -60,6 +60,9 @@ enum Stage {
 pub(super) struct Classic<'a> {
     transfer: &'a Transfer,
     bounds: Bounds,
+    /// How long the MIGRATE commands of one go may take, unless one has the source for itself: another lane's
+    /// may be next in the source's row, and both together are to take no longer than the limit.
+    share: Duration,
     /// Not opened yet.
     left: VecDeque<Slot>,
     window: Vec<Slot>,
@@ -77,13 +80,15 @@ pub(super) struct Classic<'a> {
 }
 
 impl<'a> Classic<'a> {
-    pub(super) fn new(transfer: &'a Transfer, bounds: Bounds) -> Self {
+    /// One of so many that move slots of this pair at the same time.
+    pub(super) fn new(transfer: &'a Transfer, bounds: Bounds, lanes: u32) -> Self {
         // What is open already comes first: a stop should leave less behind, not more.
         let begun = transfer.begun();
         let rest = transfer.slots.difference(&begun);
         Self {
             transfer,
             bounds,
+            share: bounds.limit / lanes.max(1),
             left: begun.iter().chain(rest.iter()).collect(),
             window: Vec::new(),
             filled: BTreeSet::new(),
@@ -101,6 +106,14 @@ impl<'a> Classic<'a> {
     /// No new slots are opened; those that are open are brought to their end.
     pub(super) fn stop(&mut self) {
         self.stopping = true;
+    }
+
+    /// Whether what is asked now may take the whole limit, so that nothing else is to go beside it.
+    pub(super) fn wants_source_alone(&self) -> bool {
+        match &self.stage {
+            Some(Stage::Send(batches)) => batches.iter().any(Batch::is_alone),
+            Some(_) | None => false,
+        }
     }
 
     /// The slots that are open on both sides now.

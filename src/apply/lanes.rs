@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::base::{Address, Command, NodeId, Reply, Slot, SlotSet};
@@ -56,6 +56,8 @@ pub(super) async fn carry(
     let told_at = Cell::new(began);
     let given_up = Cell::new(false);
     let lanes = lanes(transfer);
+    let count = u32::try_from(lanes.len()).unwrap_or(1);
+    let turns = Semaphore::new(lanes.len());
     let headways = RefCell::new(vec![Headway::default(); lanes.len()]);
     let told = || {
         let headway = total(&headways.borrow(), began.elapsed());
@@ -66,13 +68,15 @@ pub(super) async fn carry(
         headway
     };
     let ends = lanes.iter().enumerate().map(async |(place, lane)| {
-        let mut mover = Mover::new(lane, load);
+        let mut mover = Mover::new(lane, load, count);
         let result = drive(
             &mut mover,
             lane,
             stop.clone(),
             || given_up.get(),
-            async |node, commands| {
+            async |node, commands, alone| {
+                // It is never closed.
+                let _turn = turns.acquire_many(if alone { count } else { 1 }).await;
                 let address = plan.places.get(&node);
                 let answer = call(wire, step.id, address, lane, commands).await;
                 tell_answers(step.id, node, commands, &answer, &tell);
@@ -211,3 +215,6 @@ fn tell_answers(
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,10 +157,11 @@ pub(super) enum Mover<'a> {
 }
 
 impl<'a> Mover<'a> {
-    pub(super) fn new(transfer: &'a Transfer, load: Load) -> Self {
+    /// `lanes`: how many there are that share the slots of the pair.
+    pub(super) fn new(transfer: &'a Transfer, load: Load, lanes: u32) -> Self {
         match transfer.engine {
             Engine::Atomic => Self::Atomic(Atomic::new(transfer, load)),
-            Engine::Classic(bounds) => Self::Classic(Classic::new(transfer, bounds)),
+            Engine::Classic(bounds) => Self::Classic(Classic::new(transfer, bounds, lanes)),
             Engine::Homeward(bounds) => Self::Homeward(Homeward::new(transfer, bounds)),
             Engine::Orphaned { .. } => Self::Heir(Heir::new(transfer)),
         }
@@ -195,6 +196,14 @@ impl<'a> Mover<'a> {
             Self::Atomic(atomic) => atomic.stop(),
             Self::Homeward(homeward) => homeward.stop(),
             Self::Heir(heir) => heir.stop(),
+        }
+    }
+
+    /// Whether nothing else is to be asked of its nodes meanwhile.
+    fn wants_source_alone(&self) -> bool {
+        match self {
+            Self::Classic(classic) => classic.wants_source_alone(),
+            Self::Atomic(_) | Self::Homeward(_) | Self::Heir(_) => false,
         }
     }
 
@@ -253,7 +262,7 @@ pub(super) async fn drive(
     transfer: &Transfer,
     mut stop: watch::Receiver<Stop>,
     given_up: impl Fn() -> bool,
-    call: impl AsyncFn(NodeId, &[Command]) -> Result<Vec<Reply>, String>,
+    call: impl AsyncFn(NodeId, &[Command], bool) -> Result<Vec<Reply>, String>,
     mut called: impl FnMut(&Mover<'_>),
 ) -> Result<(), Trouble> {
     let mut stopped_at: Option<Instant> = None;
@@ -289,7 +298,7 @@ pub(super) async fn drive(
             },
         };
         let asked = Instant::now();
-        let answer = call(node, &commands).await;
+        let answer = call(node, &commands, mover.wants_source_alone()).await;
         todo = match &answer {
             Ok(replies) => {
                 silent_since = None;

@@ -378,9 +378,15 @@ fn places_that_are_none() {
       host1:7009  Connection refused (os error 111)
     ");
     assert_eq!(json(&stage, Some(&nobody), 1).state, "unknown");
-    for (place, code) in [("host1:70000", 1), ("nowhere.yaml", 1), ("", 1)] {
-        let ran = stage.rcl.run(&["status", place]).code(code);
+    let neither = "is neither a file nor an address: write host:port";
+    for (place, words) in [
+        ("host1:70000", neither),
+        ("127.0.0.1", neither),
+        ("", neither),
+        ("nowhere.yaml", "can't be read"),
+    ] {
+        let ran = stage.rcl.run(&["status", place]).code(1);
         assert_eq!(ran.stdout(), "");
-        assert!(ran.stderr().contains("can't be read"), "{}", ran.stderr());
+        assert!(ran.stderr().contains(words), "{}", ran.stderr());
     }
 }

@@ -38,6 +38,12 @@ pub(super) struct Batch {
     measured: bool,
 }
 
+impl Batch {
+    pub(super) fn is_alone(&self) -> bool {
+        self.alone
+    }
+}
+
 /// The sizes that were asked so far. Asking for every key costs a source a tenth of its time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sizes {
@@ -191,7 +197,7 @@ impl Classic<'_> {
         if let Some(batch) = self.waiting.pop_front_if(suspect) {
             return self.size(vec![batch], 1);
         }
-        let shares = self.bounds.limit.as_millis() / SHORTEST.as_millis();
+        let shares = self.share.as_millis() / SHORTEST.as_millis();
         let most = usize::try_from(shares).unwrap_or(1).clamp(1, SENT);
         let mut batches: Vec<Batch> = Vec::new();
         let (mut count, mut bytes) = (0, 0);
@@ -212,7 +218,11 @@ impl Classic<'_> {
                 break;
             }
         }
-        let each = self.bounds.limit / u32::try_from(batches.len()).unwrap_or(1).max(1);
+        let all = match batches.iter().any(Batch::is_alone) {
+            true => self.bounds.limit,
+            false => self.share,
+        };
+        let each = all / u32::try_from(batches.len()).unwrap_or(1).max(1);
         let commands = batches.iter().map(|batch| self.migrate(batch, each));
         let commands = commands.collect();
         self.ask(Stage::Send(batches), self.transfer.source, commands)

@@ -63,7 +63,7 @@ fn limit_of(command: &Command) -> u64 {
 #[test]
 fn a_hung_target_holds_the_source_up_for_no_longer_than_the_limit() {
     let transfer = transfer("");
-    let mut classic = Classic::new(&transfer, bounds());
+    let mut classic = Classic::new(&transfer, bounds(), 1);
     let mut sent = sending(&mut classic);
     for _ in 0..8 {
         assert!(!sent.is_empty());
@@ -84,12 +84,33 @@ fn a_hung_target_holds_the_source_up_for_no_longer_than_the_limit() {
 }
 
 #[test]
+fn of_two_lanes_each_takes_half_of_the_limit_or_has_the_source_for_itself() {
+    let transfer = transfer("");
+    let mut classic = Classic::new(&transfer, bounds(), 2);
+    let sent = sending(&mut classic);
+    assert_eq!(sent.iter().map(limit_of).sum::<u64>(), 1248, "{sent:?}");
+    assert!(!classic.wants_source_alone());
+    let words = "IOERR error or timeout reading to target instance".to_owned();
+    let replies = vec![Reply::Error(words); sent.len()];
+    assert!(matches!(classic.next(&replies), Ok(Todo::Wait(_))));
+    let mut again = commands(classic.next(&[]));
+    while !classic.wants_source_alone() {
+        let replies = match again[0].moves() {
+            true => vec![Reply::ok(); again.len()],
+            false => vec![Reply::Integer(50); again.len()],
+        };
+        again = commands(classic.next(&replies));
+    }
+    assert_eq!(again.iter().map(limit_of).collect::<Vec<_>>(), [2500]);
+}
+
+#[test]
 fn what_broke_off_goes_again_with_the_whole_limit() {
     let transfer = Transfer {
         slots: "0-1".parse().unwrap(),
         ..transfer("")
     };
-    let mut classic = Classic::new(&transfer, bounds());
+    let mut classic = Classic::new(&transfer, bounds(), 1);
     let sent = sending(&mut classic);
     assert_eq!(sent.iter().map(limit_of).collect::<Vec<_>>(), [1250, 1250]);
     let replies = [
@@ -134,7 +155,7 @@ fn sizes(count: usize, big: Option<usize>) -> Vec<Reply> {
 #[test]
 fn a_big_key_goes_alone() {
     let transfer = transfer("");
-    let mut classic = Classic::new(&transfer, bounds());
+    let mut classic = Classic::new(&transfer, bounds(), 1);
     let asked = listing(&mut classic);
     assert_eq!(asked.len(), 5, "as many slots as make up 500 keys");
     let asked = listed(&mut classic, &asked, 30);
@@ -152,7 +173,7 @@ fn a_big_key_goes_alone() {
 #[test]
 fn few_sizes_are_asked_of_small_keys() {
     let transfer = transfer("");
-    let mut classic = Classic::new(&transfer, bounds());
+    let mut classic = Classic::new(&transfer, bounds(), 1);
     let asked = listing(&mut classic);
     let asked = listed(&mut classic, &asked, 99);
     assert_eq!(asked.len(), 5 * 99);
@@ -179,7 +200,7 @@ fn few_sizes_are_asked_of_small_keys() {
 #[test]
 fn what_broke_off_is_measured_and_cut() {
     let transfer = transfer("");
-    let mut classic = Classic::new(&transfer, bounds());
+    let mut classic = Classic::new(&transfer, bounds(), 1);
     classic.sizes.add_many(500, 60);
     let asked = listing(&mut classic);
     let asked = listed(&mut classic, &asked, 30);
@@ -204,7 +225,7 @@ fn what_broke_off_is_measured_and_cut() {
 #[test]
 fn no_value_replaces_another_in_slots_that_an_earlier_run_opened() {
     let transfer = transfer("0-39");
-    let mut classic = Classic::new(&transfer, bounds());
+    let mut classic = Classic::new(&transfer, bounds(), 1);
     let sent = sending(&mut classic);
     let words = "ERR Target instance replied with error: BUSYKEY Target key name already exists.";
     let replies = vec![Reply::Error(words.to_owned()); sent.len()];

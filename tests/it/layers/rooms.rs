@@ -47,9 +47,19 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("tokio_rustls", &["net/tls", "net/open"]),
     (
         "tokio",
-        &["net", "observe", "apply/driver", "apply/mover", "cli"],
+        &[
+            "net",
+            "observe",
+            "apply/driver",
+            "apply/lanes",
+            "apply/mover",
+            "cli",
+        ],
     ),
-    ("futures_util", &["net", "observe", "apply/driver", "cli"]),
+    (
+        "futures_util",
+        &["net", "observe", "apply/driver", "apply/lanes", "cli"],
+    ),
     ("serde_saphyr", &["desired/yaml"]),
     ("serde_json", &["plan/file", "view", "lab"]),
     ("sha2", &["plan/file"]),
