@@ -28,6 +28,9 @@ const PATIENCE: u32 = 4000;
 #[derive(Debug)]
 enum Stage {
     Watch,
+    /// The target's jobs, once the source's have ended: one that failed is cleaned up there. With what
+    /// the source still owns.
+    Taker(SlotSet),
     /// The target's keys of the slots that are to move.
     Count(SlotSet),
     Begin,
@@ -107,6 +110,7 @@ impl<'a> Atomic<'a> {
         match self.stage.take() {
             None => Ok(self.watch()),
             Some(Stage::Watch) => self.watched(replies),
+            Some(Stage::Taker(left)) => self.ended(left, replies),
             Some(Stage::Count(slots)) => self.counted(slots, replies),
             Some(Stage::Follow) => {
                 // Only for people to see: whatever it answers, the job goes on.
@@ -194,11 +198,40 @@ impl<'a> Atomic<'a> {
         if left.is_empty() {
             self.keys = self.load.keys;
         }
-        if left.is_empty() || self.stopping {
-            return Ok(Todo::Done);
-        }
         if let Some(words) = self.own_failure(&jobs) {
             self.failed = Some(words);
+        }
+        self.stage = Some(Stage::Taker(left));
+        Ok(Todo::Call {
+            node: self.transfer.target,
+            commands: vec![Command::new("CLUSTER GETSLOTMIGRATIONS")],
+        })
+    }
+
+    /// Over only when it is so at both ends: until then the target still has keys of a job that failed.
+    /// One that doesn't tell of its jobs is judged by its keys.
+    fn ended(&mut self, left: SlotSet, replies: &[Reply]) -> Result<Todo, Failure> {
+        let Transfer { source, target, .. } = *self.transfer;
+        self.unanswered = 0;
+        let jobs = replies.first().and_then(Job::parse_all).unwrap_or_default();
+        let ours = |job: &Job| {
+            job.is_running()
+                && job.side == Side::Import
+                && job.source.is_none_or(|from| from == source)
+                && !job.slots.intersection(&self.transfer.slots).is_empty()
+        };
+        if jobs.iter().any(ours) {
+            self.still += 1;
+            return match self.still > PATIENCE {
+                true => Err(Failure::state(
+                    target,
+                    "does not end a job that has ended at its source: plan again later".to_owned(),
+                )),
+                false => Ok(Todo::Wait(PAUSE)),
+            };
+        }
+        if left.is_empty() || self.stopping {
+            return Ok(Todo::Done);
         }
         let commands = left.iter().map(Command::count_keys).collect();
         self.stage = Some(Stage::Count(left));
@@ -214,7 +247,7 @@ impl<'a> Atomic<'a> {
         for (slot, reply) in slots.iter().zip(replies) {
             let count = number(reply, target, &Command::count_keys(slot))?;
             if count > 0 {
-                return Err(stray(target, slot, count));
+                return Err(stray(self.transfer, slot, count));
             }
         }
         if replies.len() < usize::from(slots.count()) {
@@ -232,6 +265,7 @@ impl<'a> Atomic<'a> {
             return Err(Failure::refused(source, command, words));
         }
         self.tries += 1;
+        self.still = 0;
         self.asked = Some((command.clone(), left));
         self.stage = Some(Stage::Begin);
         Ok(Todo::Call {
@@ -305,3 +339,6 @@ impl<'a> Atomic<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,6 +121,15 @@ impl<'a> Classic<'a> {
         self.window.iter().copied().collect()
     }
 
+    /// What is left open if nothing more is sent.
+    pub(super) fn left_open(&self) -> SlotSet {
+        match self.stage {
+            // No mark of this window is set yet but those that were found.
+            Some(Stage::Look | Stage::Owner) => self.open().intersection(&self.transfer.begun()),
+            Some(_) | None => self.open(),
+        }
+    }
+
     /// What comes next, given the replies to what came before.
     pub(super) fn next(&mut self, replies: &[Reply]) -> Result<Todo, Failure> {
         let Some(stage) = self.stage.take() else {
@@ -211,7 +220,7 @@ impl<'a> Classic<'a> {
             if count > 0 && !begun.contains(*slot) {
                 // Nothing of this window was opened yet.
                 self.window.clear();
-                return Err(stray(target, *slot, count));
+                return Err(stray(self.transfer, *slot, count));
             }
         }
         let commands = self.owner();

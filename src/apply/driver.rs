@@ -18,7 +18,7 @@ use crate::observed::{NodeView, Observed, Questions};
 use crate::plan::{Plan, Send, StepId};
 
 use super::event::{Event, Outcome};
-use super::lanes::{Moved, carry};
+use super::lanes::{HalfWay, Moved, carry, left_open};
 use super::machine::{Machine, Views};
 
 /// How long one node may take to run the commands of a round: CONFIG REWRITE waits for a disk.
@@ -72,6 +72,7 @@ pub async fn run(
     // They end early when a step fails, too.
     let (halt, halted) = watch::channel(Stop::No);
     let mut moving = FuturesUnordered::new();
+    let mut under_way: BTreeMap<StepId, HalfWay> = BTreeMap::new();
     let mut ended: Vec<Moved> = Vec::new();
     let mut moved = BTreeMap::new();
     loop {
@@ -95,6 +96,7 @@ pub async fn run(
             result,
         } in ended.drain(..)
         {
+            under_way.remove(&step);
             moved.insert(step, headway);
             run.machine.moved(step, result, began.elapsed());
         }
@@ -102,15 +104,17 @@ pub async fn run(
             let Some(step) = plan.step(step) else {
                 continue;
             };
+            let half_way = HalfWay::default();
+            under_way.insert(step.id, Rc::clone(&half_way));
             let tell = |event| told.borrow_mut().push(event);
-            moving.push(carry(wire, plan, step, halted.clone(), tell));
+            moving.push(carry(wire, plan, step, halted.clone(), half_way, tell));
         }
     }
     told.borrow_mut().drain(..).for_each(&mut tell);
     drop(moving);
     let asked_to_stop = run.machine.is_interrupted();
     let mut outcome = Outcome {
-        ends: run.machine.into_ends(),
+        ends: run.machine.into_ends(&left_half_way(plan, &under_way)),
         moved,
         interrupted: false,
         took: began.elapsed(),
@@ -118,6 +122,18 @@ pub async fn run(
     // A stop that found nothing left to do has stopped nothing.
     outcome.interrupted = asked_to_stop && !outcome.is_complete(plan.steps.len());
     outcome
+}
+
+/// What each of these moves leaves, by node.
+fn left_half_way(
+    plan: &Plan,
+    moves: &BTreeMap<StepId, HalfWay>,
+) -> BTreeMap<StepId, BTreeMap<NodeId, String>> {
+    let left = moves.iter().filter_map(|(step, lanes)| {
+        let source = plan.step(*step)?.action.transfer()?.source;
+        Some((*step, BTreeMap::from([(source, left_open(lanes)?)])))
+    });
+    left.collect()
 }
 
 /// A round, while moves go on and end; true when nothing is left to do, or when it is to stop at once.

@@ -4,6 +4,7 @@
 //! one. Two lanes take half of the slots each, so that the one's round trip is the other's time to move keys.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -17,7 +18,7 @@ use crate::plan::{Engine, Plan, Step, StepId, Transfer};
 use super::classic::WINDOW;
 use super::driver::Stop;
 use super::event::{Event, Headway, Trouble, TroubleKind};
-use super::mover::{Mover, drive};
+use super::mover::{Left, Mover, drive};
 
 /// Movers of one classic move. More make clients wait longer, and the source not faster.
 const LANES: usize = 2;
@@ -36,6 +37,15 @@ pub(super) struct Moved {
     pub(super) result: Result<(), Trouble>,
 }
 
+/// What each lane of a move would leave half-way if it were ended now.
+pub(super) type HalfWay = Rc<RefCell<Vec<Left>>>;
+
+/// The same in a sentence that begins after the source's name.
+pub(super) fn left_open(lanes: &HalfWay) -> Option<String> {
+    let lanes = lanes.borrow();
+    lanes.iter().fold(Left::default(), Left::and).words()
+}
+
 /// Moves the slots of a step; ends when they have gone, when it can't go on, or some time after
 /// it was asked to stop.
 pub(super) async fn carry(
@@ -43,6 +53,7 @@ pub(super) async fn carry(
     plan: &Plan,
     step: &Step,
     stop: watch::Receiver<Stop>,
+    half_way: HalfWay,
     tell: impl Fn(Event),
 ) -> Moved {
     let Some((transfer, load)) = step.action.transfer().zip(step.action.load()) else {
@@ -59,6 +70,7 @@ pub(super) async fn carry(
     let count = u32::try_from(lanes.len()).unwrap_or(1);
     let turns = Semaphore::new(lanes.len());
     let headways = RefCell::new(vec![Headway::default(); lanes.len()]);
+    half_way.replace(vec![Left::default(); lanes.len()]);
     let told = || {
         let headway = total(&headways.borrow(), began.elapsed());
         tell(Event::Moved {
@@ -83,6 +95,7 @@ pub(super) async fn carry(
                 answer
             },
             |mover| {
+                half_way.borrow_mut()[place] = mover.left();
                 headways.borrow_mut()[place] = mover.headway(began.elapsed());
                 if told_at.get().elapsed() > TOLD_EVERY {
                     told_at.set(Instant::now());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::{NodeId, Reply};
 use crate::observed::{NodeView, Questions};
-use crate::plan::{Calm, Plan, SILENT, Send, Step, StepId, Verdict};
+use crate::plan::{Calm, Phase, Plan, SILENT, Send, Step, StepId, Verdict};
 
 use super::event::{End, Event, Trouble, TroubleKind};
 use super::peace::Peace;
@@ -297,12 +297,15 @@ impl<'a> Machine<'a> {
         idle && !self.plan.steps.iter().any(|step| self.is_due(step))
     }
 
-    /// How each step that began ended.
+    /// How each step that began ended, and what those that were under way leave half-way.
     #[must_use]
-    pub fn into_ends(self) -> BTreeMap<StepId, End> {
-        let interrupted = || Trouble {
+    pub fn into_ends(
+        self,
+        left: &BTreeMap<StepId, BTreeMap<NodeId, String>>,
+    ) -> BTreeMap<StepId, End> {
+        let interrupted = |step: &StepId| Trouble {
             kind: TroubleKind::Interrupted,
-            objections: BTreeMap::new(),
+            objections: left.get(step).cloned().unwrap_or_default(),
             answers: Vec::new(),
         };
         self.states
@@ -310,7 +313,7 @@ impl<'a> Machine<'a> {
             .filter_map(|(step, state)| match state {
                 State::Ended(end) => Some((step, end)),
                 State::Running { .. } | State::Moving { .. } => {
-                    Some((step, End::Failed(interrupted())))
+                    Some((step, End::Failed(interrupted(&step))))
                 }
                 State::Pending | State::Waiting { .. } => None,
             })
@@ -507,7 +510,10 @@ impl<'a> Machine<'a> {
             Some(TroubleKind::Deadline {
                 after: step.deadline,
             })
-        } else if self.is_out_of_time(since, now) {
+        } else if self.is_out_of_time(since, now)
+            // What goes on without rcl is not waited for after a stop.
+            || (self.is_stopping() && step.action.phase() == Phase::Await)
+        {
             Some(TroubleKind::Interrupted)
         } else {
             None

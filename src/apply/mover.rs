@@ -105,12 +105,13 @@ impl Failure {
 
 /// Keys at a node that takes no part in the move yet are nobody's: they would come back to life with
 /// the slot, or stand in the way of its keys.
-pub(super) fn stray(target: NodeId, slot: Slot, count: u64) -> Failure {
+pub(super) fn stray(transfer: &Transfer, slot: Slot, count: u64) -> Failure {
     Failure::state(
-        target,
+        transfer.target,
         format!(
-            "holds {} of slot {slot}, which it does not own. Perhaps another run moves slots right now: wait for it. Else save or remove these keys, and run again",
-            counted(count, "key")
+            "holds {} of slot {slot}, which {} owns. Perhaps another run moves slots right now: wait for it. Else save or remove these keys, and run again",
+            counted(count, "key"),
+            transfer.source.short()
         ),
     )
 }
@@ -232,24 +233,49 @@ impl<'a> Mover<'a> {
         }
     }
 
-    /// What a stop leaves half-way, in a sentence that begins after a node's name.
-    fn left_open(&self) -> Option<String> {
+    /// What a stop leaves half-way.
+    pub(super) fn left(&self) -> Left {
         match self {
-            Self::Classic(classic) => {
-                let open = classic.open();
-                (!open.is_empty()).then(|| format!("has slots {open} open"))
-            }
-            Self::Heir(heir) => {
-                let open = heir.open();
-                (!open.is_empty()).then(|| format!("has slots {open} open"))
-            }
-            Self::Homeward(homeward) => {
-                let open = homeward.open();
-                (!open.is_empty()).then(|| format!("has slots {open} open"))
-            }
-            Self::Atomic(atomic) => atomic
-                .goes_on()
-                .then(|| "still has a job under way, which goes on by itself".to_owned()),
+            Self::Classic(classic) => Left::Open(classic.left_open()),
+            Self::Heir(heir) => Left::Open(heir.open()),
+            Self::Homeward(homeward) => Left::Open(homeward.open()),
+            Self::Atomic(atomic) if atomic.goes_on() => Left::Job,
+            Self::Atomic(_) => Left::default(),
+        }
+    }
+
+    fn left_open(&self) -> Option<String> {
+        self.left().words()
+    }
+}
+
+/// What is half-way at the source of a move.
+#[derive(Clone, Debug)]
+pub(super) enum Left {
+    Open(SlotSet),
+    Job,
+}
+
+impl Default for Left {
+    fn default() -> Self {
+        Self::Open(SlotSet::new())
+    }
+}
+
+impl Left {
+    /// In a sentence that begins after a node's name.
+    pub(super) fn words(&self) -> Option<String> {
+        match self {
+            Self::Open(slots) => (!slots.is_empty()).then(|| format!("has slots {slots} open")),
+            Self::Job => Some("still has a job under way, which goes on by itself".to_owned()),
+        }
+    }
+
+    /// Of two lanes of one move.
+    pub(super) fn and(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Open(one), Self::Open(other)) => Self::Open(one.union(other)),
+            (Self::Job, _) | (_, Self::Job) => Self::Job,
         }
     }
 }

@@ -332,7 +332,7 @@ async fn finish(
     if !left.diff.is_empty() && !shared.json {
         output.data("The cluster is not as the file says yet:\n");
     }
-    if !left.diff.is_empty() || shared.json {
+    if !left_over.is_empty() {
         output.data(&left_over);
     }
     let exit = exit(&made.plan, outcome, &left);

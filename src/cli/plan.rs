@@ -153,6 +153,8 @@ pub(super) fn view<'a>(loaded: &'a Loaded, made: &'a Made, shared: &Shared) -> P
 fn exit(plan: &Plan, detailed: bool) -> Exit {
     match Exit::of_diff(&plan.diff) {
         Exit::Pending if !detailed => Exit::Fine,
+        // A move that the servers carry out by themselves is no difference, and not as the file says.
+        Exit::Fine if detailed && !plan.is_empty() => Exit::Pending,
         exit @ (Exit::Fine
         | Exit::Error
         | Exit::Pending

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Command, Reply};
 
+use super::Job;
+
 /// What a node says where it is asked at all, and where the user of rcl may ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Told<T> {
@@ -96,6 +98,21 @@ impl Told<BTreeSet<String>> {
                 .map(str::to_owned)
                 .collect(),
         )
+    }
+}
+
+impl Told<Vec<Job>> {
+    /// The reply to CLUSTER GETSLOTMIGRATIONS: the jobs that run.
+    #[must_use]
+    pub(super) fn jobs(reply: &Reply) -> Self {
+        if let Some(told) = refused(reply) {
+            return told;
+        }
+        let Some(mut jobs) = Job::parse_all(reply) else {
+            return Self::Refused("its list of jobs makes no sense".to_owned());
+        };
+        jobs.retain(Job::is_running);
+        Self::Is(jobs)
     }
 }
 

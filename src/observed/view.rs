@@ -10,7 +10,7 @@ use crate::base::{Address, Command, NodeId, Reply, Role, Secret, Server, Slot, S
 
 use super::info::Fields;
 use super::nodes::{Direction, Member, NodeTable, OpenSlot, ParseNodesError};
-use super::{Equipment, FailureKind, Table, Told, config};
+use super::{Equipment, FailureKind, Job, Table, Told, config};
 
 /// What to ask a node, beyond what is always asked.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Questions {
     pub count_keys_in: SlotSet,
     /// Whether to ask for the libraries of functions.
     pub libraries: bool,
+    /// Whether to ask for moves that it carries out by itself.
+    pub jobs: bool,
     /// Ask only for what changes while steps run; the rest is taken from an earlier view.
     pub brief: bool,
 }
@@ -68,6 +70,9 @@ impl Questions {
         if self.libraries {
             commands.push(Command::new("FUNCTION LIST WITHCODE"));
         }
+        if self.jobs {
+            commands.push(Command::new("CLUSTER GETSLOTMIGRATIONS"));
+        }
         commands
     }
 
@@ -106,6 +111,9 @@ pub struct NodeView {
     /// What was asked for of it, lately.
     #[serde(default)]
     pub equipment: Equipment,
+    /// The moves that it carries out by itself now, giving or taking.
+    #[serde(default)]
+    pub jobs: Told<Vec<Job>>,
     /// Bytes.
     pub used_memory: u64,
     /// Bytes of `used_memory` that keys and values take.
@@ -248,6 +256,7 @@ impl NodeView {
             keys_in_slot: keys_in_slots(questions, rest)?,
             counted: questions.count_keys_in.clone(),
             equipment: equipment(questions, rest, earlier),
+            jobs: jobs(questions, rest),
             used_memory: lasting("used_memory", |view| view.used_memory),
             data_memory: lasting("used_memory_dataset", |view| view.data_memory),
             max_memory: lasting("maxmemory", |view| view.max_memory),
@@ -456,7 +465,7 @@ fn keys_in_slots(
     Ok(keys)
 }
 
-/// The last of the replies; what was not asked for now is taken from an earlier view.
+/// What comes after the counts; what was not asked for now is taken from an earlier view.
 fn equipment(questions: &Questions, replies: &[Reply], earlier: Option<&NodeView>) -> Equipment {
     let mut equipment = earlier
         .map(|view| view.equipment.clone())
@@ -468,6 +477,14 @@ fn equipment(questions: &Questions, replies: &[Reply], earlier: Option<&NodeView
         equipment.libraries = Told::libraries(reply);
     }
     equipment
+}
+
+/// The last of the replies. Jobs come and go, so those of an earlier view count for nothing.
+fn jobs(questions: &Questions, replies: &[Reply]) -> Told<Vec<Job>> {
+    match replies.last().filter(|_| questions.jobs) {
+        Some(reply) => Told::jobs(reply),
+        None => Told::NotAsked,
+    }
 }
 
 /// INFO still says `master_*` and `slave_*` on every server.

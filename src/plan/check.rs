@@ -349,6 +349,7 @@ impl<'a> Facts<'a> {
             | Action::Attach { .. }
             | Action::Detach { .. }
             | Action::CopyLibraries { .. }
+            | Action::Await { .. }
             | Action::GiveUp { .. }
             | Action::Close { .. }
             | Action::BringHome { .. }

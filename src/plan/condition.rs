@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::base::{Address, Arg, NodeId, Role, SlotSet, counted};
+use crate::base::{Address, Arg, NodeId, Role, SlotSet, counted, named};
 use crate::desired::same_value;
-use crate::observed::{Libraries, NodeView, Questions, Told, Unmet, unmet};
+use crate::observed::{Libraries, NodeView, Questions, Side, Told, Unmet, unmet};
 
 mod leadership;
 mod membership;
@@ -88,6 +88,11 @@ pub enum Condition {
     },
     /// The node has none of these slots open.
     Closed {
+        node: NodeId,
+        slots: SlotSet,
+    },
+    /// The node carries out no move of any of these slots by itself.
+    NoJob {
         node: NodeId,
         slots: SlotSet,
     },
@@ -212,6 +217,7 @@ impl Condition {
             | Self::HasLibraries { node, .. }
             | Self::Lists { node, .. }
             | Self::Closed { node, .. }
+            | Self::NoJob { node, .. }
             | Self::Replaceable { node, .. }
             | Self::Replicates { node, .. } => BTreeSet::from([*node]),
             Self::SeenAt { by, .. } => by.clone(),
@@ -242,6 +248,7 @@ impl Condition {
                 }
             }
             Self::HasLibraries { node, .. } if *node == of => questions.libraries = true,
+            Self::NoJob { node, .. } if *node == of => questions.jobs = true,
             // A node without keys has none in these slots either, and takes none.
             Self::Free { slots, on, .. }
                 if on.contains(&of) && view.is_none_or(|view| view.keys > 0) =>
@@ -262,6 +269,7 @@ impl Condition {
             | Self::HasLibraries { .. }
             | Self::Lists { .. }
             | Self::Closed { .. }
+            | Self::NoJob { .. }
             | Self::Replaceable { .. }
             | Self::OwnsNothing { .. }
             | Self::NobodysPrimary { .. }
@@ -361,6 +369,7 @@ impl Condition {
             },
             Self::HasLibraries { libraries, .. } => lacks_library(view, libraries),
             Self::Closed { slots, .. } => still_open(view, slots),
+            Self::NoJob { slots, .. } => has_job(view, slots),
             Self::Replaceable { keys, .. } => not_replaceable(view, *keys),
             Self::Detached { .. } => leadership::attached(view),
             Self::SeenFollowing { node, primary, .. } => {
@@ -468,6 +477,21 @@ fn still_open(view: &NodeView, slots: &SlotSet) -> Option<String> {
     let open = view.open.iter().map(|open| open.slot);
     let open: SlotSet = open.filter(|slot| slots.contains(*slot)).collect();
     (!open.is_empty()).then(|| format!("still has slots {open} open"))
+}
+
+/// A user who may not ask is told of no job when the plan is made either.
+fn has_job(view: &NodeView, slots: &SlotSet) -> Option<String> {
+    let jobs = match &view.jobs {
+        Told::Is(jobs) => jobs,
+        Told::NotAsked => return Some("has not told yet what it moves by itself".to_owned()),
+        Told::Refused(_) => return None,
+    };
+    let mut jobs = jobs.iter();
+    let job = jobs.find(|job| !job.slots.intersection(slots).is_empty())?;
+    Some(match job.side {
+        Side::Export => format!("still gives {} away by itself", named(&job.slots)),
+        Side::Import => format!("still takes {} by itself", named(&job.slots)),
+    })
 }
 
 fn lacks_library(view: &NodeView, libraries: &Libraries) -> Option<String> {

@@ -6,7 +6,7 @@ use crate::base::{NodeId, SlotSet};
 use crate::diff::Difference;
 
 use super::order::Terms;
-use super::{Action, Condition, Engine, Risk, Step, Transfer};
+use super::{Action, Condition, Engine, Risk, Step, Transfer, jobs};
 
 /// One step a taker.
 pub(super) fn give_up(terms: &Terms<'_>) -> Vec<Step> {
@@ -48,10 +48,15 @@ pub(super) fn give_up(terms: &Terms<'_>) -> Vec<Step> {
         steps.push(Step {
             because: vec![index],
             // A newcomer hears of the lost one from the others.
-            ready_when: Condition::Lists {
-                node: *primary,
-                peer: *lost,
-            },
+            ready_when: Condition::All(
+                jobs::none_at(terms, [*primary])
+                    .into_iter()
+                    .chain([Condition::Lists {
+                        node: *primary,
+                        peer: *lost,
+                    }])
+                    .collect(),
+            ),
             guard: Condition::Free {
                 slots: slots.clone(),
                 on: living.collect::<BTreeSet<NodeId>>(),

@@ -9,6 +9,7 @@ mod config;
 mod file;
 mod given_up;
 mod hasten;
+mod jobs;
 mod members;
 mod moves;
 mod newcomers;
@@ -169,6 +170,12 @@ impl Plan {
         moved
     }
 
+    /// The steps that only let a move of the servers' own end.
+    pub fn awaited(&self) -> impl Iterator<Item = &Step> {
+        let steps = self.steps.iter();
+        steps.filter(|step| step.action.phase() == Phase::Await)
+    }
+
     /// What the steps that `counts` come to.
     pub fn totals(&self, counts: impl Fn(&Step) -> bool) -> Totals {
         let mut totals = Totals::default();
@@ -194,6 +201,7 @@ impl Plan {
                 | Action::Close { .. }
                 | Action::BringHome { .. }
                 | Action::CopyLibraries { .. }
+                | Action::Await { .. }
                 | Action::GiveUp { .. }
                 | Action::Settle => {}
             }

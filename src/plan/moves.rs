@@ -10,7 +10,7 @@ use crate::observed::{NodeView, Observed};
 
 use super::order::Terms;
 use super::transfer::{Bounds, Engine, Transfer};
-use super::{Action, Condition, Load, Send, Step};
+use super::{Action, Condition, Load, Send, Step, jobs};
 
 /// A megabyte in one MIGRATE keeps both servers busy for milliseconds, not longer.
 const BATCH_BYTES: u64 = 1 << 20;
@@ -43,6 +43,7 @@ pub(super) fn close(terms: &Terms<'_>) -> Vec<Step> {
         steps.push(Step {
             because: vec![index],
             sends: sends.collect(),
+            ready_when: Condition::All(jobs::none_at(terms, [primary.unwrap_or(*node)])),
             guard,
             done_when: Condition::Closed {
                 node: *node,
@@ -119,6 +120,7 @@ pub(super) fn bring_home(terms: &Terms<'_>) -> Vec<Step> {
         let bytes = giving.data_memory.saturating_mul(*keys) / giving.keys.max(1);
         steps.push(Step {
             because: vec![index],
+            ready_when: Condition::All(jobs::none_at(terms, [*holder, *owner])),
             guard: Condition::Owns {
                 node: *owner,
                 slots: slots.clone(),
@@ -167,6 +169,9 @@ pub(super) fn moves(terms: &Terms<'_>) -> Vec<Step> {
         if giving.state_ok && begun.is_empty() {
             // A newcomer takes seconds to call the cluster ok, and refuses clients until then.
             ready.push(Condition::Serves { node: *target });
+        }
+        if transfer.engine != Engine::Atomic {
+            ready.extend(jobs::none_at(terms, [*source, *target]));
         }
         steps.push(Step {
             because: vec![index],

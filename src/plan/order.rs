@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::base::{NodeId, NodeName, ShardName, SlotSet};
 use crate::desired::{Desired, Setting, wire_value};
 use crate::diff::{Diff, Difference};
-use crate::observed::{Cluster, NodeView, Observed};
+use crate::observed::{Cluster, Job, NodeView, Observed};
 
 use super::{
-    Action, Condition, Engine, Phase, Risk, Step, StepId, Transfer, config, given_up, hasten,
+    Action, Condition, Engine, Phase, Risk, Step, StepId, Transfer, config, given_up, hasten, jobs,
     members, moves, newcomers, removal, replicas, roles, settle, slots,
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Terms<'a> {
     pub(super) desired: &'a Desired,
     pub(super) diff: &'a Diff,
     pub(super) views: &'a BTreeMap<NodeId, NodeView>,
+    /// Moves that servers carry out by themselves now, by the node that gives.
+    pub(super) jobs: &'a BTreeMap<NodeId, Vec<Job>>,
     /// The nodes that are the cluster now.
     pub(super) main: BTreeSet<NodeId>,
     pub(super) absent: BTreeSet<NodeId>,
@@ -137,9 +139,13 @@ pub(super) fn steps(
         steps.extend(newcomers::copy_libraries(&terms));
         steps.extend(assign);
     }
-    steps.extend(given_up::give_up(&terms));
-    steps.extend(moves::close(&terms));
-    steps.extend(moves::bring_home(&terms));
+    let mut mended = given_up::give_up(&terms);
+    mended.extend(moves::close(&terms));
+    mended.extend(moves::bring_home(&terms));
+    let moves = moves::moves(&terms);
+    let all: Vec<Step> = mended.iter().chain(&moves).cloned().collect();
+    steps.extend(jobs::awaited(&terms, &all));
+    steps.extend(mended);
     let (mut attach, attach_late) = replicas::attach(&terms);
     let attach_detached: Vec<Step> = attach.extract_if(.., of_detached).collect();
     let (pin, unpin) = removal::pins(&terms);
@@ -148,7 +154,7 @@ pub(super) fn steps(
     steps.extend(assign_detached);
     steps.extend(attach_detached);
     steps.extend(pin);
-    steps.extend(moves::moves(&terms));
+    steps.extend(moves);
     steps.extend(roles::fail_over(&terms));
     steps.extend(attach_late);
     steps.extend(unpin);
@@ -176,6 +182,7 @@ fn terms<'a>(
         desired,
         diff,
         views: &observed.views,
+        jobs: &observed.jobs,
         main: cluster
             .main()
             .filter(|_| !diff.pairing.forming)
@@ -232,7 +239,9 @@ struct Index {
     attached_to: BTreeMap<ShardName, Vec<StepId>>,
     /// What comes before anything moves.
     prepared: Vec<StepId>,
-    atomic_from: BTreeMap<NodeId, Vec<StepId>>,
+    /// With its ends.
+    awaited: Vec<(StepId, BTreeSet<NodeId>)>,
+    atomic: Vec<(StepId, NodeId, NodeId)>,
     classic: Vec<(StepId, NodeId, NodeId)>,
     moves: Vec<(StepId, NodeId)>,
     /// With who takes the slots of one that is gone.
@@ -241,6 +250,17 @@ struct Index {
     /// With who hands over to whom.
     failovers: Vec<(StepId, NodeId, NodeId)>,
     settle: Option<StepId>,
+}
+
+impl Index {
+    /// The waits for jobs that one of these nodes takes part in.
+    fn jobs_at(&self, nodes: impl IntoIterator<Item = NodeId>) -> impl Iterator<Item = StepId> {
+        let nodes: BTreeSet<NodeId> = nodes.into_iter().collect();
+        let awaited = self.awaited.iter();
+        awaited
+            .filter(move |(_, ends)| !ends.is_disjoint(&nodes))
+            .map(|(step, _)| *step)
+    }
 }
 
 fn link(steps: &mut [Step]) {
@@ -270,6 +290,10 @@ fn link(steps: &mut [Step]) {
         if step.action.phase() == Phase::Detach {
             index.detached.push(step.id);
         }
+        if let Action::Await { node, targets, .. } = &step.action {
+            let ends = targets.iter().copied().chain([*node]);
+            index.awaited.push((step.id, ends.collect()));
+        }
         if let Action::FailOver { node, from, .. } = &step.action {
             index.failovers.push((step.id, *from, *node));
         }
@@ -277,8 +301,8 @@ fn link(steps: &mut [Step]) {
             index.moves.push((step.id, transfer.source));
             match transfer.engine {
                 Engine::Atomic => {
-                    let from = index.atomic_from.entry(transfer.source).or_default();
-                    from.push(step.id);
+                    let ends = (step.id, transfer.source, transfer.target);
+                    index.atomic.push(ends);
                 }
                 Engine::Orphaned { .. } => index.given_up.push((step.id, transfer.target)),
                 Engine::Classic(_) | Engine::Homeward(_) => {
@@ -321,6 +345,7 @@ fn is_last(phase: Phase) -> bool {
         | Phase::Assign
         | Phase::Join
         | Phase::CopyLibraries
+        | Phase::Await
         | Phase::GiveUp
         | Phase::Close
         | Phase::BringHome
@@ -360,7 +385,13 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             .flatten()
             .collect(),
         Action::Assign { node, .. } => equipped(*node),
-        Action::GiveUp { transfer, .. } => equipped(transfer.target),
+        Action::GiveUp { transfer, .. } => {
+            let after: Vec<StepId> = equipped(transfer.target);
+            after
+                .into_iter()
+                .chain(index.jobs_at(transfer.ends()))
+                .collect()
+        }
         Action::Attach {
             node,
             shard,
@@ -373,9 +404,10 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             let copies = index.copies_of.get(from).into_iter().flatten().copied();
             copies.chain(index.prepared.iter().copied()).collect()
         }
+        Action::Close { node, .. } => index.jobs_at([*node]).collect(),
+        Action::BringHome { transfer, .. } => index.jobs_at(transfer.ends()).collect(),
         Action::CopyLibraries { .. }
-        | Action::Close { .. }
-        | Action::BringHome { .. }
+        | Action::Await { .. }
         | Action::Unpin { .. }
         | Action::Remove { .. }
         | Action::Forget { .. }
@@ -384,7 +416,9 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
         Action::Move {
             shard, transfer, ..
         } => before_move(shard, transfer, index),
-        Action::FailOver { node, shard, .. } => before_failover(*node, shard, index),
+        Action::FailOver {
+            node, shard, from, ..
+        } => before_failover((*node, *from), shard, index),
         Action::Restore { node, .. } => of(Phase::Hasten, *node)
             .into_iter()
             .chain(index.settle)
@@ -430,27 +464,42 @@ fn before_move(shard: &ShardName, transfer: &Transfer, index: &Index) -> Vec<Ste
     let phases = |node: &NodeId| [of(Phase::Join, node), of(Phase::Detach, node)];
     let joins = ends.iter().flat_map(phases).flatten();
     let copies = index.attached_to.get(shard).into_iter().flatten().copied();
+    let atomic = transfer.engine == Engine::Atomic;
+    let meets = |(_, source, target): &&(StepId, NodeId, NodeId)| {
+        ends.contains(source) || ends.contains(target)
+    };
     // A server runs its jobs one after the other, and can only be told to end all of them.
-    let atomic = index.atomic_from.get(&transfer.source);
-    let jobs = atomic.filter(|_| transfer.engine == Engine::Atomic);
+    let jobs = index
+        .atomic
+        .iter()
+        .filter(|(_, source, _)| atomic && *source == transfer.source);
+    // Both ends of a job refuse SETSLOT, and a node with an open slot takes part in no job.
+    let others = match atomic {
+        true => index.classic.iter().filter(meets),
+        false => index.atomic.iter().filter(meets),
+    };
     // MIGRATE stops a server until the other end has answered: two that wait for each other,
     // or three in a ring, would stand still until their limits.
     let crossed = index.classic.iter().filter(|(_, source, target)| {
-        transfer.engine != Engine::Atomic
-            && (*source == transfer.target || *target == transfer.source)
+        !atomic && (*source == transfer.target || *target == transfer.source)
     });
-    let crossed = crossed.map(|(step, ..)| *step);
+    let in_the_way = jobs.chain(others).chain(crossed).map(|(step, ..)| *step);
+    let awaited = index.jobs_at(ends).filter(|_| !atomic);
     joins
         .chain(copies)
         .chain(index.prepared.iter().copied())
-        .chain(jobs.into_iter().flatten().copied())
-        .chain(crossed)
+        .chain(in_the_way)
+        .chain(awaited)
         .collect()
 }
 
 /// One shard at a time, and with nothing else under way that changes epochs. The copies come first:
 /// they follow from the old primary to the new one by themselves.
-fn before_failover(node: NodeId, shard: &ShardName, index: &Index) -> Vec<StepId> {
+fn before_failover(
+    (node, from): (NodeId, NodeId),
+    shard: &ShardName,
+    index: &Index,
+) -> Vec<StepId> {
     let join = index.by_node.get(&(Phase::Join, node)).copied();
     let assign = index.by_shard.get(shard).copied();
     let copies = index.attached_to.get(shard).into_iter().flatten().copied();
@@ -462,6 +511,8 @@ fn before_failover(node: NodeId, shard: &ShardName, index: &Index) -> Vec<StepId
         .chain(copies)
         .chain(moves)
         .chain(failovers)
+        // It would break a job off.
+        .chain(index.jobs_at([node, from]))
         .chain(index.prepared.iter().copied())
         .collect()
 }

@@ -149,6 +149,12 @@ pub enum Action {
         name: NodeName,
         libraries: Vec<String>,
     },
+    /// Lets a move end that servers carry out by themselves.
+    Await {
+        node: NodeId,
+        targets: BTreeSet<NodeId>,
+        slots: SlotSet,
+    },
     /// Gives slots of an owner that is gone for good to a living primary.
     GiveUp {
         shard: ShardName,
@@ -215,6 +221,7 @@ pub enum Phase {
     Assign,
     Join,
     CopyLibraries,
+    Await,
     GiveUp,
     Close,
     BringHome,
@@ -269,6 +276,7 @@ impl Action {
             Self::Attach { .. } => Phase::Attach,
             Self::Detach { .. } => Phase::Detach,
             Self::CopyLibraries { .. } => Phase::CopyLibraries,
+            Self::Await { .. } => Phase::Await,
             Self::GiveUp { .. } => Phase::GiveUp,
             Self::Close { .. } => Phase::Close,
             Self::BringHome { .. } => Phase::BringHome,
@@ -296,6 +304,7 @@ impl Action {
             | Self::Attach { node, .. }
             | Self::Detach { node, .. }
             | Self::CopyLibraries { node, .. }
+            | Self::Await { node, .. }
             | Self::Close { node, .. }
             | Self::FailOver { node, .. }
             | Self::Pin { node, .. }
@@ -326,6 +335,7 @@ impl Action {
             | Self::Attach { .. }
             | Self::Detach { .. }
             | Self::CopyLibraries { .. }
+            | Self::Await { .. }
             | Self::FailOver { .. }
             | Self::Pin { .. }
             | Self::Unpin { .. }
@@ -351,6 +361,7 @@ impl Action {
             | Self::Assign { .. }
             | Self::Join { .. }
             | Self::CopyLibraries { .. }
+            | Self::Await { .. }
             | Self::Attach { .. }
             | Self::Detach { .. }
             | Self::FailOver { .. }
@@ -381,6 +392,7 @@ impl Action {
             | Self::FailOver { .. }
             | Self::Close { .. }
             | Self::CopyLibraries { .. }
+            | Self::Await { .. }
             | Self::GiveUp { .. }
             | Self::BringHome { .. }
             | Self::Move { .. }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::base::Presence;
-use crate::diff::{Blocked, Diff, Difference, Severity};
+use crate::diff::{Blocked, Diff, Difference, Note, Severity};
 
 use super::alike;
 use super::attention::note_text;
@@ -24,14 +24,7 @@ const MOST_EVIDENCE: usize = 4;
 pub fn human(file: &str, diff: &Diff, everything: bool, styles: Styles) -> String {
     let most = if everything { usize::MAX } else { MOST_ALIKE };
     let mut page = lines(file, diff, most, styles);
-    for note in diff.notes.iter().filter(|_| everything) {
-        page.plain(file)
-            .plain(": ")
-            .put(Meaning::Note, "note")
-            .plain(": ")
-            .plain(note_text(note))
-            .end();
-    }
+    notes(&mut page, file, diff.notes.iter().filter(|_| everything));
     page.into_text()
 }
 
@@ -51,10 +44,24 @@ pub fn applying(file: &str, applying: &BTreeSet<Presence>, styles: Styles) -> St
 }
 
 /// What is left after an apply, which has told of each node what went wrong there: one line a
-/// kind.
+/// kind. And what goes on without rcl, as after a stop.
 #[must_use]
 pub fn left(file: &str, diff: &Diff, styles: Styles) -> String {
-    lines(file, diff, 1, styles).into_text()
+    let mut page = lines(file, diff, 1, styles);
+    let goes_on = diff.notes.iter().filter(|note| note.code == "job-running");
+    notes(&mut page, file, goes_on);
+    page.into_text()
+}
+
+fn notes<'a>(page: &mut Page, file: &str, notes: impl Iterator<Item = &'a Note>) {
+    for note in notes {
+        page.plain(file)
+            .plain(": ")
+            .put(Meaning::Note, "note")
+            .plain(": ")
+            .plain(note_text(note))
+            .end();
+    }
 }
 
 fn lines(file: &str, diff: &Diff, most: usize, styles: Styles) -> Page {

@@ -41,7 +41,7 @@ impl Sign {
             | Action::Unpin { .. }
             | Action::Restore { .. } => Self::Change,
             Action::Remove { .. } | Action::Forget { .. } => Self::Remove,
-            Action::Settle | Action::Watch { .. } => Self::Wait,
+            Action::Await { .. } | Action::Settle | Action::Watch { .. } => Self::Wait,
         }
     }
 
@@ -84,6 +84,14 @@ fn words(action: &Action, pairing: &Pairing, tense: Tense) -> String {
     if let Action::Watch { nodes } = action {
         return watched(nodes, pairing, tense);
     }
+    if let Action::Await { node, .. } = action {
+        return awaited(
+            *node,
+            &object(action, pairing).unwrap_or_default(),
+            pairing,
+            tense,
+        );
+    }
     let (will, has) = verbs(action);
     let verb = match tense {
         Tense::Will => will,
@@ -115,6 +123,7 @@ fn verbs(action: &Action) -> (&'static str, &'static str) {
         Action::Remove { .. } => ("remove", "removed"),
         Action::Forget { .. } => ("forget", "forgot"),
         Action::Watch { .. } => ("watch", "watched"),
+        Action::Await { .. } => ("wait for", "waited for"),
         Action::Settle => ("wait until all nodes agree", "all nodes agree"),
         Action::Restore { .. } => ("restore", "restored"),
     }
@@ -136,6 +145,10 @@ fn object(action: &Action, pairing: &Pairing) -> Option<String> {
         Action::CopyLibraries {
             name, libraries, ..
         } => copied(name, libraries),
+        Action::Await { targets, slots, .. } => match targets.is_empty() {
+            true => named(slots),
+            false => format!("{} to {}", named(slots), pairing.label_all(targets)),
+        },
         Action::Close { node, slots } => format!("{} on {}", ranges(slots), label(node)),
         Action::BringHome { transfer, load } => brought(transfer, *load, pairing),
         Action::Attach {
@@ -158,6 +171,15 @@ fn object(action: &Action, pairing: &Pairing) -> Option<String> {
         Action::Remove { node } | Action::Forget { node } => label(node),
         Action::Watch { .. } | Action::Settle => return None,
     })
+}
+
+/// It may move them or fail.
+fn awaited(node: NodeId, what: &str, pairing: &Pairing, tense: Tense) -> String {
+    let node = pairing.label(node);
+    match tense {
+        Tense::Will => format!("wait while {node} moves {what} by itself"),
+        Tense::Has => format!("{node} moves nothing by itself any more ({what})"),
+    }
 }
 
 fn watched(nodes: &BTreeSet<NodeId>, pairing: &Pairing, tense: Tense) -> String {
@@ -246,6 +268,7 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
         Action::Pin { .. } => reasons.push(PINNED.to_owned()),
         Action::Unpin { .. } => reasons.push(UNPINNED.to_owned()),
         Action::Watch { .. } => reasons.push(watched_for(step)),
+        Action::Await { .. } => reasons.push("it is let end, whoever began it".to_owned()),
         Action::Settle => reasons.push("on members, roles, links, slots and epochs".to_owned()),
         Action::Configure { .. }
         | Action::Announce { .. }
@@ -314,6 +337,7 @@ pub(super) fn shape(step: &Step) -> Option<String> {
         Action::Detach { .. }
         | Action::FailOver { .. }
         | Action::CopyLibraries { .. }
+        | Action::Await { .. }
         | Action::GiveUp { .. }
         | Action::Close { .. }
         | Action::BringHome { .. }

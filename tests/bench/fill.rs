@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::resp::Client;
+use crate::support::shards::slot_of;
 use crate::support::{Servers, Shard};
 
 /// Keys in one round trip.
@@ -46,15 +47,4 @@ pub(crate) fn fill(servers: &Servers, shards: &[Shard], keys: usize) -> Result<(
     waiting
         .into_iter()
         .try_for_each(|(primary, keys)| put(primary, keys))
-}
-
-/// CRC16 (XMODEM) of the key, by 16384.
-fn slot_of(key: &[u8]) -> u16 {
-    let crc = key.iter().fold(0_u16, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| match crc & 0x8000 {
-            0 => crc << 1,
-            _ => (crc << 1) ^ 0x1021,
-        })
-    });
-    crc % 16384
 }

@@ -20,6 +20,7 @@ mod harness;
 mod help;
 mod hostile;
 mod init;
+mod jobs;
 mod journal;
 mod killed;
 mod lab;
@@ -47,6 +48,7 @@ mod settings;
 mod sim_properties;
 mod sim_truth;
 mod status;
+mod stops;
 mod streams;
 #[allow(dead_code, reason = "the benchmark uses parts that no test needs yet")]
 mod support;

@@ -368,7 +368,7 @@ fn stray_keys_stand_in_the_way() {
     }
     stage.declare(&shifted(5462 - slot));
     let failed = stage.rcl.run(&["apply", "--yes"]).code(3);
-    let words = format!("holds 1 key of slot {slot}, which it does not own.");
+    let words = format!("host1:7001 holds 1 key of slot {slot}, which host1:7000 owns.");
     assert!(failed.stderr().contains(&words), "{}", failed.stderr());
     assert_eq!(stage.keys("host1:7000"), 1);
 }

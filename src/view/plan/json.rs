@@ -161,6 +161,10 @@ enum DetailsJson<'a> {
     CopyLibraries {
         libraries: &'a [String],
     },
+    Await {
+        slots: &'a SlotSet,
+        targets: Vec<NodeJson<'a>>,
+    },
     Close {
         slots: &'a SlotSet,
     },
@@ -325,6 +329,7 @@ fn action_word(action: &Action) -> &'static str {
         Action::Detach { .. } => "detach",
         Action::FailOver { .. } => "fail_over",
         Action::CopyLibraries { .. } => "copy_libraries",
+        Action::Await { .. } => "await",
         Action::GiveUp { .. } => "give_up",
         Action::Close { .. } => "close",
         Action::BringHome { .. } => "bring_home",
@@ -391,6 +396,10 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
             lost: node(transfer.source, plan),
             slots: &transfer.slots,
             templates: templates(transfer, plan),
+        },
+        Action::Await { slots, targets, .. } => DetailsJson::Await {
+            slots,
+            targets: targets.iter().map(|id| node(*id, plan)).collect(),
         },
         Action::Close { slots, .. } => DetailsJson::Close { slots },
         Action::BringHome { transfer, load } => bring_home_details(transfer, *load, plan),

@@ -174,6 +174,7 @@ fn shown(run: &[Step], commands: Commands) -> usize {
             | Phase::Assign
             | Phase::Join
             | Phase::CopyLibraries
+            | Phase::Await
             | Phase::GiveUp
             | Phase::Close
             | Phase::BringHome

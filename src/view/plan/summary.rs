@@ -33,6 +33,7 @@ pub fn summary(plan: &Plan, file: &str) -> String {
         format!("{} to remove", totals.removed),
     ];
     let rest = [
+        (plan.awaited().count(), "to wait for"),
         (totals.detached, "to detach"),
         (totals.failed_over, "to fail over"),
         (totals.announced, "to announce"),

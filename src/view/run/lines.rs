@@ -277,6 +277,7 @@ fn went_by_itself(plan: &Plan, step: StepId, end: &End) -> bool {
             | Phase::Assign
             | Phase::Join
             | Phase::CopyLibraries
+            | Phase::Await
             | Phase::GiveUp
             | Phase::Close
             | Phase::BringHome
@@ -300,6 +301,7 @@ fn takes_long(action: &Action) -> bool {
         | Action::BringHome { .. }
         | Action::Move { .. }
         | Action::FailOver { .. }
+        | Action::Await { .. }
         | Action::Settle
         | Action::Watch { .. } => true,
         Action::Configure { .. }

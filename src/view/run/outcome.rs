@@ -146,6 +146,7 @@ pub fn summary(plan: &Plan, outcome: &Outcome) -> String {
 
 fn complete(plan: &Plan, outcome: &Outcome) -> String {
     let totals = plan.totals(|step| outcome.did(step.id));
+    let awaited = plan.awaited().filter(|step| outcome.did(step.id)).count();
     let parts = [
         (totals.joins, format!("{} joined", totals.joins)),
         (
@@ -165,6 +166,7 @@ fn complete(plan: &Plan, outcome: &Outcome) -> String {
             format!("{} attached", counted(totals.attached, "replica")),
         ),
         (totals.detached, format!("{} detached", totals.detached)),
+        (awaited, format!("{awaited} waited for")),
         (
             totals.failed_over,
             format!("{} failed over", totals.failed_over),

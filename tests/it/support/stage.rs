@@ -191,6 +191,28 @@ impl Stage {
         }
     }
 
+    /// The states of the moves that a node carries out by itself, newest first.
+    #[track_caller]
+    pub(crate) fn jobs(&self, node: &str) -> Vec<String> {
+        let jobs = self.servers.call(node, &["CLUSTER", "GETSLOTMIGRATIONS"]);
+        let state = |job: Value| {
+            let mut fields = job.array().into_iter();
+            let name = Value::Bulk("state".to_owned());
+            fields.find(|field| *field == name).expect("a state");
+            fields.next().expect("its word").text()
+        };
+        jobs.array().into_iter().map(state).collect()
+    }
+
+    /// Waits until the newest of them is in this state.
+    #[track_caller]
+    pub(crate) fn wait_for_job(&self, node: &str, state: &str) {
+        wait::until(&format!("the job of {node} to be {state}"), || {
+            let newest = self.jobs(node).into_iter().next().unwrap_or_default();
+            if newest == state { Ok(()) } else { Err(newest) }
+        });
+    }
+
     /// Plan, drift and an apply without asking all end with this code and say the same, and not one
     /// write is sent.
     #[track_caller]
