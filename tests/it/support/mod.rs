@@ -1,6 +1,7 @@
 //! Support of the tests and the benchmark: real servers on loopback addresses, judges that share no code
 //! with rcl, and a sealed runner of the binary.
 
+pub(crate) mod bulk;
 pub(crate) mod by_hand;
 pub(crate) mod certs;
 pub(crate) mod forwarder;

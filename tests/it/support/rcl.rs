@@ -95,6 +95,18 @@ impl Rcl {
         self.to_the_end(command, arguments)
     }
 
+    /// Runs until it ends, or until a file that it writes would get more bytes than this: then the kernel ends
+    /// it in the midst of that write, as surely as SIGKILL does. (`prlimit` comes with `setpriv`.)
+    #[track_caller]
+    pub(crate) fn run_until_written(&self, bytes: u64, arguments: &[&str]) -> Ran {
+        let mut command = Command::new("prlimit");
+        command
+            .args(["--core=0", &format!("--fsize={bytes}"), "--"])
+            .arg(&self.program)
+            .args(arguments);
+        self.to_the_end(command, arguments)
+    }
+
     #[track_caller]
     fn to_the_end(&self, mut command: Command, arguments: &[&str]) -> Ran {
         let output = command

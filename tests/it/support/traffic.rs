@@ -31,8 +31,18 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(work)
 }
 
+/// Enough for an election.
+const PATIENT: u32 = 60;
+
+/// A client that is sent on once or twice is served; one that a cluster keeps waiting is told so.
+const IMPATIENT: u32 = 3;
+
 async fn connect(nodes: Vec<String>) -> ClusterConnection {
-    let client = ClusterClientBuilder::new(nodes).retries(60).build();
+    connect_trying(nodes, PATIENT).await
+}
+
+async fn connect_trying(nodes: Vec<String>, retries: u32) -> ClusterConnection {
+    let client = ClusterClientBuilder::new(nodes).retries(retries).build();
     let client = client.expect("a client");
     client.get_async_connection().await.expect("a cluster")
 }
@@ -265,12 +275,24 @@ impl Raised {
 impl Traffic {
     #[track_caller]
     pub(crate) fn start(servers: &Servers) -> Self {
+        Self::start_trying(servers, PATIENT)
+    }
+
+    /// By a client that gives a command up after a few attempts, so that errors and times are what a common one
+    /// would see.
+    #[track_caller]
+    pub(crate) fn start_impatient(servers: &Servers) -> Self {
+        Self::start_trying(servers, IMPATIENT)
+    }
+
+    #[track_caller]
+    fn start_trying(servers: &Servers, retries: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let urls = nodes(servers);
         let (asked, at) = (Arc::clone(&stop), urls.clone());
         let thread = std::thread::spawn(move || {
             wait(async {
-                let mut connection = connect(at).await;
+                let mut connection = connect_trying(at, retries).await;
                 let mut raised = Raised::default();
                 for number in 0.. {
                     if asked.load(Ordering::Relaxed) {

@@ -45,6 +45,17 @@ impl Yaml {
         Self::new(servers, &Shard::grown())
     }
 
+    /// The same nodes with equal shares instead of these slots.
+    #[track_caller]
+    pub(crate) fn shares(servers: &Servers, shards: &[Shard]) -> Self {
+        let mut yaml = Self::new(servers, shards);
+        for line in &mut yaml.shards {
+            let place = line.find(", slots: ").expect("its slots");
+            line.replace_range(place.., "}\n");
+        }
+        yaml
+    }
+
     /// An option of `config:`, held on every node.
     pub(crate) fn config(mut self, option: &str, value: &str) -> Self {
         self.config.push(format!("  {option}: {value}\n"));
