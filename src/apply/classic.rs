@@ -233,7 +233,8 @@ impl<'a> Classic<'a> {
     /// Redis learns no new owner of a slot that it imports. When the giver has failed over, the
     /// taker knows none, calls the cluster down and takes no key, until it is told who it is.
     fn owner(&self) -> Vec<Command> {
-        let torn = &self.transfer.torn;
+        // What has gone already is the target's: told otherwise, it would disown it, and nobody else would.
+        let torn = self.transfer.torn.difference(&self.moved);
         if !self.window.iter().any(|slot| torn.contains(*slot)) {
             return Vec::new();
         }

@@ -231,3 +231,21 @@ fn no_value_replaces_another_in_slots_that_an_earlier_run_opened() {
     let replies = vec![Reply::Error(words.to_owned()); sent.len()];
     assert!(classic.next(&replies).is_err());
 }
+
+/// The owner of torn slots is told again with each window: not of those that the target owns by then.
+#[test]
+fn what_has_gone_is_not_given_back() {
+    let transfer = Transfer {
+        torn: "0-39".parse().unwrap(),
+        ..transfer("")
+    };
+    let mut classic = Classic::new(&transfer, bounds(), 1);
+    classic.open_window();
+    assert_eq!((classic.window.len(), classic.owner().len()), (WINDOW, 40));
+    classic.moved = classic.open();
+    classic.window.clear();
+    classic.open_window();
+    let told: Vec<String> = classic.owner().iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 40 - WINDOW, "{told:?}");
+    assert!(told[0].starts_with("CLUSTER SETSLOT 32 NODE "), "{told:?}");
+}
