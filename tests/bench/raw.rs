@@ -98,7 +98,9 @@ fn set(client: &mut Client, slots: &[String], word: &str, id: &str) -> Result<()
     let replies = replies.map_err(|error| error.to_string())?;
     let refused = replies.into_iter().find_map(|reply| match reply {
         Value::Error(words) => Some(format!("SETSLOT {word}: {words}")),
-        _ => None,
+        Value::Simple(_) | Value::Integer(_) | Value::Bulk(_) | Value::Nil | Value::Array(_) => {
+            None
+        }
     });
     refused.map_or(Ok(()), Err)
 }
