@@ -390,9 +390,9 @@ async fn count_keys_in_doubtful(wire: &impl Wire, questions: &Questions, observe
         .fold(SlotSet::new(), |all, island| all.union(&island.assigned()));
     let open = observed.views.values().flat_map(|view| &view.open);
     let open: SlotSet = open.map(|open| open.slot).collect();
-    let idle = slots_of_idle(wire, questions, observed).await;
+    let strays = slots_of_strays(wire, questions, observed).await;
     let doubtful = SlotSet::full().difference(&assigned);
-    let doubtful = doubtful.union(&open).union(&lost).union(&idle);
+    let doubtful = doubtful.union(&open).union(&lost).union(&strays);
     if doubtful.is_empty() {
         return;
     }
@@ -424,17 +424,31 @@ async fn count_keys_in_doubtful(wire: &impl Wire, questions: &Questions, observe
     }
 }
 
-/// The slots of keys that members hold who serve nothing: clients look for them elsewhere.
-async fn slots_of_idle(wire: &impl Wire, questions: &Questions, observed: &Observed) -> SlotSet {
-    let questions = Questions {
-        count_keys_in: SlotSet::full(),
-        ..questions.clone()
+/// The slots of keys that primaries hold and don't own: clients look for them elsewhere. Each is asked
+/// for what it owns, all together every slot once, and for the rest only where that isn't all it holds.
+async fn slots_of_strays(wire: &impl Wire, questions: &Questions, observed: &Observed) -> SlotSet {
+    let count = async |view: &NodeView, slots: SlotSet| {
+        let questions = Questions {
+            count_keys_in: slots,
+            ..questions.clone()
+        };
+        ask(wire, view.dialled, &questions).await.ok()
     };
-    let idle = observed.views.values().filter(|view| {
-        let serves = !view.own_slots().is_empty() || view.role() == Role::Replica;
-        !serves && view.keys > 0 && view.peers().next().is_some()
+    let primaries = observed.views.values().filter(|view| {
+        view.role() == Role::Primary && view.keys > 0 && view.peers().next().is_some()
     });
-    let answers = join_all(idle.map(|view| ask(wire, view.dialled, &questions))).await;
+    let answers = join_all(primaries.map(async |view| {
+        let own = view.own_slots();
+        let foreign = SlotSet::full().difference(own);
+        if !own.is_empty() {
+            let held = count(view, own.clone()).await?;
+            if held.keys_in_slot.values().sum::<u64>() >= held.keys {
+                return None;
+            }
+        }
+        count(view, foreign).await
+    }))
+    .await;
     let views = answers.into_iter().flatten();
     views
         .flat_map(|view| view.keys_in_slot.into_keys())

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::base::{NodeId, NodeName, SlotSet, counted, named};
 use crate::desired::SlotShare;
-use crate::observed::{FailureKind, Island, LiveMember, NodeView};
+use crate::observed::{Island, LiveMember, NodeView};
 
 use super::{Blocked, Diff, Difference, Look, Scope, Severity, lost};
 
@@ -295,7 +295,7 @@ fn another_cluster(look: &Look<'_>, diff: &Diff) -> Option<Blocked> {
         .iter()
         .map(|(id, member)| (*id, member))
         .filter(|(id, member)| {
-            in_main(id) && !diff.pairing.names.contains_key(id) && !is_gone(look, *id, member)
+            in_main(id) && !diff.pairing.names.contains_key(id) && !is_gone(member)
         })
         .collect();
     let theirs: SlotSet = strangers.iter().map(|(_, member)| &member.slots).collect();
@@ -340,13 +340,9 @@ fn another_cluster(look: &Look<'_>, diff: &Diff) -> Option<Blocked> {
     })
 }
 
-/// Whether nothing can answer for the member any more: it failed, was reset, or another node
-/// answers in its place.
-fn is_gone(look: &Look<'_>, id: NodeId, member: &LiveMember) -> bool {
-    let replaced = look
-        .observed
-        .silent_members
-        .get(&id)
-        .is_some_and(|failure| failure.kind == FailureKind::OtherNode);
-    !member.answered && (member.failed || member.noaddr || replaced)
+/// Whether nothing can answer for the member any more: its peers have found another node at its
+/// address. That rcl finds another one there is no proof, since 127.0.0.1 is another machine for
+/// each; and one that they hold for failed may live on the other side of a cut.
+fn is_gone(member: &LiveMember) -> bool {
+    !member.answered && member.noaddr
 }

@@ -2,9 +2,9 @@
 //! data is in danger, or gone. Some servers let the shard's replicas copy the newcomer's
 //! emptiness, and never fail the old id over.
 
-use crate::base::{NodeId, Role, counted, named};
+use crate::base::{Address, NodeId, Role, counted, named};
 use crate::desired::SlotShare;
-use crate::observed::{LiveMember, NodeView};
+use crate::observed::{LiveMember, NodeView, Replication};
 
 use super::announce::wanted;
 use super::{Blocked, Diff, Look, Scope, Severity};
@@ -89,12 +89,20 @@ fn in_its_place<'a>(
             let announced = name
                 .and_then(|name| look.desired.nodes.get(name))
                 .map(|node| wanted(node, view).client);
-            member
-                .sightings
-                .iter()
+            let sightings = member.sightings.iter();
+            let mut places = sightings
                 .filter_map(|sighting| sighting.address)
-                .any(|address| address == view.dialled || Some(address) == announced)
+                .chain(dialled_by_its_replicas(look, owner));
+            places.any(|address| address == view.dialled || Some(address) == announced)
         })
+}
+
+/// Peers drop the address of an id that no longer answers where it was; its replicas go on dialling it.
+fn dialled_by_its_replicas(look: &Look<'_>, owner: NodeId) -> impl Iterator<Item = Address> {
+    replicas(look, owner).filter_map(|view| match &view.replication {
+        Replication::Replica { host, port, .. } => Some(Address::new(host.parse().ok()?, *port)),
+        Replication::Primary { .. } => None,
+    })
 }
 
 /// One that nobody lists, of the shard that the owner's replicas belong to; without replicas,

@@ -17,6 +17,7 @@ mod members;
 mod moves;
 mod newcomers;
 mod pairing;
+mod pins;
 mod removal;
 mod replicas;
 mod roles;
@@ -311,6 +312,7 @@ pub fn diff_of(
         leftovers::find(&look, &mut diff, &removals);
         removals.settle(&look, &mut diff);
         leave::compare(&look, &mut diff);
+        pins::note(&look, &mut diff);
     }
     diff
 }

@@ -207,7 +207,7 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
             }
         }
     }
-    idle_holders(look, ownership, &mut found);
+    stray_holders(look, ownership, &mut found);
     replicas_alone(look, &mut found);
     found
 }
@@ -230,21 +230,22 @@ fn replicas_alone(look: &Look<'_>, found: &mut HalfWay) {
     }
 }
 
-/// Members that serve nothing and hold keys all the same: no client finds them there.
-fn idle_holders(look: &Look<'_>, ownership: &Ownership, found: &mut HalfWay) {
+/// Members that hold keys of slots that others own: no client finds them there. What is on its way by
+/// itself is counted at who takes it, and is no such key.
+fn stray_holders(look: &Look<'_>, ownership: &Ownership, found: &mut HalfWay) {
     let main = look.cluster.main();
     let members = main.into_iter().flat_map(|main| &main.answered);
+    let jobs = look.observed.jobs.values().flatten();
+    let under_way: SlotSet = jobs.map(|job| &job.slots).collect();
     for view in members.filter_map(|id| look.observed.views.get(id)) {
-        if view.role() != Role::Primary || !view.own_slots().is_empty() {
+        if view.role() != Role::Primary {
             continue;
         }
-        for slot in view
-            .keys_in_slot
-            .keys()
-            .filter(|slot| !found.taken.contains(**slot))
-        {
+        let known = found.taken.union(view.own_slots()).union(&under_way);
+        for slot in view.keys_in_slot.keys() {
             let mut owners = ownership.owners.iter();
-            if let Some((owner, _)) = owners.find(|(_, slots)| slots.contains(*slot)) {
+            let owner = owners.find(|(_, slots)| slots.contains(*slot));
+            if let Some((owner, _)) = owner.filter(|_| !known.contains(*slot)) {
                 let one: SlotSet = [*slot].into_iter().collect();
                 add(&mut found.stray, (view.id, *owner), &one);
             }
@@ -512,7 +513,10 @@ fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slots: &SlotSe
     let (here, there) = (count(giving), count(taking));
     let all = taking.keys == 0 || slots.difference(&taking.counted).is_empty();
     let legible = taking.server.reads_payloads_of(giving.server);
-    if all && there == 0 && legible {
+    let elsewhere = [giving, taking]
+        .into_iter()
+        .find(|view| view.keys_elsewhere > 0);
+    if all && there == 0 && legible && elsewhere.is_none() {
         diff.differences.push(Difference::Stray(Stray {
             holder,
             owner,
@@ -530,6 +534,13 @@ fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slots: &SlotSe
     if !giving.open.is_empty() {
         evidence.push(format!(
             "{holds} has slots open as importing; Redis does so when it starts with old data"
+        ));
+    }
+    if let Some(view) = elsewhere {
+        evidence.push(format!(
+            "{} holds {} in databases other than 0, whose slots can't be told",
+            diff.pairing.label(view.id),
+            counted(view.keys_elsewhere, "key")
         ));
     }
     if !legible {

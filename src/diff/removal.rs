@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, Role, SlotSet, counted};
+use crate::base::{NodeId, NodeName, Role, counted};
 use crate::desired::HostAddress;
 use crate::observed::{Answer, FailureKind, Island, LiveMember, NodeView};
 
-use super::{Blocked, Diff, Difference, Look, Note, Scope, Severity};
+use super::{Blocked, Diff, Difference, Look, Scope, Severity};
 
 /// What is to go, decided before slots are compared: nobody takes slots from a member that stays.
 #[derive(Default)]
@@ -63,7 +63,8 @@ impl Removals {
         }
         let everyone = units.iter().flat_map(|unit| &unit.nodes);
         self.told.extend(everyone.clone());
-        let unsafe_now = [doubtful(look, diff, main), most_voters(look, diff, &units)];
+        let heads = units.iter().filter_map(Unit::head);
+        let unsafe_now = [doubtful(look, diff, main), most_voters(look, diff, heads)];
         if let Some((why, evidence, way_out)) = unsafe_now.into_iter().flatten().next() {
             let who = diff.pairing.label_all(everyone);
             let mut blocked = in_the_way(who.clone(), why, way_out);
@@ -75,8 +76,6 @@ impl Removals {
         for unit in units {
             if let Some(blocked) = stands_in_the_way(look, diff, &unit) {
                 diff.blocked.push(blocked);
-            } else if is_told_elsewhere(look, &unit) {
-                continue;
             } else if let Some(blocked) = lacks_leave(look, diff, &unit) {
                 diff.blocked.push(blocked);
             } else {
@@ -98,9 +97,7 @@ impl Removals {
         silent.sort_by(|(left, ..), (right, ..)| left.cmp(right));
         for (label, id, member) in silent {
             let flag = format!("--allow forget={}", spelling(look, diff, id));
-            let leave = spellings(look, diff, id)
-                .iter()
-                .any(|name| look.allowed.forget.contains(name));
+            let leave = may_forget(look, diff, id);
             let doubt = match member.noaddr {
                 true => None,
                 false => doubtful(look, diff, main),
@@ -148,7 +145,8 @@ impl Removals {
                 .filter_map(|id| look.observed.views.get(id));
             let empty = |view: &NodeView| {
                 let hands_over = diff.pairing.successor_of(view.id).is_some();
-                hands_over || view.own_slots().is_empty() || diff.drains(view)
+                let idle = view.own_slots().is_empty() && !keeps_keys(diff, view);
+                hands_over || idle || diff.drains(view)
             };
             let ready = empties.clone().all(empty);
             if !ready || !unit.others.iter().all(|id| attached(diff, *id)) {
@@ -185,7 +183,6 @@ impl Removals {
             diff.differences
                 .push(Difference::Ghost { node: id, noaddr });
         }
-        note_of_migration(look, diff);
     }
 }
 
@@ -206,12 +203,9 @@ fn units(look: &Look<'_>, diff: &Diff, main: &Island) -> Vec<Unit> {
     let mut replicas = Vec::new();
     for view in views().filter(|view| undeclared(&view.id)) {
         match view.role() {
-            // Whoever serves a declared shard hands it over first, and is a replica by then. A
-            // newcomer that nobody has seen at work takes over, and the rest is for the next apply.
+            // Whoever serves a declared shard hands it over first, and is a replica by then.
             Role::Primary if leads(view.id) => {
-                let successor = diff.pairing.successor_of(view.id);
-                let successor = successor.and_then(|id| look.observed.views.get(&id));
-                if successor.is_some_and(|view| !view.is_blank()) {
+                if diff.pairing.successor_of(view.id).is_some() {
                     replicas.push(view.id);
                 }
             }
@@ -241,14 +235,22 @@ fn units(look: &Look<'_>, diff: &Diff, main: &Island) -> Vec<Unit> {
 
 type Words = (String, Vec<String>, String);
 
-/// A declared node that nobody can find may be the very one that looks undeclared.
+/// A declared node that nobody can find may be the very one that looks undeclared. A blank one that is to
+/// take over from a member that goes is meant: that one was named.
 fn doubtful(look: &Look<'_>, diff: &Diff, main: &Island) -> Option<Words> {
+    let takes_over = |name: &NodeName| {
+        let shard = look.desired.shard_of(name);
+        let primary = shard.and_then(|shard| diff.pairing.primaries.get(&shard.name));
+        primary.is_some_and(|id| !diff.pairing.names.contains_key(id) && has_leave(look, diff, *id))
+    };
     let blank = |id: &NodeId| look.observed.views.get(id).is_some_and(NodeView::is_blank);
     let mut found = Vec::new();
     for (name, answer) in &look.observed.declared {
         match answer {
             Answer::Failed(failure) => found.push(format!("{name}: {failure}")),
-            Answer::Node(id) if blank(id) => found.push(format!("{name} answers, and is blank")),
+            Answer::Node(id) if blank(id) && !takes_over(name) => {
+                found.push(format!("{name} answers, and is blank"));
+            }
             Answer::Node(_) => {}
         }
     }
@@ -265,13 +267,23 @@ fn doubtful(look: &Look<'_>, diff: &Diff, main: &Island) -> Option<Words> {
     })
 }
 
+/// Why no member is removed now, whatever leave is given: what has to be known before the first of
+/// them hands over.
+pub(super) fn refused(look: &Look<'_>, diff: &Diff) -> Option<Words> {
+    let main = look.cluster.main()?;
+    let answered = main.answered.intersection(&diff.pairing.joinable);
+    let undeclared = answered.filter(|id| !diff.pairing.names.contains_key(id));
+    let going = undeclared.copied().filter(|id| has_leave(look, diff, *id));
+    doubtful(look, diff, main).or_else(|| most_voters(look, diff, going))
+}
+
 /// A file that leaves most of the cluster out is rather a wrong file.
-fn most_voters(look: &Look<'_>, diff: &Diff, units: &[Unit]) -> Option<Words> {
+fn most_voters(look: &Look<'_>, diff: &Diff, going: impl Iterator<Item = NodeId>) -> Option<Words> {
     let serves = |id: &NodeId| {
         let view = look.observed.views.get(id);
         view.is_some_and(|view| !view.own_slots().is_empty())
     };
-    let going: Vec<NodeId> = units.iter().filter_map(Unit::head).filter(serves).collect();
+    let going: Vec<NodeId> = going.filter(serves).collect();
     let owners = look.cluster.members.values();
     let owners = owners.filter(|member| !member.slots.is_empty()).count();
     (going.len() * 2 > owners).then(|| {
@@ -327,15 +339,34 @@ fn stands_in_the_way(look: &Look<'_>, diff: &Diff, unit: &Unit) -> Option<Blocke
     })
 }
 
-/// Keys at a primary without slots are told of as such.
-fn is_told_elsewhere(look: &Look<'_>, unit: &Unit) -> bool {
-    let views = unit
-        .nodes
-        .iter()
-        .filter_map(|id| look.observed.views.get(id));
-    views
-        .filter(|view| view.role() == Role::Primary)
-        .any(|view| view.own_slots().is_empty() && view.keys > 0)
+/// Whether a primary without slots holds keys that this plan doesn't bring to where they belong.
+fn keeps_keys(diff: &Diff, view: &NodeView) -> bool {
+    let strays = diff.differences.iter().filter_map(|one| {
+        let Difference::Stray(stray) = one else {
+            return None;
+        };
+        (stray.holder == view.id).then_some(stray.keys)
+    });
+    view.role() == Role::Primary && strays.sum::<u64>() < view.keys
+}
+
+/// Replicas of a primary that are gone for good, and for which nobody gave leave to forget them. While
+/// others count one of them as the primary's, that one can't go.
+fn dead_copies(look: &Look<'_>, diff: &Diff, primary: NodeId) -> Vec<NodeId> {
+    let members = look.cluster.members.iter();
+    let dead = members.filter(|(id, member)| {
+        let gone = !member.answered && (member.failed || member.noaddr);
+        gone && member.role == Role::Replica
+            && member.primary == Some(primary)
+            && !diff.pairing.names.contains_key(id)
+    });
+    let dead = dead.map(|(id, _)| *id);
+    dead.filter(|id| !may_forget(look, diff, *id)).collect()
+}
+
+fn may_forget(look: &Look<'_>, diff: &Diff, id: NodeId) -> bool {
+    let names = spellings(look, diff, id);
+    names.iter().any(|name| look.allowed.forget.contains(name))
 }
 
 /// Whether somebody gave leave to remove the member.
@@ -351,10 +382,11 @@ fn lacks_leave(look: &Look<'_>, diff: &Diff, unit: &Unit) -> Option<Blocked> {
         .filter(|id| !has_leave(look, diff, **id))
         .copied()
         .collect();
-    if missing.is_empty() {
+    let head = unit.head()?;
+    let dead = dead_copies(look, diff, head);
+    if missing.is_empty() && dead.is_empty() {
         return None;
     }
-    let head = unit.head()?;
     let view = look.observed.views.get(&head)?;
     let label = diff.pairing.label(head);
     let slots = view.own_slots().count();
@@ -374,17 +406,42 @@ fn lacks_leave(look: &Look<'_>, diff: &Diff, unit: &Unit) -> Option<Blocked> {
         let view = look.observed.views.get(id)?;
         let what = match view.role() {
             Role::Primary if view.keys == 0 => return None,
+            Role::Primary if view.own_slots().is_empty() => {
+                "keys, which go to the owners of their slots"
+            }
             Role::Primary => "keys, which move with its slots",
             Role::Replica => "keys, a copy that goes",
         };
         let label = diff.pairing.label(*id);
         Some(format!("{label} holds {} {what}", view.keys))
     });
-    let flags: Vec<String> = missing
-        .into_iter()
-        .map(|id| format!("--allow remove={}", spelling(look, diff, id)))
-        .collect();
-    Some(needs_leave(label, why, evidence.collect(), &flags))
+    let mut evidence: Vec<String> = evidence.collect();
+    evidence.extend(dead.iter().map(|id| {
+        let replica = diff.pairing.label(*id);
+        format!("its replica {replica} is gone, and has to be forgotten first")
+    }));
+    let flags = flags(look, diff, missing, dead);
+    Some(needs_leave(label, why, evidence, &flags))
+}
+
+fn flags(
+    look: &Look<'_>,
+    diff: &Diff,
+    remove: impl IntoIterator<Item = NodeId>,
+    forget: impl IntoIterator<Item = NodeId>,
+) -> Vec<String> {
+    let remove = remove.into_iter().map(|id| ("remove", id));
+    let forget = forget.into_iter().map(|id| ("forget", id));
+    remove
+        .chain(forget)
+        .map(|(kind, id)| format!("--allow {kind}={}", spelling(look, diff, id)))
+        .collect()
+}
+
+/// What is missing of the leave to remove a primary that hands over first.
+pub(super) fn missing_leave(look: &Look<'_>, diff: &Diff, primary: NodeId) -> Vec<String> {
+    let itself = Some(primary).filter(|id| !has_leave(look, diff, *id));
+    flags(look, diff, itself, dead_copies(look, diff, primary))
 }
 
 fn needs_leave(subject: String, why: String, evidence: Vec<String>, flags: &[String]) -> Blocked {
@@ -472,47 +529,4 @@ pub(super) fn spelling(look: &Look<'_>, diff: &Diff, id: NodeId) -> String {
     names
         .find(|name| !others.contains(name))
         .unwrap_or_else(|| id.to_string())
-}
-
-/// Emptying a primary takes an option that is put back to what it was seen to be: a killed run
-/// leaves it behind, and only the file could tell the next one.
-fn note_of_migration(look: &Look<'_>, diff: &mut Diff) {
-    const OPTION: &str = "cluster-allow-replica-migration";
-    if !look.observed.views.values().any(|view| diff.drains(view)) {
-        return;
-    }
-    let unknown = diff.pairing.names.iter().any(|(id, name)| {
-        let view = look.observed.views.get(id);
-        let on = view
-            .and_then(|view| view.config.get(OPTION))
-            .map(String::as_str)
-            == Some("yes");
-        let node = look.desired.nodes.get(name);
-        on && node.is_some_and(|node| !node.config.contains_key(OPTION))
-    });
-    if unknown {
-        diff.notes.push(Note {
-            code: "put-back",
-            subject: OPTION.to_owned(),
-            text: format!("{OPTION} is off while a primary is emptied, and is put back to what it is now. Declare it under `config`: then the next apply mends it if this one is killed."),
-        });
-    }
-}
-
-impl Diff {
-    /// The slots that are to go from a primary to others.
-    #[must_use]
-    pub fn taken_from(&self, node: NodeId) -> SlotSet {
-        let moves = self.differences.iter().filter_map(Difference::misplaced);
-        let taken = moves.filter(|moved| moved.source == node);
-        let taken = taken.map(|moved| &moved.slots);
-        taken.collect()
-    }
-
-    /// Whether all slots of a primary are to go elsewhere.
-    #[must_use]
-    pub fn drains(&self, view: &NodeView) -> bool {
-        let own = view.own_slots();
-        !own.is_empty() && own.difference(&self.taken_from(view.id)).is_empty()
-    }
 }

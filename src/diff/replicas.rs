@@ -103,16 +103,23 @@ fn replica(
     } else {
         let shard = shard.name.clone();
         let mut now = now(view);
+        let mut leader = Some(primary);
         if copies_what_moves(look, diff, view) {
             now.keys = 0;
+            // It comes after that, and after whoever takes over. Unless it is that one.
+            let takes_over = diff.pairing.successors.get(&shard) == Some(&view.id);
+            leader = leader
+                .filter(|_| takes_over)
+                .or(diff.pairing.leader_to_be(&shard));
         }
-        diff.differences.push(Difference::NotReplicating {
-            node: name.clone(),
-            id: view.id,
-            shard,
-            primary,
-            now,
-        });
+        diff.differences
+            .extend(leader.map(|primary| Difference::NotReplicating {
+                node: name.clone(),
+                id: view.id,
+                shard,
+                primary,
+                now,
+            }));
     }
 }
 

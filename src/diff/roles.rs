@@ -111,6 +111,7 @@ fn undeclared(look: &Look<'_>, diff: &mut Diff, shard: &Shard, primary: NodeId) 
     };
     let id = vec![format!("its id is {primary}")];
     let declare = format!("Declare {label} in shard {}", shard.name);
+    let missing = removal::missing_leave(look, diff, primary);
     if !look.desired.policy.prune {
         diff.blocked.push(refuse(
             served,
@@ -119,12 +120,18 @@ fn undeclared(look: &Look<'_>, diff: &mut Diff, shard: &Shard, primary: NodeId) 
                 "{declare}. To have it hand over and removed, write `prune: true` under `policy`."
             ),
         ));
-    } else if !removal::has_leave(look, diff, primary) {
-        let flag = removal::spelling(look, diff, primary);
+    } else if !missing.is_empty() {
+        let flags = missing.join(" ");
         diff.blocked.push(refuse(
             format!("{served}: it is to hand over, and to be removed after that"),
             id,
-            format!("If that is meant, give leave with --allow remove={flag}. Else: {declare}."),
+            format!("If that is meant, give leave with {flags}. Else: {declare}."),
+        ));
+    } else if let Some((why, evidence, way_out)) = removal::refused(look, diff) {
+        diff.blocked.push(refuse(
+            format!("{served}, and doesn't hand over: {why}"),
+            id.into_iter().chain(evidence).collect(),
+            way_out,
         ));
     } else {
         match successor(look, diff, shard, primary) {
@@ -203,7 +210,8 @@ fn can_take_over(
         return Err(format!("{name} leads another shard"));
     }
     let follows = view.primary() == Some(primary);
-    if follows && (view.is_linked() || replicas::dials_elsewhere(look, view, primary)) {
+    let links = view.is_linked() || links_by_then(diff, primary);
+    if follows && (links || replicas::dials_elsewhere(look, view, primary)) {
         return Ok(view.id);
     }
     if follows {
@@ -213,6 +221,13 @@ fn can_take_over(
         None => Ok(view.id),
         Some(blocked) => Err(format!("{}. {}", blocked.why, blocked.way_out)),
     }
+}
+
+/// Whether replicas find their primary once this plan has announced it where it is.
+fn links_by_then(diff: &Diff, primary: NodeId) -> bool {
+    diff.differences
+        .iter()
+        .any(|one| matches!(one, Difference::Announced { id, .. } if *id == primary))
 }
 
 /// The declared primary of a shard that nobody serves, where it replicates another node and can be

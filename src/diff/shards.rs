@@ -192,6 +192,10 @@ fn tie(look: &Look<'_>, diff: &mut Diff, first: (usize, NodeId), rivals: &[(usiz
         .iter()
         .map(|index| &look.desired.shards[*index].name)
         .collect();
+    let explicit = indices.iter().all(|index| {
+        let share = &look.desired.shards[*index].slots;
+        matches!(share, SlotShare::Explicit(_))
+    });
     for name in &shards {
         if diff.is_shard_blocked(name) {
             continue;
@@ -205,8 +209,13 @@ fn tie(look: &Look<'_>, diff: &mut Diff, first: (usize, NodeId), rivals: &[(usiz
                 "it can't be told which live shard is shard {name}: more than one fits as well"
             ),
             evidence: vec![format!("live primaries that fit equally: {live}")],
-            way_out: "Give the shards explicit `slots`, or name their present nodes in the file."
-                .to_owned(),
+            way_out: match explicit {
+                true => "Name the present nodes of these shards in the file.".to_owned(),
+                false => {
+                    "Give the shards explicit `slots`, or name their present nodes in the file."
+                        .to_owned()
+                }
+            },
             scope: Scope::Shard((*name).clone()),
         });
     }

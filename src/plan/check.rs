@@ -72,6 +72,8 @@ pub enum Violation {
         other: StepId,
         node: NodeId,
     },
+    #[error("step {} moves keys one by one, and {} holds some in other databases", .step.0, .node.short())]
+    OtherDatabases { step: StepId, node: NodeId },
     #[error("step {} moves slots to {}, which is no primary", .step.0, .taker.short())]
     ToReplica { step: StepId, taker: NodeId },
     #[error("step {} takes away the mark of slot {slot}, whose keys {} holds and does not own", .step.0, .node.short())]
@@ -192,26 +194,30 @@ fn not_restored(plan: &Plan, step: &Step) -> Option<Violation> {
     (!restored).then_some(Violation::NotRestored { step, node: set.0 })
 }
 
-/// Classic moves that give to and take from one node, and could run side by side.
+/// Moves that could run side by side, and of which one gives what the other takes: at one node by the
+/// classic engine, between the same two nodes by any.
 fn crossed(plan: &Plan) -> Vec<Violation> {
-    let classic = plan.steps.iter().filter_map(|step| {
+    let keyed = |transfer: &Transfer| match transfer.engine {
+        Engine::Atomic | Engine::Orphaned { .. } => false,
+        Engine::Classic(_) | Engine::Homeward(_) => true,
+    };
+    let moves = plan.steps.iter().filter_map(|step| {
         let transfer = step.action.transfer()?;
-        let classic = match transfer.engine {
-            Engine::Atomic | Engine::Orphaned { .. } => false,
-            Engine::Classic(_) | Engine::Homeward(_) => true,
-        };
-        classic.then_some((step, transfer))
+        let orphaned = matches!(transfer.engine, Engine::Orphaned { .. });
+        (!orphaned).then_some((step, transfer))
     });
-    let classic: Vec<(&Step, &Transfer)> = classic.collect();
+    let moves: Vec<(&Step, &Transfer)> = moves.collect();
     let mut found = Vec::new();
-    for (place, (earlier, first)) in classic.iter().enumerate() {
-        for (later, second) in &classic[place + 1..] {
+    for (place, (earlier, first)) in moves.iter().enumerate() {
+        for (later, second) in &moves[place + 1..] {
             let meet = [
                 (first.source == second.target).then_some(first.source),
                 (first.target == second.source).then_some(first.target),
             ];
-            let waits = later.after.contains(&earlier.id);
-            if let Some(node) = meet.into_iter().flatten().next().filter(|_| !waits) {
+            let both = meet.iter().all(Option::is_some);
+            let apart =
+                later.after.contains(&earlier.id) || !(both || keyed(first) && keyed(second));
+            if let Some(node) = meet.into_iter().flatten().next().filter(|_| !apart) {
                 found.push(Violation::Crossed {
                     step: later.id,
                     other: earlier.id,
@@ -389,8 +395,27 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// MIGRATE carries keys of database 0 only, and those of others go with the slot that they are in.
+    fn left_behind(&self, step: &Step) -> Option<Violation> {
+        let transfer = step.action.transfer()?;
+        match transfer.engine {
+            Engine::Atomic | Engine::Orphaned { .. } => None,
+            Engine::Classic(_) | Engine::Homeward(_) => transfer
+                .ends()
+                .find(|id| {
+                    let view = self.observed.views.get(id);
+                    view.is_some_and(|view| view.keys_elsewhere > 0)
+                })
+                .map(|node| Violation::OtherDatabases {
+                    step: step.id,
+                    node,
+                }),
+        }
+    }
+
     /// What is wrong with a step that moves slots, or takes the marks of a move away.
     fn moved(&self, step: &Step, given: &mut [bool], found: &mut Vec<Violation>) {
+        found.extend(self.left_behind(step));
         if let Action::BringHome { transfer, .. } = &step.action {
             self.brought_home(step.id, transfer, found);
         }

@@ -14,6 +14,7 @@ mod members;
 mod moves;
 mod newcomers;
 mod order;
+mod pins;
 mod removal;
 mod replicas;
 mod rights;

@@ -10,7 +10,7 @@ use crate::observed::{Cluster, Job, NodeView, Observed};
 
 use super::{
     Action, Condition, Engine, Phase, Risk, Step, StepId, Transfer, config, given_up, hasten, jobs,
-    members, moves, newcomers, removal, replicas, roles, settle, slots,
+    members, moves, newcomers, pins, removal, replicas, roles, settle, slots,
 };
 
 /// Gossip is given at least this long.
@@ -146,17 +146,18 @@ pub(super) fn steps(
     let all: Vec<Step> = mended.iter().chain(&moves).cloned().collect();
     steps.extend(jobs::awaited(&terms, &all));
     steps.extend(mended);
-    let (mut attach, attach_late) = replicas::attach(&terms);
-    let attach_detached: Vec<Step> = attach.extract_if(.., of_detached).collect();
-    let (pin, unpin) = removal::pins(&terms);
-    steps.extend(attach);
+    let mut attach = replicas::attach(&terms);
+    let attach_detached: Vec<Step> = attach.early.extract_if(.., of_detached).collect();
+    let (pin, unpin) = pins::pins(&terms);
+    steps.extend(attach.early);
     steps.extend(roles::detach(&terms));
     steps.extend(assign_detached);
     steps.extend(attach_detached);
     steps.extend(pin);
     steps.extend(moves);
+    steps.extend(attach.after_moves);
     steps.extend(roles::fail_over(&terms));
-    steps.extend(attach_late);
+    steps.extend(attach.late);
     steps.extend(unpin);
     steps.extend(settle::settle_before_removal(&terms, &gone));
     steps.extend(removals);
@@ -243,6 +244,8 @@ struct Index {
     awaited: Vec<(StepId, BTreeSet<NodeId>)>,
     atomic: Vec<(StepId, NodeId, NodeId)>,
     classic: Vec<(StepId, NodeId, NodeId)>,
+    /// By who gives and who takes.
+    exchanged: BTreeMap<(NodeId, NodeId), Vec<StepId>>,
     moves: Vec<(StepId, NodeId)>,
     /// With who takes the slots of one that is gone.
     given_up: Vec<(StepId, NodeId)>,
@@ -299,6 +302,8 @@ fn link(steps: &mut [Step]) {
         }
         if let Some(transfer) = step.action.transfer() {
             index.moves.push((step.id, transfer.source));
+            let ends = (transfer.source, transfer.target);
+            index.exchanged.entry(ends).or_default().push(step.id);
             match transfer.engine {
                 Engine::Atomic => {
                     let ends = (step.id, transfer.source, transfer.target);
@@ -362,7 +367,9 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
     let of = |phase: Phase, node: NodeId| index.by_node.get(&(phase, node)).copied();
     let equipped = |node: NodeId| {
         let phases = [Phase::Join, Phase::CopyLibraries].into_iter();
-        phases.filter_map(|phase| of(phase, node)).collect()
+        phases
+            .filter_map(|phase| of(phase, node))
+            .collect::<Vec<StepId>>()
     };
     match action {
         Action::Configure { .. } | Action::SetEpoch { .. } => Vec::new(),
@@ -384,7 +391,10 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             })
             .flatten()
             .collect(),
-        Action::Assign { node, .. } => equipped(*node),
+        Action::Assign { node, .. } => {
+            let detached = of(Phase::Detach, *node);
+            equipped(*node).into_iter().chain(detached).collect()
+        }
         Action::GiveUp { transfer, .. } => {
             let after: Vec<StepId> = equipped(transfer.target);
             after
@@ -485,11 +495,14 @@ fn before_move(shard: &ShardName, transfer: &Transfer, index: &Index) -> Vec<Ste
     });
     let in_the_way = jobs.chain(others).chain(crossed).map(|(step, ..)| *step);
     let awaited = index.jobs_at(ends).filter(|_| !atomic);
+    let back = (transfer.target, transfer.source);
+    let back = index.exchanged.get(&back).into_iter().flatten().copied();
     joins
         .chain(copies)
         .chain(index.prepared.iter().copied())
         .chain(in_the_way)
         .chain(awaited)
+        .chain(back)
         .collect()
 }
 

@@ -1,79 +1,16 @@
-//! Steps that remove members, and what goes with that: replicas are kept where they are while a
-//! primary is emptied, what is gone is forgotten everywhere, and watched so that it stays away.
+//! Steps that remove members, and what goes with that: what is gone is forgotten everywhere, and watched
+//! so that it stays away.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::base::{Arg, Command, NodeId, Role};
-use crate::desired::{Setting, wire_value};
+use crate::base::{Command, NodeId, Role};
 use crate::diff::Difference;
 use crate::observed::NodeView;
 
-use super::config::set_options;
 use super::order::Terms;
 use super::roles;
 use super::{Action, Condition, Risk, Send, Step};
-
-/// With this on, a primary that loses its last slot becomes a replica of whoever got it, and its
-/// replicas follow; a third shard may get them too.
-const MIGRATION: &str = "cluster-allow-replica-migration";
-
-/// The steps that turn the option off on every member, and those that put it back. It is never
-/// written to disk.
-pub(super) fn pins(terms: &Terms<'_>) -> (Vec<Step>, Vec<Step>) {
-    let (mut pins, mut unpins) = (Vec::new(), Vec::new());
-    if !terms.views.values().any(|view| terms.diff.drains(view)) {
-        return (pins, unpins);
-    }
-    let mut members: Vec<&NodeView> = terms
-        .diff
-        .pairing
-        .joinable
-        .iter()
-        .filter_map(|id| terms.views.get(id))
-        .collect();
-    members.sort_by_key(|view| terms.diff.pairing.label(view.id));
-    for view in members {
-        let Some(value) = kept_at(terms, view).filter(|value| value != "no") else {
-            continue;
-        };
-        let node = view.id;
-        let off = vec![(MIGRATION.to_owned(), Arg::Plain("no".to_owned()))];
-        let back = vec![(MIGRATION.to_owned(), Arg::Plain(value))];
-        pins.push(Step {
-            sends: set_options(node, view.server, off.clone(), false),
-            done_when: Condition::Options {
-                node,
-                values: off.clone(),
-            },
-            ..terms.step(Action::Pin { node, options: off })
-        });
-        unpins.push(Step {
-            sends: set_options(node, view.server, back.clone(), false),
-            done_when: Condition::Options {
-                node,
-                values: back.clone(),
-            },
-            always: true,
-            ..terms.step(Action::Unpin {
-                node,
-                options: back,
-            })
-        });
-    }
-    (pins, unpins)
-}
-
-/// The declared value, which earlier steps set; else the one that was seen.
-fn kept_at(terms: &Terms<'_>, view: &NodeView) -> Option<String> {
-    let name = terms.diff.pairing.names.get(&view.id);
-    let node = name.and_then(|name| terms.desired.nodes.get(name));
-    let live = view.config.get(MIGRATION)?;
-    match node.and_then(|node| node.config.get(MIGRATION)) {
-        Some(Setting::Plain(text)) => Some(wire_value(MIGRATION, text)),
-        Some(Setting::Secret { .. }) | None => Some(live.clone()),
-    }
-}
 
 /// One step a member that is to go: those that live are reset first, since who forgets a living
 /// member hears of it again.
@@ -183,14 +120,20 @@ fn other_copy(terms: &Terms<'_>, view: &NodeView) -> Option<Condition> {
             view.id,
         ));
     }
-    let primary = view.primary().filter(|_| view.role() == Role::Replica)?;
+    let followed = view.primary().filter(|_| view.role() == Role::Replica)?;
+    // By then it follows whoever has taken over from its primary.
+    let primary = terms
+        .diff
+        .pairing
+        .successor_of(followed)
+        .unwrap_or(followed);
     let goes = terms
         .diff
         .differences
         .iter()
         .any(|one| matches!(one, Difference::Undeclared { node, .. } if *node == primary));
-    let slots = terms.views.get(&primary)?.own_slots();
-    let slots = slots.difference(&terms.diff.taken_from(primary));
+    let slots = terms.views.get(&followed)?.own_slots();
+    let slots = slots.difference(&terms.diff.taken_from(followed));
     (!goes && !slots.is_empty()).then(|| {
         Condition::All(vec![
             Condition::KnowsPrimary {

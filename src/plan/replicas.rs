@@ -54,10 +54,21 @@ fn guard(terms: &Terms<'_>, node: NodeId, from: Option<NodeId>) -> Condition {
     Condition::All(parts)
 }
 
+/// Steps that attach, by when they come.
+#[derive(Default)]
+pub(super) struct Attachments {
+    /// Before anything moves.
+    pub(super) early: Vec<Step>,
+    /// Those that are to take over then.
+    pub(super) after_moves: Vec<Step>,
+    /// Once others have taken over.
+    pub(super) late: Vec<Step>,
+}
+
 /// Blank ones first, then those that leave another shard, so that a shard has its new copy
-/// before an old one goes. Apart from these, those that serve slots until others have taken over.
-pub(super) fn attach(terms: &Terms<'_>) -> (Vec<Step>, Vec<Step>) {
-    let (mut steps, mut late) = (Vec::new(), Vec::new());
+/// before an old one goes. Apart from these, those that copy what moves away first.
+pub(super) fn attach(terms: &Terms<'_>) -> Attachments {
+    let mut found = Attachments::default();
     for (index, difference) in terms.diff.differences.iter().enumerate() {
         let Difference::NotReplicating {
             node: name,
@@ -91,9 +102,11 @@ pub(super) fn attach(terms: &Terms<'_>) -> (Vec<Step>, Vec<Step>) {
         // A copy of what moves away stays until that has gone.
         let old = now.primary.and_then(|old| terms.views.get(&old));
         let drained = old.is_some_and(|old| terms.diff.drains(old));
-        let into = match now.serves || drained {
-            true => &mut late,
-            false => &mut steps,
+        let takes_over = pairing.successors.get(shard) == Some(id);
+        let into = match (now.serves, drained) {
+            (false, false) => &mut found.early,
+            (false, true) if takes_over => &mut found.after_moves,
+            (false, true) | (true, _) => &mut found.late,
         };
         into.push(Step {
             because: vec![index],
@@ -115,6 +128,7 @@ pub(super) fn attach(terms: &Terms<'_>) -> (Vec<Step>, Vec<Step>) {
             ..step
         });
     }
-    steps.sort_by_key(|step| matches!(&step.action, Action::Attach { from: Some(_), .. }));
-    (steps, late)
+    let leaves = |step: &Step| matches!(&step.action, Action::Attach { from: Some(_), .. });
+    found.early.sort_by_key(leaves);
+    found
 }

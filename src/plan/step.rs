@@ -177,7 +177,7 @@ pub enum Action {
         shard: ShardName,
         from: NodeId,
     },
-    /// Keeps replicas where they are while a primary is emptied.
+    /// Keeps replicas where they are while slots move.
     Pin {
         node: NodeId,
         options: Vec<(String, Arg)>,
@@ -263,6 +263,13 @@ impl Step {
     }
 }
 
+/// What an action does to slots and members, for those who ask nothing else.
+enum Effect<'a> {
+    Carries(&'a Transfer, Load),
+    TakesOut(NodeId),
+    Other,
+}
+
 impl Action {
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -319,13 +326,13 @@ impl Action {
         }
     }
 
-    /// What it moves, if it moves slots.
-    #[must_use]
-    pub fn transfer(&self) -> Option<&Transfer> {
+    fn effect(&self) -> Effect<'_> {
         match self {
-            Self::Move { transfer, .. }
-            | Self::GiveUp { transfer, .. }
-            | Self::BringHome { transfer, .. } => Some(transfer),
+            Self::Move { transfer, load, .. } | Self::BringHome { transfer, load } => {
+                Effect::Carries(transfer, *load)
+            }
+            Self::GiveUp { transfer, .. } => Effect::Carries(transfer, Load::default()),
+            Self::Remove { node } | Self::Forget { node } => Effect::TakesOut(*node),
             Self::Configure { .. }
             | Self::Announce { .. }
             | Self::Hasten { .. }
@@ -337,70 +344,39 @@ impl Action {
             | Self::CopyLibraries { .. }
             | Self::Await { .. }
             | Self::FailOver { .. }
+            | Self::Close { .. }
             | Self::Pin { .. }
             | Self::Unpin { .. }
-            | Self::Remove { .. }
-            | Self::Forget { .. }
-            | Self::Close { .. }
             | Self::Settle
             | Self::Restore { .. }
-            | Self::Watch { .. } => None,
+            | Self::Watch { .. } => Effect::Other,
         }
     }
 
-    /// What it carries, if it moves slots or keys.
+    /// What it moves, if it moves slots or keys.
+    #[must_use]
+    pub fn transfer(&self) -> Option<&Transfer> {
+        match self.effect() {
+            Effect::Carries(transfer, _) => Some(transfer),
+            Effect::TakesOut(_) | Effect::Other => None,
+        }
+    }
+
+    /// How much that is.
     #[must_use]
     pub fn load(&self) -> Option<Load> {
-        match self {
-            Self::Move { load, .. } | Self::BringHome { load, .. } => Some(*load),
-            Self::GiveUp { .. } => Some(Load::default()),
-            Self::Configure { .. }
-            | Self::Announce { .. }
-            | Self::Hasten { .. }
-            | Self::SetEpoch { .. }
-            | Self::Assign { .. }
-            | Self::Join { .. }
-            | Self::CopyLibraries { .. }
-            | Self::Await { .. }
-            | Self::Attach { .. }
-            | Self::Detach { .. }
-            | Self::FailOver { .. }
-            | Self::Close { .. }
-            | Self::Pin { .. }
-            | Self::Unpin { .. }
-            | Self::Remove { .. }
-            | Self::Forget { .. }
-            | Self::Settle
-            | Self::Restore { .. }
-            | Self::Watch { .. } => None,
+        match self.effect() {
+            Effect::Carries(_, load) => Some(load),
+            Effect::TakesOut(_) | Effect::Other => None,
         }
     }
 
     /// The member that it takes out of the cluster, if it does.
     #[must_use]
     pub fn gone(&self) -> Option<NodeId> {
-        match self {
-            Self::Remove { node } | Self::Forget { node } => Some(*node),
-            Self::Configure { .. }
-            | Self::Announce { .. }
-            | Self::Hasten { .. }
-            | Self::SetEpoch { .. }
-            | Self::Assign { .. }
-            | Self::Join { .. }
-            | Self::Attach { .. }
-            | Self::Detach { .. }
-            | Self::FailOver { .. }
-            | Self::Close { .. }
-            | Self::CopyLibraries { .. }
-            | Self::Await { .. }
-            | Self::GiveUp { .. }
-            | Self::BringHome { .. }
-            | Self::Move { .. }
-            | Self::Pin { .. }
-            | Self::Unpin { .. }
-            | Self::Settle
-            | Self::Restore { .. }
-            | Self::Watch { .. } => None,
+        match self.effect() {
+            Effect::TakesOut(node) => Some(node),
+            Effect::Carries(..) | Effect::Other => None,
         }
     }
 

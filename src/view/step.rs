@@ -223,7 +223,8 @@ const HASTENED: &str =
 
 const RESTORED: &str = "the declared value; sent even if a step fails";
 
-const PINNED: &str = "so that replicas stay where they are while a primary is emptied; not written to disk, put back below";
+const PINNED: &str =
+    "so that replicas stay where they are while slots move; not written to disk, put back below";
 
 const UNPINNED: &str = "the value that it had; sent even if a step fails";
 

@@ -31,9 +31,14 @@ const CASES: u32 = 1250;
 
 /// Runs one part of a property's cases: the same in every run; RCL_SEED tries others.
 #[track_caller]
-fn hold<S: Strategy>(part: u64, strategy: &S, holds: impl Fn(S::Value) -> Checked<()>) {
+pub(crate) fn hold<S: Strategy>(
+    part: u64,
+    cases: u32,
+    strategy: &S,
+    holds: impl Fn(S::Value) -> Checked<()>,
+) {
     let mut runner = TestRunner::new(ProptestConfig {
-        cases: CASES,
+        cases,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(seed().wrapping_mul(PARTS).wrapping_add(part)),
         max_shrink_iters: 300,
@@ -45,7 +50,7 @@ fn hold<S: Strategy>(part: u64, strategy: &S, holds: impl Fn(S::Value) -> Checke
     }
 }
 
-fn run<T>(case: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(case: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -97,22 +102,21 @@ fn everything_allowed(scene: &Scene) -> Allowed {
     }
 }
 
-async fn look(scene: &Scene) -> Observed {
+pub(crate) async fn look(scene: &Scene) -> Observed {
     look_until_settled(&scene.sim, &scene.targets, SETTLE_WITHIN, |_| {}).await
 }
 
 /// What is wrong with a case, in words; `Ok` when nothing is.
-type Checked<T> = Result<T, String>;
+pub(crate) type Checked<T> = Result<T, String>;
 
-fn ensure(holds: bool, words: impl FnOnce() -> String) -> Checked<()> {
+pub(crate) fn ensure(holds: bool, words: impl FnOnce() -> String) -> Checked<()> {
     if holds { Ok(()) } else { Err(words()) }
 }
 
 /// A plan that passes the independent check and comes out the same when made again.
-fn sound_plan(scene: &Scene, observed: &Observed) -> Checked<Plan> {
-    let allowed = everything_allowed(scene);
-    let made = plan(&scene.desired, observed, &allowed);
-    ensure(made == plan(&scene.desired, observed, &allowed), || {
+pub(crate) fn sound_plan(scene: &Scene, observed: &Observed, allowed: &Allowed) -> Checked<Plan> {
+    let made = plan(&scene.desired, observed, allowed);
+    ensure(made == plan(&scene.desired, observed, allowed), || {
         "equal input, other plan".to_owned()
     })?;
     let violations = check(&made, observed);
@@ -141,7 +145,7 @@ async fn repair(scene: &Scene) -> Checked<()> {
     sim.guard_keys();
     let observed = look(scene).await;
     let before = scene.before();
-    let made = sound_plan(scene, &observed)?;
+    let made = sound_plan(scene, &observed, &everything_allowed(scene))?;
     ensure(made.diff.blocked.is_empty(), || {
         format!("blocked: {:#?}", made.diff.blocked)
     })?;
@@ -171,7 +175,7 @@ async fn repair(scene: &Scene) -> Checked<()> {
     })?;
     let written = sim.writes().len();
     let observed = look(scene).await;
-    let rest = sound_plan(scene, &observed)?;
+    let rest = sound_plan(scene, &observed, &everything_allowed(scene))?;
     ensure(rest.is_empty() && rest.diff.is_empty(), || {
         format!(
             "left over: {:#?} {:#?}\n{}",
@@ -190,7 +194,7 @@ async fn repair(scene: &Scene) -> Checked<()> {
 /// Redis is told again; what Valkey can't be told is shown. True when all was mended.
 async fn follow_again(scene: &Scene) -> Checked<bool> {
     let observed = look(scene).await;
-    let made = sound_plan(scene, &observed)?;
+    let made = sound_plan(scene, &observed, &everything_allowed(scene))?;
     ensure(made.diff.blocked.is_empty(), || {
         format!("blocked: {:#?}", made.diff.blocked)
     })?;
@@ -204,17 +208,22 @@ async fn a_mistreated_cluster(draft: &Draft) -> Checked<()> {
     let mut scene = Scene::build(draft);
     scene.play(draft);
     if let Some((how, percent)) = draft.broken {
-        let broken = stop_half_way(&scene, how, percent).await;
+        let broken = stop_half_way(&scene, &everything_allowed(&scene), how, percent).await;
         broken.map_err(|words| format!("before the run was broken: {words}"))?;
         scene.sim.elapse(Duration::from_millis(draft.pause_ms));
     }
     repair(&scene).await
 }
 
-async fn stop_half_way(scene: &Scene, how: Break, percent: u8) -> Checked<()> {
+pub(crate) async fn stop_half_way(
+    scene: &Scene,
+    allowed: &Allowed,
+    how: Break,
+    percent: u8,
+) -> Checked<()> {
     scene.sim.guard_keys();
     let observed = look(scene).await;
-    let made = sound_plan(scene, &observed)?;
+    let made = sound_plan(scene, &observed, allowed)?;
     let count: usize = made.steps.iter().map(|step| step.sends.len()).sum();
     let left = Cell::new(count * usize::from(percent) / 100 + 1);
     let wire = Breaking {
@@ -246,7 +255,7 @@ async fn stop_half_way(scene: &Scene, how: Break, percent: u8) -> Checked<()> {
 }
 
 /// Runs a plan to its end.
-async fn apply(scene: &Scene, made: &Plan, observed: &Observed) -> Checked<()> {
+pub(crate) async fn apply(scene: &Scene, made: &Plan, observed: &Observed) -> Checked<()> {
     let (_ask, asked) = watch::channel(Stop::No);
     let outcome = carry_out(&scene.sim, made, observed, asked, usize::MAX, |_| {}).await;
     let trouble = outcome
@@ -277,7 +286,7 @@ async fn a_hostile_cluster(draft: &Draft, hostilities: &[Hostility], late: bool)
     if !late {
         observed = look(&scene).await;
     }
-    let made = sound_plan(&scene, &observed)?;
+    let made = sound_plan(&scene, &observed, &everything_allowed(&scene))?;
     let show = || format!("{:#?}\n{}", made.diff.blocked, scene.show());
     if let ([verdict], false) = (verdicts.as_slice(), late) {
         ensure(verdict.is_given(&made.diff), || {
@@ -319,13 +328,15 @@ async fn a_hostile_cluster(draft: &Draft, hostilities: &[Hostility], late: bool)
 fn no_hostile_state_costs_a_key(part: u64) {
     let hostilities = prop::collection::vec(hostility(), 1..3);
     let case = (draft(), hostilities, prop::bool::weighted(0.3));
-    hold(part, &case, |(draft, hostilities, late)| {
+    hold(part, CASES, &case, |(draft, hostilities, late)| {
         run(a_hostile_cluster(&draft, &hostilities, late))
     });
 }
 
 fn any_mistreated_cluster_becomes_what_the_file_says(part: u64) {
-    hold(part, &draft(), |draft| run(a_mistreated_cluster(&draft)));
+    hold(part, CASES, &draft(), |draft| {
+        run(a_mistreated_cluster(&draft))
+    });
 }
 
 macro_rules! parts {

@@ -141,7 +141,7 @@ impl Before<'_> {
     /// Why what the node holds must not go.
     fn only_copy(&self, view: &NodeView) -> Option<&'static str> {
         match (view.role(), view.primary()) {
-            (Role::Primary, _) if view.own_slots().is_empty() && view.keys > 0 => {
+            (Role::Primary, _) if view.own_slots().is_empty() && !self.comes_home(view) => {
                 Some("which holds keys of its own")
             }
             (Role::Primary, _) => None,
@@ -156,10 +156,22 @@ impl Before<'_> {
         }
     }
 
+    /// Whether every key of a primary without slots goes to the owner of its slot before.
+    fn comes_home(&self, view: &NodeView) -> bool {
+        let none = SlotSet::new();
+        let taken = self.taken.get(&view.id).unwrap_or(&none);
+        view.keys_in(taken).map(|(_, keys)| keys).sum::<u64>() == view.keys
+    }
+
     fn in_doubt(&self) -> bool {
         self.observed.declared.values().any(|answer| match answer {
             Answer::Failed(_) => true,
-            Answer::Node(id) => self.view(*id).is_some_and(NodeView::is_blank),
+            // One that copies from a member that hands over to its shard has shown what it is.
+            Answer::Node(id) => {
+                let follows = self.follows.get(id);
+                let meant = follows.is_some_and(|primary| self.handed_over.contains(primary));
+                !meant && self.view(*id).is_some_and(NodeView::is_blank)
+            }
         })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{NodeId, Role, SlotSet};
 use crate::observed::Observed;
-use crate::plan::{Plan, Risk, Step, StepId};
+use crate::plan::{Action, Plan, Risk, Step, StepId};
 
 use super::{Violation, slots_of};
 
@@ -16,6 +16,9 @@ struct State<'a> {
     follows: BTreeMap<NodeId, NodeId>,
     /// Copies that are whole, or that a step makes and waits for.
     made_by: BTreeMap<NodeId, StepId>,
+    detached_by: BTreeMap<NodeId, StepId>,
+    /// Primaries that replicas find by then, though they may look elsewhere now.
+    announced_by: BTreeMap<NodeId, StepId>,
     whole: BTreeSet<NodeId>,
     failed_over: Vec<(StepId, NodeId, NodeId)>,
     moved: Vec<(StepId, NodeId)>,
@@ -34,6 +37,8 @@ pub(super) fn roles(plan: &Plan, observed: &Observed) -> Vec<Violation> {
             .filter_map(|view| Some((view.id, view.primary()?)))
             .collect(),
         made_by: BTreeMap::new(),
+        detached_by: BTreeMap::new(),
+        announced_by: BTreeMap::new(),
         whole: views()
             .filter(|view| {
                 let follows = view.primary();
@@ -46,6 +51,9 @@ pub(super) fn roles(plan: &Plan, observed: &Observed) -> Vec<Violation> {
     };
     let mut found = Vec::new();
     for step in &plan.steps {
+        if let Action::Announce { node, .. } = &step.action {
+            state.announced_by.insert(*node, step.id);
+        }
         if let Some(transfer) = step.action.transfer() {
             if state.follows.contains_key(&transfer.target) {
                 found.push(Violation::ToReplica {
@@ -61,6 +69,9 @@ pub(super) fn roles(plan: &Plan, observed: &Observed) -> Vec<Violation> {
         }
         for send in &step.sends {
             let given: SlotSet = slots_of(&send.command).into_iter().collect();
+            if !given.is_empty() {
+                state.assign(step, send.node, &mut found);
+            }
             let owned = state.owns.entry(send.node).or_default();
             *owned = owned.union(&given);
             let text = send.command.to_string();
@@ -158,7 +169,20 @@ impl State<'_> {
         }
     }
 
+    /// A replica says OK to slots, and has lost them again seconds later.
+    fn assign(&self, step: &Step, node: NodeId, found: &mut Vec<Violation>) {
+        let detached = self.detached_by.get(&node);
+        let early = detached.is_some_and(|by| !self.waits(step, *by));
+        if self.follows.contains_key(&node) || early {
+            found.push(Violation::ToReplica {
+                step: step.id,
+                taker: node,
+            });
+        }
+    }
+
     fn detach(&mut self, step: &Step, node: NodeId, found: &mut Vec<Violation>) {
+        self.detached_by.insert(node, step.id);
         match self.follows.remove(&node) {
             Some(primary) if !self.owns_slots(node) => self.leaves(step, node, primary, found),
             Some(_) | None => {
@@ -175,7 +199,9 @@ impl State<'_> {
             return;
         };
         let made = self.made_by.get(&node);
-        let copies = self.whole.contains(&node) || made.is_some_and(|by| self.waits(step, *by));
+        let announced = self.announced_by.get(&primary);
+        let mut comes = made.into_iter().chain(announced);
+        let copies = self.whole.contains(&node) || comes.any(|by| self.waits(step, *by));
         if !copies || !self.owns_slots(primary) {
             found.push(Violation::NotInSync { step: id, node });
         }

@@ -147,7 +147,7 @@ impl Scene {
     }
 
     /// Declares the node, starts it, and tells rcl where it is.
-    fn declare(&mut self, draft: &Draft, shard: usize, rank: usize) -> NodeName {
+    pub(super) fn declare(&mut self, draft: &Draft, shard: usize, rank: usize) -> NodeName {
         let machine = (shard + rank) % MACHINES;
         let port = 7000 + u16::try_from(shard).unwrap();
         let place = self.start(draft, machine, port);

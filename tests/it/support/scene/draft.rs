@@ -148,8 +148,7 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
         prop::option::weighted(0.2, (any8(), any8(), any8())),
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.2),
-        // Roles that come back are not drawn: of an announced address and a role the second takes another apply.
-        Just(false),
+        prop::bool::weighted(0.4),
     );
     let nodes = (
         prop_oneof![5 => (0u8..5).prop_map(Servers::One), 1 => Just(Servers::Mixed)],

@@ -13,6 +13,7 @@ pub(super) enum Kind {
     Ping,
     Pong,
     Fail(NodeId),
+    Forgotten(NodeId),
     /// What the sender knows of another node's slots.
     Update {
         about: NodeId,
@@ -116,7 +117,15 @@ impl World {
         else {
             return;
         };
-        self.nodes[link.peer].inbound.retain(|_, id| *id != link.id);
+        let now = self.now;
+        let peer = &mut self.nodes[link.peer];
+        let known = peer.inbound.iter().find(|(_, id)| **id == link.id);
+        if let Some(caller) = known.map(|(caller, _)| *caller) {
+            peer.inbound.remove(&caller);
+            if let Some(member) = peer.table.get_mut(&caller) {
+                member.hung_up = now;
+            }
+        }
     }
 
     /// The peer closes a connection that it was dialled with.
@@ -167,7 +176,7 @@ impl World {
     pub(super) fn packet(&mut self, me: usize, kind: Kind, to: usize, arrival: Arrival) -> Packet {
         let gossip = match kind {
             Kind::Meet | Kind::Ping | Kind::Pong => self.gossip_about(me),
-            Kind::Fail(_) | Kind::Update { .. } => Vec::new(),
+            Kind::Fail(_) | Kind::Forgotten(_) | Kind::Update { .. } => Vec::new(),
         };
         let node = &self.nodes[me];
         let myself = node.myself();

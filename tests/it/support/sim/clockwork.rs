@@ -146,7 +146,7 @@ impl World {
                     && !member.noaddr
                     && !member.is_failing()
                     && !node.inbound.contains_key(id)
-                    && now - member.born.max(member.met_again) > patience
+                    && now - member.born.max(member.met_again).max(member.hung_up) > patience
             })
             .map(|(id, _)| id)
             .collect();

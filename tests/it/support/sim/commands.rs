@@ -97,6 +97,8 @@ impl World {
             }
             ["CLUSTER", "FAILOVER"] if args.len() == 2 => self.fail_over(me),
             ["CLUSTER", "RESET"] if args[2..] == ["SOFT"] => self.reset_soft(me),
+            ["CLUSTER", "RESET"] if args[2..] == ["HARD"] => self.reset_hard(me),
+            ["CLUSTER", "FORGET"] => self.forget(me, args[2]),
             ["CLUSTER", "REPLICATE"] => self.replicate_command(me, args[2]),
             _ => panic!("the simulation doesn't know {command}: teach it in sim/commands.rs"),
         }

@@ -9,6 +9,7 @@ mod bus;
 mod clockwork;
 mod commands;
 mod config;
+mod forgetting;
 pub(crate) mod keys;
 mod moving;
 pub(crate) mod node;
@@ -25,7 +26,7 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::time::Duration;
 
-use rcl::base::{Address, Command, NodeId, Reply};
+use rcl::base::{Address, Command, NodeId, Reply, SlotSet};
 use rcl::net::{CallError, Wire};
 use tokio::time::{Instant, sleep};
 
@@ -70,6 +71,8 @@ impl fmt::Debug for Write {
 struct Baseline {
     all: Keys,
     served: Keys,
+    /// Those that somebody must go on serving, and no more than two at any moment.
+    slots: SlotSet,
 }
 
 impl Sim {
@@ -180,7 +183,14 @@ impl Sim {
         *self.baseline.borrow_mut() = Baseline {
             all: world.all_keys(),
             served: world.served_keys(),
+            slots: SlotSet::new(),
         };
+    }
+
+    /// From now on every slot that is served stays so, by one node, or on its way by two.
+    pub(crate) fn guard_slots(&self) {
+        let slots = self.world().served_slots().0;
+        self.baseline.borrow_mut().slots = slots;
     }
 
     /// Fails the test when a guarded key is gone, or no longer served.
@@ -198,6 +208,13 @@ impl Sim {
             lost.is_empty(),
             "keys of slots {} are lost, after {:#?}",
             lost.slots(),
+            self.writes()
+        );
+        let (once, thrice) = world.served_slots();
+        let dropped = baseline.slots.difference(&once);
+        assert!(
+            baseline.slots.is_empty() || (dropped.is_empty() && thrice.is_empty()),
+            "slots {dropped} are served by nobody, {thrice} by three, after {:#?}",
             self.writes()
         );
         let unserved = baseline.served.without(&world.served_keys());

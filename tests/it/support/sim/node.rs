@@ -42,6 +42,8 @@ pub(crate) struct Node {
     /// The connection that each member dialled it with, and when one was last lost.
     pub(crate) inbound: BTreeMap<NodeId, u64>,
     pub(crate) upstream: Option<Upstream>,
+    /// Members that were forgotten, and until when nobody makes them members again.
+    pub(crate) barred: BTreeMap<NodeId, u64>,
     /// Until when replicas that ask for a copy are served together.
     pub(crate) batch_until: u64,
     pub(crate) keys: Keys,
@@ -77,6 +79,8 @@ pub(crate) struct Member {
     pub(crate) pong_received: u64,
     pub(crate) data_received: u64,
     pub(crate) met_again: u64,
+    /// When it last lost its connection to this node.
+    pub(crate) hung_up: u64,
     /// Primaries that can't reach it, and when they said so.
     pub(crate) reports: BTreeMap<NodeId, u64>,
 }
@@ -144,6 +148,7 @@ impl Member {
             pong_received: 0,
             data_received: 0,
             met_again: 0,
+            hung_up: 0,
             reports: BTreeMap::new(),
         }
     }

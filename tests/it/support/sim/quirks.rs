@@ -52,6 +52,11 @@ pub(super) fn replicates_marks(server: Server) -> bool {
     server.flavor == Flavor::Valkey && at_least(server, (0, 0), (8, 0))
 }
 
+/// Who forgets a member tells the others, and lets it in again only after a minute.
+pub(super) fn spreads_forgetting(server: Server) -> bool {
+    at_least(server, (7, 2), (7, 2))
+}
+
 /// REPLICATE NO ONE.
 pub(super) fn detaches_in_place(server: Server) -> bool {
     server.flavor == Flavor::Valkey && at_least(server, (0, 0), (9, 0))

@@ -27,7 +27,7 @@ impl World {
         }
         match &packet.kind {
             Kind::Meet | Kind::Ping => self.answer(me, sender, &packet),
-            Kind::Pong | Kind::Fail(_) | Kind::Update { .. } => {}
+            Kind::Pong | Kind::Fail(_) | Kind::Forgotten(_) | Kind::Update { .. } => {}
         }
         match (&packet.kind, sender) {
             (Kind::Meet | Kind::Ping | Kind::Pong, _) => self.take_in(me, sender, &packet),
@@ -40,7 +40,8 @@ impl World {
                 },
                 Some(_),
             ) => self.updated(me, *about, *epoch, slots),
-            (Kind::Fail(_) | Kind::Update { .. }, None) => {}
+            (Kind::Forgotten(id), Some(_)) => self.told_to_forget(me, *id),
+            (Kind::Fail(_) | Kind::Forgotten(_) | Kind::Update { .. }, None) => {}
         }
     }
 
@@ -177,6 +178,11 @@ impl World {
                 self.forget_handshake(me, dialled);
                 return false;
             }
+            // Up to Redis 7.0 a MEET lets it in at once.
+            if node.bars(packet.sender, now) && quirks::spreads_forgetting(node.server) {
+                self.forget_handshake(me, dialled);
+                return false;
+            }
             let Some(mut member) = node.table.remove(&dialled) else {
                 return false;
             };
@@ -300,7 +306,11 @@ impl World {
             .table
             .get(&sender)
             .is_some_and(|member| member.role == Role::Primary);
+        let barred = node.bars(gossip.id, now);
         let Some(member) = node.table.get_mut(&gossip.id) else {
+            if barred {
+                return;
+            }
             let mut member = Member::new(now);
             member.ip = gossip.ip;
             member.port = gossip.port;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
 
-use rcl::base::{Address, NodeId, Server, Slot};
+use rcl::base::{Address, NodeId, Server, Slot, SlotSet};
 
 use super::bus::Packet;
 use super::config::Options;
@@ -152,6 +152,7 @@ impl World {
             minority_at: now,
             inbound: std::collections::BTreeMap::new(),
             upstream: None,
+            barred: std::collections::BTreeMap::new(),
             batch_until: 0,
             keys: Keys::default(),
             doomed: false,
@@ -222,6 +223,7 @@ impl World {
         node.current_epoch = 0;
         node.open.clear();
         node.upstream = None;
+        node.barred.clear();
         node.keys = Keys::default();
         node.doomed = false;
         self.start(place);
@@ -299,6 +301,19 @@ impl World {
             }
         }
         served
+    }
+
+    /// The slots that living primaries say they own, and those that more than two say they do.
+    pub(super) fn served_slots(&self) -> (SlotSet, SlotSet) {
+        let (mut once, mut twice, mut thrice) = (SlotSet::new(), SlotSet::new(), SlotSet::new());
+        let primaries = self.nodes.iter();
+        for node in primaries.filter(|node| node.health == Health::Up && node.is_primary()) {
+            let slots = &node.myself().slots;
+            thrice = thrice.union(&twice.intersection(slots));
+            twice = twice.union(&once.intersection(slots));
+            once = once.union(slots);
+        }
+        (once, thrice)
     }
 
     fn gives(&self, from: NodeId, slot: Slot, to: NodeId) -> bool {

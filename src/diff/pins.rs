@@ -1,0 +1,83 @@
+//! When replicas have to be kept where they are, and what that leaves behind.
+
+use std::collections::BTreeMap;
+
+use crate::base::{NodeId, SlotSet};
+use crate::observed::NodeView;
+
+use super::{Diff, Difference, Look, Note};
+
+/// The option that keeps them is put back to what it was seen to be: a killed run leaves it behind, and
+/// only the file could tell the next one.
+pub(super) fn note(look: &Look<'_>, diff: &mut Diff) {
+    const OPTION: &str = "cluster-allow-replica-migration";
+    if !diff.tempts_replicas(&look.observed.views) {
+        return;
+    }
+    let unknown = diff.pairing.names.iter().any(|(id, name)| {
+        let view = look.observed.views.get(id);
+        let on = view
+            .and_then(|view| view.config.get(OPTION))
+            .map(String::as_str)
+            == Some("yes");
+        let node = look.desired.nodes.get(name);
+        on && node.is_some_and(|node| !node.config.contains_key(OPTION))
+    });
+    if unknown {
+        diff.notes.push(Note {
+            code: "put-back",
+            subject: OPTION.to_owned(),
+            text: format!("{OPTION} is off while slots move, and is put back to what it is now. Declare it under `config`: then the next apply mends it if this one is killed."),
+        });
+    }
+}
+
+impl Diff {
+    /// Whether servers may move replicas about by themselves while this is brought about: those of a
+    /// primary that loses its last slot follow it, and one of two may go to a primary that has none.
+    #[must_use]
+    pub fn tempts_replicas(&self, views: &BTreeMap<NodeId, NodeView>) -> bool {
+        let live = views.values().filter_map(NodeView::primary);
+        let mut copies: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for primary in live.chain(self.attached_first()) {
+            *copies.entry(primary).or_default() += 1;
+        }
+        let spare = copies.values().any(|count| *count > 1);
+        let mut moves = self.differences.iter().filter_map(Difference::misplaced);
+        let mut hands_over = self.differences.iter();
+        let hands_over = hands_over.any(|one| matches!(one, Difference::HandOver(_)));
+        let lonely = |primary: NodeId| {
+            let empty = views.get(&primary);
+            let empty = empty.is_some_and(|view| view.own_slots().is_empty());
+            empty && !copies.contains_key(&primary)
+        };
+        let tempted = spare && moves.any(|moved| hands_over || lonely(moved.target));
+        tempted || views.values().any(|view| self.drains(view))
+    }
+
+    /// The primaries of the replicas that are made before any slot moves.
+    fn attached_first(&self) -> impl Iterator<Item = NodeId> {
+        self.differences.iter().filter_map(|one| {
+            let Difference::NotReplicating { primary, now, .. } = one else {
+                return None;
+            };
+            (!now.serves).then_some(*primary)
+        })
+    }
+
+    /// The slots that are to go from a primary to others.
+    #[must_use]
+    pub fn taken_from(&self, node: NodeId) -> SlotSet {
+        let moves = self.differences.iter().filter_map(Difference::misplaced);
+        let taken = moves.filter(|moved| moved.source == node);
+        let taken = taken.map(|moved| &moved.slots);
+        taken.collect()
+    }
+
+    /// Whether all slots of a primary are to go elsewhere.
+    #[must_use]
+    pub fn drains(&self, view: &NodeView) -> bool {
+        let own = view.own_slots();
+        !own.is_empty() && own.difference(&self.taken_from(view.id)).is_empty()
+    }
+}

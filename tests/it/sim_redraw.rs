@@ -1,0 +1,134 @@
+//! Files that are written anew, on simulated servers: what no plan for them may break, and what must
+//! come of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rcl::base::NodeId;
+use rcl::diff::Allowed;
+use rcl::plan::{Action, Plan, Step};
+
+use crate::sim_properties::{Checked, apply, ensure, hold, look, run, sound_plan, stop_half_way};
+use crate::support::scene::{Draft, Redraw, Scene, redraw};
+
+const CASES: u32 = 500;
+
+/// How many plans in a row may be needed, each with something that only the one before makes possible.
+const APPLIES: usize = 4;
+
+async fn a_redrawn_cluster(draft: &Draft, redraw: &Redraw) -> Checked<()> {
+    let mut scene = Scene::build_beside(draft, redraw.blanks);
+    scene.play(draft);
+    scene.sim.elapse(Duration::from_secs(40));
+    let observed = look(&scene).await;
+    let made = sound_plan(&scene, &observed, &Allowed::default())?;
+    if !made.is_empty() || !made.diff.is_empty() {
+        let applied = apply(&scene, &made, &observed).await;
+        // What it takes to form a cluster is held elsewhere.
+        if applied.is_err() {
+            return Ok(());
+        }
+        scene.sim.elapse(Duration::from_secs(20));
+    }
+    scene.sim.forget_writes();
+    let allowed = scene.redraw(redraw);
+    scene.sim.guard_keys();
+    scene.sim.guard_slots();
+    if let Some((how, percent)) = redraw.broken {
+        let broken = stop_half_way(&scene, &allowed, how, percent).await;
+        broken.map_err(|words| format!("before the run was broken: {words}"))?;
+        scene.sim.elapse(Duration::from_secs(3));
+    }
+    bring_about(&scene, &allowed).await
+}
+
+fn steps(plan: &Plan) -> Vec<String> {
+    let step = |step: &Step| format!("{} after {:?}: {:?}", step.id.0, step.after, step.action);
+    plan.steps.iter().map(step).collect()
+}
+
+/// Whose primary every replica follows.
+fn followed(scene: &Scene) -> BTreeMap<NodeId, NodeId> {
+    let world = scene.sim.world();
+    let nodes = world.nodes.iter();
+    nodes
+        .filter_map(|node| Some((node.id, node.myself().primary?)))
+        .collect()
+}
+
+async fn bring_about(scene: &Scene, allowed: &Allowed) -> Checked<()> {
+    let mut last = Vec::new();
+    for _ in 0..=APPLIES {
+        let observed = look(scene).await;
+        let made = sound_plan(scene, &observed, allowed)?;
+        if !made.diff.blocked.is_empty() {
+            let applied = apply(scene, &made, &observed).await;
+            applied.map_err(|words| format!("{words}\n{:#?}\n{}", steps(&made), scene.show()))?;
+            scene.sim.elapse(Duration::from_secs(20));
+            scene.sim.assert_keys_kept();
+            return Ok(());
+        }
+        if made.is_empty() {
+            let wrong = scene.judge_redrawn();
+            ensure(made.diff.is_empty() && wrong.is_empty(), || {
+                format!("{wrong:#?} {:#?}\n{}", made.diff.differences, scene.show())
+            })?;
+            scene.sim.assert_keys_kept();
+            return Ok(());
+        }
+        let before = followed(scene);
+        let applied = apply(scene, &made, &observed).await;
+        applied.map_err(|words| format!("{words}\n{:#?}\n{}", steps(&made), scene.show()))?;
+        scene.sim.elapse(Duration::from_secs(20));
+        stays_where_it_was(scene, &made, &before)?;
+        last = steps(&made);
+    }
+    Err(format!(
+        "there is no end to it: {last:#?}\n{}",
+        scene.show()
+    ))
+}
+
+/// A replica that no step is about stays one of the same shard.
+fn stays_where_it_was(
+    scene: &Scene,
+    made: &Plan,
+    before: &BTreeMap<NodeId, NodeId>,
+) -> Checked<()> {
+    let after = followed(scene);
+    for (replica, primary) in before {
+        let mut steps = made.steps.iter();
+        let meant = steps.any(|step| step.action.node() == Some(*replica));
+        let heirs = made.steps.iter().filter_map(|step| {
+            let Action::FailOver { node, from, .. } = &step.action else {
+                return None;
+            };
+            (from == primary).then_some(*node)
+        });
+        let fine: Vec<NodeId> = heirs.chain([*primary]).collect();
+        let now = after.get(replica);
+        ensure(meant || now.is_some_and(|now| fine.contains(now)), || {
+            format!(
+                "{replica:?} has left {primary:?} for {now:?}, and no step says so\n{}",
+                scene.show()
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn a_file_written_anew_is_brought_about(part: u64) {
+    hold(part, CASES, &redraw(), |(draft, redraw)| {
+        run(a_redrawn_cluster(&draft, &redraw))
+    });
+}
+
+#[test]
+fn a_file_written_anew_is_brought_about_1() {
+    a_file_written_anew_is_brought_about(0);
+}
+
+#[test]
+fn a_file_written_anew_is_brought_about_2() {
+    a_file_written_anew_is_brought_about(1);
+}
