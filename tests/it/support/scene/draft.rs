@@ -171,6 +171,16 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
         let (shards, declared, on_host, named, pinned, failback) = file;
         let (servers, network, node_timeout, has_file) = nodes;
         let (formed, mishaps, pause_ms, broken) = past;
+        // A replica that hears of its primary's new address from others goes on dialling the old one, and
+        // doesn't take over by the first apply.
+        let announced = |mishap: &Mishap| {
+            matches!(
+                mishap,
+                Mishap::AnnounceWrong { .. } | Mishap::MeetByLoopback { .. }
+            )
+        };
+        let found = matches!(network, Network::Hosts) && !mishaps.iter().any(announced);
+        let failback = failback && found;
         Draft {
             seed,
             shards,
