@@ -11,7 +11,7 @@ use rcl::plan::{Action, Plan, Step};
 use crate::sim_properties::{Checked, apply, ensure, hold, look, run, sound_plan, stop_half_way};
 use crate::support::scene::{Draft, Redraw, Scene, redraw};
 
-const CASES: u32 = 500;
+const CASES: u32 = 150;
 
 /// How many plans in a row may be needed, each with something that only the one before makes possible.
 const APPLIES: usize = 4;
