@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep};
 
-use crate::base::{Address, BusAddress, Command, NodeId, NodeName, Reply, Role, SlotSet};
+use crate::base::{Address, BusAddress, Command, NodeId, NodeName, Reply, Role, Slot, SlotSet};
 use crate::net::{CallError, TlsFault, Wire};
 use crate::observed::{
     Answer, Cluster, Equipment, Failure, FailureKind, Job, Member, NodeView, Observed, Questions,
@@ -475,15 +475,15 @@ pub async fn count_keys(
         let (Ok(replies), Some(view)) = (answer, observed.views.get_mut(node)) else {
             continue;
         };
-        for (slot, reply) in slots.iter().zip(replies) {
-            let count = reply
-                .as_integer()
-                .and_then(|count| u64::try_from(count).ok());
-            if let Some(count) = count.filter(|count| *count > 0) {
-                view.keys_in_slot.insert(slot, count);
-            }
-        }
-        view.counted = view.counted.union(slots);
+        // What is no number counts as not told.
+        let counts = slots.iter().zip(&replies);
+        let counts: BTreeMap<Slot, u64> = counts
+            .filter_map(|(slot, reply)| Some((slot, reply.as_count()?)))
+            .collect();
+        let told: SlotSet = counts.keys().copied().collect();
+        let some = counts.into_iter().filter(|(_, count)| *count > 0);
+        view.keys_in_slot.extend(some);
+        view.counted = view.counted.union(&told);
     }
 }
 

@@ -9,10 +9,10 @@
 mod batches;
 mod handover;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::base::{Command, NodeId, Reply, Slot, SlotSet};
+use crate::base::{Command, Key, NodeId, Reply, Slot, SlotSet};
 use crate::plan::{Bounds, Transfer};
 
 pub(super) use self::batches::goes_by;
@@ -73,6 +73,11 @@ pub(super) struct Classic<'a> {
     sizes: Sizes,
     stage: Option<Stage>,
     tries: u32,
+    /// The first key of the last batch of a slot that was taken, and how often one of these was listed again.
+    sent_last: BTreeMap<Slot, Key>,
+    in_vain: u32,
+    /// How often in a row keys were counted and none was moved.
+    unlisted: u32,
     stopping: bool,
     pub(super) moved: SlotSet,
     pub(super) keys: u64,
@@ -96,6 +101,9 @@ impl<'a> Classic<'a> {
             sizes: Sizes::default(),
             stage: None,
             tries: 0,
+            sent_last: BTreeMap::new(),
+            in_vain: 0,
+            unlisted: 0,
             stopping: false,
             moved: SlotSet::new(),
             keys: 0,

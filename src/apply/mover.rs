@@ -121,15 +121,12 @@ pub(super) fn number(reply: &Reply, node: NodeId, command: &Command) -> Result<u
     if let Some(words) = reply.as_error() {
         return Err(Failure::refused(node, command.clone(), words));
     }
-    reply
-        .as_integer()
-        .and_then(|count| u64::try_from(count).ok())
-        .ok_or_else(|| {
-            Failure::state(
-                node,
-                format!("answers {command} with something else than a number"),
-            )
-        })
+    reply.as_count().ok_or_else(|| {
+        Failure::state(
+            node,
+            format!("answers {command} with something else than a number of keys"),
+        )
+    })
 }
 
 /// The table of a node that must still be the same one.

@@ -36,6 +36,15 @@ impl Reply {
         }
     }
 
+    /// An integer that can be a number of keys or of bytes. No server has so many as it takes to overflow the sum of
+    /// all that it is asked for.
+    #[must_use]
+    pub fn as_count(&self) -> Option<u64> {
+        const MOST: u64 = 1 << 44;
+        let count = u64::try_from(self.as_integer()?).ok()?;
+        (count <= MOST).then_some(count)
+    }
+
     #[must_use]
     pub fn as_error(&self) -> Option<&str> {
         match self {

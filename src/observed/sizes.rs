@@ -24,7 +24,7 @@ impl SizedKey {
             Some(Self {
                 slot: *slot,
                 name: key.shown().to_owned(),
-                bytes: u64::try_from(reply.as_integer()?).ok()?,
+                bytes: reply.as_count()?,
             })
         });
         let mut sized: Vec<Self> = sized.collect();

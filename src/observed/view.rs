@@ -448,9 +448,10 @@ fn keys_in_slots(
     for (slot, reply) in questions.count_keys_in.iter().zip(replies) {
         match reply {
             Reply::Integer(0) => {}
-            Reply::Integer(count) => {
-                keys.insert(slot, (*count).try_into().unwrap_or(0));
-            }
+            Reply::Integer(_) => match reply.as_count() {
+                Some(count) => _ = keys.insert(slot, count),
+                None => return Err(ViewError::Senseless { command: command() }),
+            },
             Reply::Error(words) => {
                 return Err(ViewError::Refused {
                     command: command(),

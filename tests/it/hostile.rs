@@ -1,8 +1,11 @@
 //! Servers that answer nonsense, lies, too much or nothing: a clear error, bounded memory and time, no panic, and nothing
 //! that a terminal obeys.
 
-use crate::support::Rcl;
+use std::sync::Mutex;
+
 use crate::support::hostile::{Answer, Hostile, bulk, plausible};
+use crate::support::yaml::Yaml;
+use crate::support::{Rcl, ServerKind, Servers, Shard, judge, native};
 
 const ID: &str = "451b000000000000000000000000000000000000";
 const OTHER: &str = "9e25000000000000000000000000000000000000";
@@ -398,4 +401,110 @@ fn members_without_an_end() {
         "{}",
         streams.stdout()
     );
+}
+
+type Lie = fn() -> Answer;
+
+/// What a real server's answer to one command is replaced by.
+fn lies() -> [(&'static str, Lie); 4] {
+    [
+        ("another type", || {
+            Answer::Bytes(b"*1\r\n*1\r\n+\x1b[2J\r\n".to_vec())
+        }),
+        ("codes in an error", || {
+            Answer::Bytes(b"-ERR \x1b[2J\xc2\x9b31m no\r\n".to_vec())
+        }),
+        ("a huge count", || {
+            Answer::Bytes(b":9223372036854775807\r\n".to_vec())
+        }),
+        ("half a reply", || {
+            Answer::ThenClose(b"$100\r\nabc".to_vec())
+        }),
+    ]
+}
+
+/// The commands of a move to a newcomer, and the server that is asked them.
+const ASKED: [(ServerKind, &str); 11] = [
+    (ServerKind::Redis70, "PUBSUB CHANNELS"),
+    (ServerKind::Redis70, "ACL DRYRUN"),
+    (ServerKind::Redis70, "ACL USERS"),
+    (ServerKind::Redis70, "FUNCTION LIST"),
+    (ServerKind::Redis70, "CLUSTER COUNTKEYSINSLOT"),
+    (ServerKind::Redis70, "CLUSTER GETKEYSINSLOT"),
+    (ServerKind::Redis70, "MEMORY USAGE"),
+    (ServerKind::Redis70, "MIGRATE"),
+    (ServerKind::Redis70, "CLUSTER SETSLOT"),
+    (ServerKind::Valkey91, "CLUSTER GETSLOTMIGRATIONS"),
+    (ServerKind::Valkey91, "CLUSTER MIGRATESLOTS"),
+];
+
+/// Real servers, one of which lies about one command while slots move off it: whatever comes of it, an apply that is
+/// told the truth completes it, and no key is lost.
+#[test]
+fn lies_while_slots_move() {
+    let cases: Vec<_> = ASKED
+        .iter()
+        .flat_map(|(kind, to)| lies().map(|(what, lie)| (*kind, *to, what, lie)))
+        .collect();
+    let left = Mutex::new(cases.into_iter());
+    std::thread::scope(|scope| {
+        for _ in 0..ABREAST {
+            scope.spawn(|| {
+                loop {
+                    let next = left.lock().expect("no case panics with it").next();
+                    let Some((kind, to, what, lie)) = next else {
+                        break;
+                    };
+                    a_lie_while_slots_move(kind, to, what, lie);
+                }
+            });
+        }
+    });
+}
+
+/// Cases that run side by side.
+const ABREAST: usize = 4;
+
+/// Some of them are in the slots that move.
+const KEYS: i64 = 400;
+
+#[track_caller]
+fn a_lie_while_slots_move(kind: ServerKind, to: &'static str, what: &str, lie: Lie) {
+    let servers = Servers::prepare(kind)
+        .grid(2, 1)
+        .node_timeout_ms(1000)
+        .start();
+    let whole = [Shard::new("host1:7000", &[], "0-16383")];
+    native::form(&servers, &whole);
+    for key in 0..KEYS {
+        servers.ok("host1:7000", &["SET", &format!("key{key}"), "value"]);
+    }
+    let parts = [
+        Shard::new("host1:7000", &[], "0-16199"),
+        Shard::new("host2:7000", &[], "16200-16383"),
+    ];
+    let rcl = Rcl::new();
+    let truth = Yaml::new(&servers, &parts).to_string();
+    let real = servers.address("host1:7000");
+    let liar = Hostile::before(real, move |command| {
+        let command = command.join(" ").to_ascii_uppercase();
+        command.starts_with(to).then(lie)
+    });
+    let at = format!("{{at: \"{}\", announce: \"{real}\"}}", liar.address);
+    rcl.file(
+        "rcl.yaml",
+        &truth.replace("primary: host1:7000", &format!("primary: {at}")),
+    );
+    let (code, streams) = rcl.run(&["apply", "--yes", "-v"]).whatever();
+    let all = format!("{}{}", streams.stdout(), streams.stderr());
+    let case = format!("{what} to {to} on {}", kind.name());
+    assert!(matches!(code, Some(0 | 1 | 3)), "{case}: {code:?}\n{all}");
+    let obeyed = |letter: char| letter.is_control() && letter != '\n';
+    assert!(!all.contains(obeyed), "{case}: {all:?}");
+    assert!(!all.contains("panicked"), "{case}: {all}");
+    rcl.file("rcl.yaml", &truth);
+    rcl.run(&["apply", "--yes"]).code(0);
+    judge::wait_until_matches(&servers, &parts);
+    let keys = ["host1:7000", "host2:7000"].map(|node| servers.call(node, &["DBSIZE"]).integer());
+    assert_eq!(keys.iter().sum::<i64>(), KEYS, "{case}: {all}");
 }

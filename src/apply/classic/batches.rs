@@ -101,6 +101,7 @@ impl Classic<'_> {
             }
             let keys = reply.as_list().unwrap_or_default().iter();
             let keys: Vec<Key> = keys.filter_map(Reply::as_bytes).map(Key::new).collect();
+            self.goes_on(*slot, keys.first())?;
             if keys.len() < self.bounds.batch as usize {
                 // That was all: while a slot is given away no key appears in it. The last look counts them.
                 self.filled.remove(slot);
@@ -121,6 +122,23 @@ impl Classic<'_> {
         }
         let small = self.sizes_are_known() && !self.is_big(self.sizes.largest);
         Ok(self.size(batches, if small { SPARSE } else { 1 }))
+    }
+
+    /// A source that says of keys that they are gone, and lists them again, would be asked for ever.
+    fn goes_on(&mut self, slot: Slot, first: Option<&Key>) -> Result<(), Failure> {
+        let again = first.filter(|key| self.sent_last.get(&slot) == Some(key));
+        let Some(key) = again else {
+            return Ok(());
+        };
+        self.in_vain += 1;
+        if self.in_vain <= TRIES {
+            return Ok(());
+        }
+        let key = key.shown();
+        Err(Failure::state(
+            self.transfer.source,
+            format!("takes every MIGRATE of key {key:?} of slot {slot}, and lists it again"),
+        ))
     }
 
     fn sizes_are_known(&self) -> bool {
@@ -146,8 +164,8 @@ impl Classic<'_> {
     /// among those that were picked makes the others of the same listing suspect.
     pub(super) fn sized(&mut self, batches: Vec<Batch>, every: usize, replies: &[Reply]) -> Todo {
         let sizes = replies.iter().map(|reply| {
-            let size = reply.as_integer().unwrap_or(0);
-            u64::try_from(size).unwrap_or(0)
+            // One that can't be is as good as a refused one.
+            reply.as_count().unwrap_or(0)
         });
         let mut big = false;
         for size in sizes.clone() {
@@ -257,6 +275,9 @@ impl Classic<'_> {
                     self.keys += batch.keys.len() as u64;
                     self.bytes += batch.bytes;
                     self.tries = 0;
+                    self.unlisted = 0;
+                    let first = batch.keys.into_iter().next();
+                    self.sent_last.extend(first.map(|key| (batch.slot, key)));
                 }
                 Some(words)
                     if words.contains("BUSYKEY") && self.transfer.begun().contains(batch.slot) =>

@@ -40,6 +40,16 @@ impl Classic<'_> {
             let commands = vec![Command::new("CLUSTER NODES")];
             return Ok(self.ask(Stage::Target, self.transfer.target, commands));
         }
+        self.unlisted += 1;
+        if self.unlisted > TRIES {
+            let filled: SlotSet = self.filled.iter().copied().collect();
+            return Err(Failure::state(
+                source,
+                format!(
+                    "counts keys in slots {filled} again and again, and lists none that can be moved"
+                ),
+            ));
+        }
         Ok(self.list())
     }
 
@@ -130,6 +140,7 @@ impl Classic<'_> {
     pub(super) fn given(&mut self) -> Todo {
         self.moved = self.moved.union(&self.open());
         self.window.clear();
+        self.sent_last.clear();
         self.open_window()
     }
 }
