@@ -14,7 +14,10 @@ use super::row::Moment;
 use super::story::{Scene, Story};
 
 /// It may wait for ever: then it hangs.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Gossip tells late what its commands have done.
+const DONE_WITHIN: Duration = Duration::from_secs(8);
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -105,7 +108,7 @@ pub(super) fn run(
         first,
         again,
         end: state,
-        lost: scene.lost(),
+        lost: scene.missing_at_primaries().len(),
     }
 }
 
@@ -134,6 +137,14 @@ fn prepare(story: Story, scene: &Scene) {
     let added = cluster(&format!("add-node {replica}"), scene, &options);
     let added = end(start(scene, &[added], ""));
     assert_eq!(added.0, "0", "{}", added.1);
+    // It begins to move at once, and what the newcomer then refuses ends it.
+    wait::until("the newcomer to call the cluster ok", || {
+        let said = judge::ask(scene.servers.address(story.node(Part::Taker))).info;
+        match said.get("cluster_state").map(String::as_str) {
+            Some("ok") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
 }
 
 /// What a person types, one after the other.
@@ -172,6 +183,12 @@ fn commands(story: Story, scene: &Scene) -> Vec<String> {
 /// Nothing is wrong with the cluster, and the story has come to its end.
 #[track_caller]
 fn done(story: Story, scene: &Scene) -> bool {
+    let done = || is_done(story, scene).then_some(()).ok_or(());
+    wait::within(DONE_WITHIN, done).is_ok()
+}
+
+#[track_caller]
+fn is_done(story: Story, scene: &Scene) -> bool {
     if end(start(scene, &[cluster("check", scene, "")], "")).0 != "0" {
         return false;
     }
@@ -213,8 +230,10 @@ fn start(scene: &Scene, commands: &[String], between: &str) -> Child {
     let folder = scene.rcl.folder();
     let output = std::fs::File::create(folder.join("redis-cli.txt")).expect("a file");
     let copy = output.try_clone().expect("a second handle");
-    Command::new("sh")
-        .args(["-c", &commands.join(between)])
+    // Who was started in the background of a shell was told to ignore signals, and would pass that on.
+    Command::new("env")
+        .args(["--default-signal=INT,HUP", "sh", "-c"])
+        .arg(commands.join(between))
         .current_dir(folder)
         .process_group(0)
         .stdin(Stdio::null())

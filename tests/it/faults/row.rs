@@ -249,7 +249,9 @@ impl Row {
             if scene.settle_doubles(&said) {
                 by_hand = ", one of two copies of a key removed by hand";
             }
-            if self.fault.costs_data() && said.contains("came back") {
+            // Of a node that the file doesn't name only its lost address is told.
+            let lost = ["came back blank", "has no address any more"];
+            if self.fault.costs_data() && lost.iter().any(|words| said.contains(words)) {
                 self.end = "blocked: the shard is lost".to_owned();
                 return;
             }

@@ -84,6 +84,9 @@ fn serve(mut stream: TcpStream, server: Option<SocketAddr>, script: &Script, ove
     let Ok(server) = server.map(TcpStream::connect).transpose() else {
         return;
     };
+    // Small commands would wait for each other's acknowledgements.
+    let _ = stream.set_nodelay(true);
+    let _ = server.as_ref().map(|server| server.set_nodelay(true));
     let mut server = server.map(BufReader::new);
     let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
     let _ = stream.set_write_timeout(Some(Duration::from_secs(5)));

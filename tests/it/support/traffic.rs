@@ -32,13 +32,19 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Enough for an election.
-const PATIENT: u32 = 60;
+const PATIENT: u32 = 300;
 
 /// A client that is sent on once or twice is served; one that a cluster keeps waiting is told so.
 const IMPATIENT: u32 = 3;
 
 async fn connect(nodes: Vec<String>) -> ClusterConnection {
-    connect_trying(nodes, PATIENT).await
+    // A tenth of a second between them at most: by default that grows until it can't be computed any more.
+    let client = ClusterClientBuilder::new(nodes)
+        .retries(PATIENT)
+        .retry_wait_formula(100, 1)
+        .build();
+    let client = client.expect("a client");
+    client.get_async_connection().await.expect("a cluster")
 }
 
 async fn connect_trying(nodes: Vec<String>, retries: u32) -> ClusterConnection {
