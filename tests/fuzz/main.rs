@@ -45,6 +45,16 @@ fn jobs() {
 }
 
 #[test]
+fn presence() {
+    fuzz("presence", targets::presence);
+}
+
+#[test]
+fn equipment() {
+    fuzz("equipment", targets::equipment);
+}
+
+#[test]
 fn saved() {
     fuzz("saved", targets::saved);
 }

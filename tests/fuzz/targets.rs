@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use rcl::base::{Address, Reply};
+use rcl::base::{Address, Key, Presence, Reply, Slot};
 use rcl::desired::{Access, Desired, parse};
 use rcl::diff::{Allowed, diff};
 use rcl::export::{Wishes, export};
 use rcl::layout::{Given, lay_out};
 use rcl::lint::lint;
-use rcl::observed::{Answer, Job, NodeTable, NodeView, Observed, Questions};
+use rcl::observed::{Answer, Equipment, Job, NodeTable, NodeView, Observed, Questions, SizedKey};
 use rcl::plan::{SavedPlan, check, plan};
 use rcl::view::Styles;
-use rcl::view::error::human_text;
+use rcl::view::error::{human_text, line_of};
 use rcl::view::status::StatusView;
 use rcl::view::{drift, findings, status, yaml as written};
 
@@ -157,6 +157,37 @@ pub(crate) fn jobs(input: &[u8]) -> String {
         Some(jobs) => format!("{:?}", jobs.iter().map(|job| &job.side).collect::<Vec<_>>()),
         None => "none".to_owned(),
     }
+}
+
+/// The name of a channel, which makes somebody known who applies.
+pub(crate) fn presence(input: &[u8]) -> String {
+    match Presence::parse(&String::from_utf8_lossy(input)) {
+        Some(presence) => {
+            clean(&line_of(&presence.to_string()));
+            let (pid, since) = (presence.pid(), presence.since());
+            format!("{} {} {}", presence.holds, pid.is_some(), since.is_some())
+        }
+        None => "nobody".to_owned(),
+    }
+}
+
+/// What a newcomer is compared by, and sizes of keys: libraries, users and sizes are parted by the byte 1e.
+pub(crate) fn equipment(input: &[u8]) -> String {
+    let parts: Vec<&[u8]> = input.split(|byte| *byte == 0x1e).collect();
+    let part = |place: usize| parts.get(place).copied().unwrap_or_default();
+    let libraries = Reply::List(part(0).split(|byte| *byte == 0x1d).map(list).collect());
+    let told = Equipment::read(&[libraries, reply(part(1))]);
+    let sizes: Vec<Reply> = part(2).split(|byte| *byte == 0x1f).map(scalar).collect();
+    let slot: Slot = 7;
+    let keys = vec![(slot, Key::new(part(1))); sizes.len()];
+    let largest = SizedKey::largest(&keys, &sizes);
+    assert!(largest.len() <= 3 && largest.is_sorted_by_key(|key| std::cmp::Reverse(key.bytes)));
+    format!(
+        "{:?} {:?} {}",
+        told.libraries.known().map(|known| known.len().min(9)),
+        told.users.known().map(|known| known.len().min(9)),
+        largest.len()
+    )
 }
 
 /// A file: whatever is understood can be written and read again, and whatever is not is told cleanly.

@@ -328,6 +328,45 @@ fn over_tls_with(mut servers: Servers) {
     assert_eq!(keys, 200);
 }
 
+/// An address, and what is needed for TLS, on the command line.
+#[test]
+fn tls_without_a_file() {
+    let servers = Servers::prepare(ServerKind::Redis70)
+        .grid(2, 1)
+        .tls()
+        .start();
+    let pair = [Shard::new("host1:7000", &["host2:7000"], "0-16383")];
+    let rcl = Rcl::new();
+    rcl.file("rcl.yaml", &over_tls(&servers, &pair, "ca: CA"));
+    rcl.run(&["apply", "--yes"]).code(0);
+    let mut address = servers.address("host1:7000");
+    address.set_port(address.port() + TLS_OFFSET);
+    let address = address.to_string();
+    let certs = servers.certs();
+    certs.issue(rcl.folder(), "rcl", &["rcl"]);
+    let ca = certs.path("ca.pem").display().to_string();
+    let trust = ["--tls-ca", &ca, "--tls-name", SERVER_NAME];
+    let shown = [
+        &trust[..],
+        &["--tls-cert", "rcl.pem", "--tls-key", "rcl.key"],
+    ]
+    .concat();
+    for tls in [&trust[..], &shown] {
+        let status = [&["status", &address], tls].concat();
+        let status = rcl.run(&status).code(0);
+        let well = status.stdout().contains("Nothing is wrong.");
+        assert!(well, "{}", status.stdout());
+        let export = [&["export", &address, "--name", "orders"], tls].concat();
+        let export = rcl.run(&export).code(0);
+        assert!(export.stdout().contains("tls:"), "{}", export.stdout());
+        rcl.file("exported.yaml", &export.stdout());
+        rcl.run(&["plan", "--detailed-exitcode", "exported.yaml"])
+            .code(0);
+    }
+    let without = rcl.run(&["status", &address]).code(1);
+    assert!(without.stdout().contains("TLS"), "{}", without.stdout());
+}
+
 #[test]
 fn each_wrong_tls_says_what_is_wrong() {
     let servers = Servers::prepare(ServerKind::Redis70)

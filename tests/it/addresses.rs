@@ -1,6 +1,14 @@
 //! Under which addresses nodes are reached and known: the loopback trap, wrong announcements, nodes that moved,
 //! IPv6, DNS names, announced host names and ports.
 
+use std::collections::BTreeMap;
+
+use rcl::base::NodeName;
+use rcl::net::{Connections, Keyring, ReadOnly};
+use rcl::observe::{Targets, look};
+use rcl::observed::Answer;
+
+use crate::support::hostile::{self, Hostile};
 use crate::support::yaml::Yaml;
 use crate::support::{Rcl, Recorder, ServerKind, Servers, Shard, judge, native};
 
@@ -185,6 +193,46 @@ fn a_dns_name() {
         Shard::new(&names[2], &[], "10923-16383"),
     ];
     assert_applies(&rcl, &servers, &shards);
+}
+
+/// A name with a dead address before the living one, and with a silent one: all are asked at once, and one that answers
+/// is enough.
+#[test]
+fn a_dns_name_with_several_addresses() {
+    let servers = Servers::prepare(ServerKind::Redis70).grid(1, 1).start();
+    let living = servers.address("host1:7000");
+    let silent = Hostile::start(|_| hostile::Answer::ThenSilence(Vec::new()));
+    let addresses = [
+        servers.host("host1").to_string() + ":1",
+        silent.address.to_string(),
+        living.to_string(),
+    ];
+    let addresses = addresses.map(|address| address.parse().unwrap());
+    let name = NodeName::new("cache.example.net:7000");
+    let targets = Targets {
+        nodes: BTreeMap::from([(name.clone(), Ok(addresses.to_vec()))]),
+        announced: BTreeMap::new(),
+        questions: rcl::export::questions(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let connections = Connections::new(Keyring::default());
+    let seen = runtime.block_on(look(&ReadOnly(&connections), &targets));
+    let view = seen.view_of(&name).expect("it answers");
+    assert_eq!(view.dialled.to_string(), living.to_string());
+    assert_eq!(view.id.to_string(), servers.id("host1:7000"));
+    let dead = Targets {
+        nodes: BTreeMap::from([(name.clone(), Ok(addresses[..2].to_vec()))]),
+        ..targets
+    };
+    let seen = runtime.block_on(look(&ReadOnly(&connections), &dead));
+    let tried = format!("{}, {}: ", addresses[0], addresses[1]);
+    let Answer::Failed(failure) = &seen.declared[&name] else {
+        panic!("nobody is there")
+    };
+    assert!(failure.to_string().starts_with(&tried), "{failure}");
 }
 
 /// What peers and clients are told: a host name, and the ip, port and bus port in full.

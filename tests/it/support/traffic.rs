@@ -32,7 +32,7 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Enough for an election.
-const PATIENT: u32 = 300;
+const PATIENT: u32 = 60;
 
 /// A client that is sent on once or twice is served; one that a cluster keeps waiting is told so.
 const IMPATIENT: u32 = 3;
@@ -40,7 +40,7 @@ const IMPATIENT: u32 = 3;
 async fn connect(nodes: Vec<String>) -> ClusterConnection {
     // A tenth of a second between them at most: by default that grows until it can't be computed any more.
     let client = ClusterClientBuilder::new(nodes)
-        .retries(PATIENT)
+        .retries(5 * PATIENT)
         .retry_wait_formula(100, 1)
         .build();
     let client = client.expect("a client");
