@@ -4,7 +4,7 @@ use crate::base::{NodeId, ShardName, SlotSet, counted, named};
 use crate::observed::LiveMember;
 
 use super::slots::held_in;
-use super::{Blocked, Diff, Difference, Look, Ownership, Scope, Severity, shards};
+use super::{Blocked, Diff, Difference, Look, Ownership, Scope, Severity, removal, shards};
 
 /// An owner that most primaries hold for failed, or that is nowhere any more, without a replica
 /// that answers: what keeps it from being given up. Nothing, once somebody gave leave; then the
@@ -21,7 +21,12 @@ pub(super) fn verdict(
         .map_or_else(|| lost.to_string(), ToString::to_string);
     let agreed = member.failed || member.noaddr;
     let held = held_in(look, diff, &member.slots);
-    let leave = look.allowed.lose_data.contains(&what);
+    let names = match &shard {
+        Some(shard) => vec![shard.to_string()],
+        None => removal::ids(look, lost),
+    };
+    let given = &look.allowed.lose_data;
+    let leave = names.iter().any(|name| given.contains(name));
     let successor = shard.as_ref().and_then(|shard| heir(look, diff, shard));
     let taken = shard.is_none() || successor.is_some();
     let living = living_copies(look, diff, lost);
@@ -49,19 +54,26 @@ pub(super) fn verdict(
     } else if !held.is_empty() {
         way_out.push_str(" What it held can't be given up while others hold keys of its slots: they would be deleted. Save or remove these keys first.");
     } else {
-        let first = match &shard {
+        let leave = match &shard {
             Some(shard) if !taken => format!(
-                "name a living node without slots as the primary of shard {shard}, or take the shard out of the file, and "
+                "name a living node without slots as the primary of shard {shard}, and give up what they held with --allow lose-data={what}; or take the shard out of the file, with --allow lose-data={}",
+                lost.short()
             ),
-            Some(_) | None => String::new(),
+            Some(_) | None => format!("give up what they held with --allow lose-data={what}"),
         };
-        way_out.push_str(&format!(" If they are gone for good: {first}give up what they held with --allow lose-data={what}. Its slots are empty then, and a node of it that comes back loses what it holds."));
+        way_out.push_str(&format!(" If they are gone for good: {leave}. Its slots are empty then, and a node of it that comes back loses what it holds."));
     }
     let mut evidence = living;
     if evidence.is_empty() {
         evidence.push(format!("{slots} have no living copy"));
     }
     evidence.extend(held);
+    if leave && !taken {
+        evidence.push(
+            "leave to give it up was given, but the file names nobody for it who is alive"
+                .to_owned(),
+        );
+    }
     Some(Blocked {
         code: "shard-dead",
         severity: Severity::Blocked,

@@ -94,7 +94,8 @@ impl Removals {
             .filter_map(|id| Some((diff.pairing.label(*id), *id, look.cluster.members.get(id)?)))
             .filter(|(_, _, member)| member.slots.is_empty())
             .collect();
-        silent.sort_by(|(left, ..), (right, ..)| left.cmp(right));
+        // Replicas first: nobody is forgotten while another one is listed as its replica.
+        silent.sort_by_key(|(label, _, member)| (member.role == Role::Primary, label.clone()));
         for (label, id, member) in silent {
             let flag = format!("--allow forget={}", spelling(look, diff, id));
             let leave = may_forget(look, diff, id);
@@ -160,6 +161,7 @@ impl Removals {
                 });
             }
         }
+        let ghosts: BTreeSet<NodeId> = self.ghosts.iter().copied().collect();
         for id in self.ghosts {
             let replicas = look.observed.views.values();
             let mut replicas = replicas.filter(|view| view.primary() == Some(id));
@@ -170,6 +172,21 @@ impl Removals {
                 !goes && !attached(diff, view.id)
             });
             let label = diff.pairing.label(id);
+            let listed = look.cluster.members.iter().find(|(other, member)| {
+                let forgotten = ghosts.contains(other);
+                member.primary == Some(id) && !member.answered && !forgotten
+            });
+            if let Some((replica, _)) = listed {
+                let flag = spelling(look, diff, *replica);
+                let replica = diff.pairing.label(*replica);
+                diff.blocked.push(needs_leave(
+                    label.clone(),
+                    format!("{label} can't be forgotten while {replica}, which doesn't answer either, is listed as its replica"),
+                    Vec::new(),
+                    &[format!("--allow forget={}", spelling(look, diff, id)), format!("--allow forget={flag}")],
+                ));
+                continue;
+            }
             if let Some(replica) = needed {
                 let replica = diff.pairing.label(replica.id);
                 diff.blocked.push(in_the_way(
@@ -512,8 +529,16 @@ pub(super) fn spellings(look: &Look<'_>, diff: &Diff, id: NodeId) -> Vec<String>
         }
     }
     names.extend(places.iter().map(ToString::to_string));
-    names.push(id.to_string());
+    names.extend(ids(look, id));
     names
+}
+
+/// The id, and its beginning as plans show it, where no other member's begins like that.
+pub(super) fn ids(look: &Look<'_>, id: NodeId) -> Vec<String> {
+    let members = look.cluster.members.keys();
+    let alike = members.filter(|other| other.short() == id.short()).count();
+    let short = (alike < 2).then(|| id.short().to_owned());
+    short.into_iter().chain([id.to_string()]).collect()
 }
 
 /// The first of these that means no other such member.

@@ -57,6 +57,8 @@ pub struct Totals {
     pub slots: usize,
     /// Slots.
     pub moves: usize,
+    /// Slots, with what was in them.
+    pub given_up: usize,
     pub attached: usize,
     pub detached: usize,
     pub failed_over: usize,
@@ -190,6 +192,9 @@ impl Plan {
                 Action::Move { transfer, .. } => {
                     totals.moves += usize::from(transfer.slots.count());
                 }
+                Action::GiveUp { transfer, .. } => {
+                    totals.given_up += usize::from(transfer.slots.count());
+                }
                 Action::Announce { .. } => totals.announced += 1,
                 Action::Configure { .. } => totals.configured += 1,
                 Action::Remove { .. } | Action::Forget { .. } => totals.removed += 1,
@@ -203,7 +208,6 @@ impl Plan {
                 | Action::BringHome { .. }
                 | Action::CopyLibraries { .. }
                 | Action::Await { .. }
-                | Action::GiveUp { .. }
                 | Action::Settle => {}
             }
         }

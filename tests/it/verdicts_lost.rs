@@ -103,11 +103,13 @@ fn a_whole_shard_is_dead() {
         → Start the node, or mend its address in the file.
     ! host1:7000, the owner of 5462 slots, has failed, and none of its replicas answers
         slots 0-5461 have no living copy
-        → Start host1:7000 or a replica of it. If they are gone for good: name a living node without slots as the primary of shard a, or take the shard out of the file, and give up what they held with --allow lose-data=a. Its slots are empty then, and a node of it that comes back loses what it holds.
+        → Start host1:7000 or a replica of it. If they are gone for good: name a living node without slots as the primary of shard a, and give up what they held with --allow lose-data=a; or take the shard out of the file, with --allow lose-data=ID1. Its slots are empty then, and a node of it that comes back loses what it holds.
     Nothing to do, but 1 blocked; host1:7000, host2:7000 do not answer. Cluster "orders" does not match rcl.yaml.
     "#);
     // Leave alone is not enough while the file has the shard where nobody lives.
-    stage.run(&["apply", "--yes", "--allow", "lose-data=a"], 3);
+    let told_again = stage.run(&["apply", "--yes", "--allow", "lose-data=a"], 3);
+    let words = "leave to give it up was given, but the file names nobody for it who is alive";
+    assert!(told_again.contains(words), "{told_again}");
     assert_eq!(stage.refuses(3).troubles(), told.troubles());
 }
 
@@ -116,12 +118,14 @@ fn without_a(kind: ServerKind, before: impl Fn(&Stage, &str)) -> Stage {
     let mut stage = seed(kind);
     stage.write_keys("host1:7000", 20);
     stage.write_keys("host1:7001", 20);
-    let id = stage.servers.id("host1:7000");
-    before(&stage, &id);
+    let ids = ["host1:7000", "host2:7000"].map(|node| stage.servers.id(node));
+    before(&stage, &ids[0]);
     for node in ["host1:7000", "host2:7000"] {
         stage.servers.kill(node);
     }
-    stage.wait_for_all(&id, "failed", |line| line.has("fail"));
+    for id in &ids {
+        stage.wait_for_all(id, "failed", |line| line.has("fail"));
+    }
     stage
 }
 
@@ -208,12 +212,27 @@ fn given_up_to_the_others() {
         .find(|line| line.slots == [(0, 5461)])
         .expect("the owner")
         .id;
-    stage.run(
-        &["apply", "--yes", "--allow", &format!("lose-data={id}")],
-        0,
-    );
+    // As the plan's lines call it.
+    let leave = format!("lose-data={}", &id[..8]);
+    let applied = stage.run(&["apply", "--yes", "--allow", &leave], 0);
+    for words in [
+        "5462 slots to give up EMPTY, their data lost.",
+        "Apply complete! 5462 slots given up empty in ",
+    ] {
+        assert!(applied.contains(words), "{applied}");
+    }
     stage.matches();
     assert_eq!(stage.keys("host1:7001"), 20);
+    // Both of its nodes are forgotten, the replica first; the primary alone can't be.
+    let forget = |node: &str| format!("forget={}", stage.servers.address(node));
+    let [primary, replica] = ["host1:7000", "host2:7000"].map(forget);
+    let alone = stage.run(&["plan", "--allow", &primary], 3);
+    assert!(alone.contains("is listed as its replica"), "{alone}");
+    let both = ["apply", "--yes", "--allow", &primary, "--allow", &replica];
+    stage.run(&both, 0);
+    stage.matches();
+    let members = judge::cluster_nodes(stage.servers.address("host1:7001")).len();
+    assert_eq!(members, 4);
 }
 
 /// A key of its slots is somewhere else: then nothing is given up.

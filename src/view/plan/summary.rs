@@ -33,6 +33,7 @@ pub fn summary(plan: &Plan, file: &str) -> String {
         format!("{} to remove", totals.removed),
     ];
     let rest = [
+        (totals.given_up, "slots to give up EMPTY, their data lost"),
         (plan.awaited().count(), "to wait for"),
         (totals.detached, "to detach"),
         (totals.failed_over, "to fail over"),

@@ -162,6 +162,10 @@ fn complete(plan: &Plan, outcome: &Outcome) -> String {
             ),
         ),
         (
+            totals.given_up,
+            format!("{} given up empty", counted(totals.given_up, "slot")),
+        ),
+        (
             totals.attached,
             format!("{} attached", counted(totals.attached, "replica")),
         ),

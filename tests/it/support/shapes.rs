@@ -143,6 +143,7 @@ pub(crate) struct Totals {
     pub(crate) joins: usize,
     pub(crate) slots_assigned: usize,
     pub(crate) slots_moved: usize,
+    pub(crate) slots_given_up: usize,
     pub(crate) replicas_attached: usize,
     pub(crate) detached: usize,
     pub(crate) failed_over: usize,
