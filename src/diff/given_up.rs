@@ -6,6 +6,29 @@ use crate::observed::LiveMember;
 use super::slots::held_in;
 use super::{Blocked, Diff, Difference, Look, Ownership, Scope, Severity, removal, shards};
 
+/// Whether somebody gave leave, by the shard's name in the file, else by the owner's id.
+fn has_leave(look: &Look<'_>, shard: Option<&ShardName>, lost: NodeId) -> bool {
+    let names = match shard {
+        Some(shard) => vec![shard.to_string()],
+        None => removal::ids(look, lost),
+    };
+    let given = &look.allowed.lose_data;
+    names.iter().any(|name| given.contains(name))
+}
+
+/// What has to be done first, and the flag that works then.
+fn way_to_give_up(shard: Option<&ShardName>, lost: NodeId, taken: bool) -> String {
+    let give_up = "give up what they held with --allow lose-data=";
+    match shard {
+        None => format!("{give_up}{lost}"),
+        Some(shard) if taken => format!("{give_up}{shard}"),
+        Some(shard) => format!(
+            "name a living node without slots as the primary of shard {shard}, and {give_up}{shard}; or take the shard out of the file, with --allow lose-data={}",
+            lost.short()
+        ),
+    }
+}
+
 /// An owner that most primaries hold for failed, or that is nowhere any more, without a replica
 /// that answers: what keeps it from being given up. Nothing, once somebody gave leave; then the
 /// shard starts anew with its declared primary.
@@ -16,17 +39,9 @@ pub(super) fn verdict(
     member: &LiveMember,
 ) -> Option<Blocked> {
     let shard = shard_of(diff, lost);
-    let what = shard
-        .as_ref()
-        .map_or_else(|| lost.to_string(), ToString::to_string);
     let agreed = member.failed || member.noaddr;
     let held = held_in(look, diff, &member.slots);
-    let names = match &shard {
-        Some(shard) => vec![shard.to_string()],
-        None => removal::ids(look, lost),
-    };
-    let given = &look.allowed.lose_data;
-    let leave = names.iter().any(|name| given.contains(name));
+    let leave = has_leave(look, shard.as_ref(), lost);
     let successor = shard.as_ref().and_then(|shard| heir(look, diff, shard));
     let taken = shard.is_none() || successor.is_some();
     let living = living_copies(look, diff, lost);
@@ -54,13 +69,7 @@ pub(super) fn verdict(
     } else if !held.is_empty() {
         way_out.push_str(" What it held can't be given up while others hold keys of its slots: they would be deleted. Save or remove these keys first.");
     } else {
-        let leave = match &shard {
-            Some(shard) if !taken => format!(
-                "name a living node without slots as the primary of shard {shard}, and give up what they held with --allow lose-data={what}; or take the shard out of the file, with --allow lose-data={}",
-                lost.short()
-            ),
-            Some(_) | None => format!("give up what they held with --allow lose-data={what}"),
-        };
+        let leave = way_to_give_up(shard.as_ref(), lost, taken);
         way_out.push_str(&format!(" If they are gone for good: {leave}. Its slots are empty then, and a node of it that comes back loses what it holds."));
     }
     let mut evidence = living;
