@@ -69,6 +69,8 @@ async fn bring_about(scene: &Scene, allowed: &Allowed) -> Checked<()> {
             return Ok(());
         }
         if made.is_empty() {
+            // A copy that a killed run has begun is nobody's step.
+            scene.sim.elapse(Duration::from_secs(20));
             let wrong = scene.judge_redrawn();
             ensure(made.diff.is_empty() && wrong.is_empty(), || {
                 format!("{wrong:#?} {:#?}\n{}", made.diff.differences, scene.show())
