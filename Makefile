@@ -24,11 +24,11 @@ demo:
 ## Get the servers that the tests need, and run all tests.
 test:
 	@.ci/servers
-	RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked -- --skip sim_properties --skip faults::
+	RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked -- --skip sim_properties --skip sim_redraw --skip faults::
 	RUST_TEST_THREADS=3 cargo test --locked --test it -- faults:: --nocapture
 	RCL_TEST_VALKEY=1 RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked --test it -- --skip sim_ --skip redis $(NO_SERVERS)
 	RCL_TEST_ACL=1 RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked --test it -- $(LEAST_USER)
-	cargo test --locked --test it sim_properties
+	cargo test --locked --test it -- sim_properties sim_redraw
 
 ## Every fault at every moment of every story, beside redis-cli, and rcl's end at more commands of a move: takes hours,
 ## and leaves tables in target/soak.
