@@ -13,6 +13,8 @@ const OTHER: &str = "9e25000000000000000000000000000000000000";
 /// rcl itself takes a tenth of it.
 const MOST_MEMORY: u64 = 100 << 20;
 
+const LATE: &str = "no answer within 2s";
+
 /// One lie, told by a node that is else like any other.
 struct Case {
     what: &'static str,
@@ -271,9 +273,18 @@ fn against(case: &'static Case) {
         vec!["apply", "--yes"],
         vec!["status", "--json"],
     ] {
-        let streams = rcl.run_within(MOST_MEMORY, &arguments);
-        let streams = streams.one_of(&[0, 1, 2, 3]);
-        let all = format!("{}{}", streams.stdout(), streams.stderr());
+        let run = || {
+            let streams = rcl.run_within(MOST_MEMORY, &arguments);
+            let streams = streams.one_of(&[0, 1, 2, 3]);
+            format!("{}{}", streams.stdout(), streams.stderr())
+        };
+        let mut all = run();
+        // Beside many other tests the liar itself may be late.
+        for _ in 0..2 {
+            if all.contains(LATE) && !said.contains(LATE) {
+                all = run();
+            }
+        }
         let obeyed = |letter: char| {
             (letter.is_control() && letter != '\n') || matches!(letter, '\u{202a}'..='\u{202e}')
         };
