@@ -25,7 +25,7 @@ demo:
 test:
 	@.ci/servers
 	RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked -- --skip sim_properties --skip sim_redraw --skip faults::
-	RUST_TEST_THREADS=3 cargo test --locked --test it -- faults:: --nocapture
+	RUST_TEST_THREADS=2 cargo test --locked --test it -- faults:: --nocapture
 	RCL_TEST_VALKEY=1 RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked --test it -- --skip sim_ --skip redis $(NO_SERVERS)
 	RCL_TEST_ACL=1 RUST_TEST_THREADS=$(SERVER_TEST_THREADS) cargo test --locked --test it -- $(LEAST_USER)
 	cargo test --locked --test it -- sim_properties sim_redraw
