@@ -52,7 +52,7 @@ impl Diff {
             empty && !copies.contains_key(&primary)
         };
         let tempted = spare && moves.any(|moved| hands_over || lonely(moved.target));
-        tempted || views.values().any(|view| self.drains(view))
+        tempted || views.values().any(|view| self.loses_all(view))
     }
 
     /// The primaries of the replicas that are made before any slot moves.
@@ -74,10 +74,23 @@ impl Diff {
         taken.collect()
     }
 
-    /// Whether all slots of a primary are to go elsewhere.
-    #[must_use]
-    pub fn drains(&self, view: &NodeView) -> bool {
+    /// Whether all slots that a primary has are to go elsewhere, whatever else it gets.
+    fn loses_all(&self, view: &NodeView) -> bool {
         let own = view.own_slots();
         !own.is_empty() && own.difference(&self.taken_from(view.id)).is_empty()
+    }
+
+    /// Whether a primary serves nothing any more once all slots are where they are to be. One that gets
+    /// others instead is none of these: its replicas have copies of those by then.
+    #[must_use]
+    pub fn drains(&self, view: &NodeView) -> bool {
+        self.loses_all(view) && !self.gets_slots(view.id)
+    }
+
+    fn gets_slots(&self, node: NodeId) -> bool {
+        self.differences.iter().any(|one| {
+            let unassigned = matches!(one, Difference::Unassigned { primary, .. } | Difference::GivenUp { primary, .. } if *primary == node);
+            unassigned || one.misplaced().is_some_and(|moved| moved.target == node)
+        })
     }
 }

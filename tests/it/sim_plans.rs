@@ -360,6 +360,33 @@ fn atomic_moves_both_ways_come_one_after_the_other() {
     assert!(moves[1].after.contains(&moves[0].id));
 }
 
+/// A primary that gives all it has and gets others instead: who leaves it loses a copy of those, which
+/// takes leave.
+#[test]
+fn a_primary_that_gets_other_slots_is_not_emptied() {
+    let mut scene = cluster(REDIS_7_0, &[0, 1, 1], 0);
+    let own = |node: usize| scene.sim.world().nodes[node].myself().slots.clone();
+    let (first, second, mut third) = (own(0), own(1), own(3));
+    let given = third.take_lowest(third.count() / 2);
+    declare(
+        &mut scene,
+        &[
+            ("a", &[0], SlotShare::Explicit(first.union(&second))),
+            ("b", &[1, 4], SlotShare::Explicit(given)),
+            ("c", &[3, 2], SlotShare::Explicit(third)),
+        ],
+    );
+    let plan = planned(&scene, &Allowed::default());
+    let codes: Vec<&str> = plan.diff.blocked.iter().map(|one| one.code).collect();
+    assert_eq!(codes, ["needs-leave", "needs-leave"]);
+    assert!(has(&plan, |action| matches!(action, Action::Pin { .. })));
+    assert!(!has(&plan, |action| matches!(
+        action,
+        Action::Attach { .. }
+    )));
+    one_apply_does(&scene);
+}
+
 /// A new shard without a replica, beside one with two: servers would send it one of them.
 #[test]
 fn replicas_are_kept_while_a_shard_without_any_gets_its_first_slots() {
