@@ -126,6 +126,11 @@ fn a_file_written_anew_is_brought_about(part: u64) {
 }
 
 #[test]
-fn files_written_anew_are_brought_about() {
+fn a_file_written_anew_is_brought_about_1() {
     a_file_written_anew_is_brought_about(0);
+}
+
+#[test]
+fn a_file_written_anew_is_brought_about_2() {
+    a_file_written_anew_is_brought_about(1);
 }

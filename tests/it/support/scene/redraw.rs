@@ -79,8 +79,6 @@ pub(crate) fn redraw() -> impl Strategy<Value = (Draft, Redraw)> {
     );
     (draft(), file).prop_map(|(mut draft, file)| {
         let (blanks, changes, shares, prune, failback, leave, broken) = file;
-        // Who cuts the slots anew gives leave for what follows from it.
-        let leave = leave || matches!(shares, Shares::Cut(_));
         draft.formed.shards = draft.shards.len();
         draft.formed.percent = 100;
         draft.formed.crossed = 0;
