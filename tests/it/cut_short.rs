@@ -106,7 +106,7 @@ impl Story {
         let ended = self.stage.rcl.run_until_written(moment + 150, &APPLY);
         let killed = ended.exit().is_none();
         drop(ended);
-        self.stage.rcl.run(&["apply", "--yes"]).code(0);
+        self.stage.rcl.run_again(&["apply", "--yes"]);
         judge::assert_matches(&self.stage.servers, &self.shards());
         self.assert_kept();
         killed

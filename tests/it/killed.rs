@@ -51,7 +51,7 @@ fn dies_after(lines: usize, servers: &Servers, shards: &[Shard]) -> bool {
     apply.kill();
     println!("killed after {lines} lines, the last: {last:?}");
     assert_nothing_lowered_on_disk(servers);
-    rcl.run(&["apply", "--yes"]).code(0);
+    rcl.run_again(&["apply", "--yes"]);
     assert_formed(&rcl, servers, shards);
     true
 }
@@ -131,7 +131,7 @@ fn forming_the_seed() {
         apply.kill();
         println!("killed after {phase:?}");
         assert_nothing_lowered_on_disk(&servers);
-        rcl.run(&["apply", "--yes"]).code(0);
+        rcl.run_again(&["apply", "--yes"]);
         assert_formed(&rcl, &servers, &Shard::seed());
     }
 }

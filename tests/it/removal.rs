@@ -193,7 +193,7 @@ fn killed_after_the_reset(kind: ServerKind) {
         }
     });
     let forget = format!("--allow=forget={id}");
-    stage.run(&["apply", "--yes", leave, &forget], 0);
+    stage.rcl.run_again(&["apply", "--yes", leave, &forget]);
     are_gone(&stage, &[id]);
     stage.servers.kill("host2:7003");
     stage.repairs(&Shard::seed());

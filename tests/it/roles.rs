@@ -409,7 +409,7 @@ fn killed_beside_it(kind: ServerKind) {
         apply.expect(line);
         apply.kill();
     }
-    stage.run(&["apply", "--yes"], 0);
+    stage.rcl.run_again(&["apply", "--yes"]);
     traffic.end();
     stage.repairs(&Shard::seed());
     data.assert_kept(&stage.servers, &values);
@@ -437,7 +437,7 @@ fn killed_while_detaching(kind: ServerKind) {
     let mut apply = stage.rcl.start(&arguments);
     apply.expect("CLUSTER RE");
     apply.kill();
-    stage.run(&arguments, 0);
+    stage.rcl.run_again(&arguments);
     stage.repairs(&wanted);
     data.assert_kept(&stage.servers, &values);
 }

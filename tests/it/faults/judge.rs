@@ -91,7 +91,7 @@ fn agrees(code: Option<i32>, fault: Fault, said: &str) -> bool {
             "not as the file says yet",
         ]),
         (Some(3), _) => says(&[
-            "has changed since the plan was made",
+            "has changed since the plan was ",
             "! ",
             "blocked: ",
             "does not answer",

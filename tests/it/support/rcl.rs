@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::least;
 use super::running::Running;
 use super::terminal::Terminal;
+use super::wait;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rcl");
 
@@ -18,6 +19,9 @@ pub(crate) const COLUMNS: u16 = 100;
 
 /// Longer than any deadline of rcl's own in a test, so that it is rcl which gives up.
 const DEADLINE: Duration = Duration::from_secs(90);
+
+/// What it says where the servers' own doings have overtaken its plan, before it begins or on the way.
+const OVERTAKEN: &str = "the cluster has changed since the plan was ";
 
 /// Where rcl runs, and with what.
 pub(crate) struct Rcl {
@@ -83,7 +87,26 @@ impl Rcl {
         ran
     }
 
-    /// The same, where the kernel gives it no more memory than so many bytes: it aborts where it needs more.
+    /// Runs it just after another run was killed. What that one had sent last may take effect while this one plans:
+    /// it says so, does nothing, and is started once more.
+    #[track_caller]
+    pub(crate) fn run_again(&self, arguments: &[&str]) -> Streams {
+        wait::until("a plan that nothing overtakes", || {
+            let (code, streams) = self.run(arguments).whatever();
+            match code {
+                Some(0) => Ok(streams),
+                Some(3) if streams.stderr().contains(OVERTAKEN) => Err(streams.stderr().to_owned()),
+                _ => panic!(
+                    "{code:?}: {}\n{}\n{}",
+                    self.command_line(arguments),
+                    streams.stdout(),
+                    streams.stderr()
+                ),
+            }
+        })
+    }
+
+    /// Like [`Self::run`], where the kernel gives it no more memory than so many bytes: it aborts where it needs more.
     #[track_caller]
     pub(crate) fn run_within(&self, memory: u64, arguments: &[&str]) -> Ran {
         let mut command = Command::new("sh");
