@@ -146,16 +146,25 @@ impl<'a> Classic<'a> {
         match stage {
             Stage::Look => self.looked(replies),
             Stage::Owner => {
-                self.accepted(replies, self.transfer.target, &self.owner())?;
+                let (target, commands) = (self.transfer.target, self.owner());
+                if self.accepted(replies, target, &commands)? == Accepted::Late {
+                    return Ok(self.once_more(Stage::Owner, target, commands));
+                }
                 Ok(self.take_part())
             }
             Stage::Import => {
-                self.accepted(replies, self.transfer.target, &self.import())?;
+                let (target, commands) = (self.transfer.target, self.import());
+                if self.accepted(replies, target, &commands)? == Accepted::Late {
+                    return Ok(self.once_more(Stage::Import, target, commands));
+                }
                 let commands = self.export();
                 Ok(self.ask(Stage::Export, self.transfer.source, commands))
             }
             Stage::Export => {
-                self.accepted(replies, self.transfer.source, &self.export())?;
+                let (source, commands) = (self.transfer.source, self.export());
+                if self.accepted(replies, source, &commands)? == Accepted::Late {
+                    return Ok(self.once_more(Stage::Export, source, commands));
+                }
                 self.filled = self.window.iter().copied().collect();
                 Ok(self.list())
             }
@@ -271,21 +280,48 @@ impl<'a> Classic<'a> {
             .collect()
     }
 
+    /// Whether marks were taken. Valkey 8.0 and later waits for its replicas, and says NOREPLICAS when one is
+    /// late: a mark that is set again does no harm.
     fn accepted(
-        &self,
+        &mut self,
         replies: &[Reply],
         node: NodeId,
         commands: &[Command],
-    ) -> Result<(), Failure> {
-        let mut refused = replies
+    ) -> Result<Accepted, Failure> {
+        let refused = replies
             .iter()
             .zip(commands)
             .filter_map(|(reply, command)| Some((reply.as_error()?, command)));
-        match refused.next() {
+        let (late, refused): (Vec<_>, Vec<_>) =
+            refused.partition(|(words, _)| words.starts_with("NOREPLICAS"));
+        self.tries = match late.is_empty() {
+            true => 0,
+            false => self.tries + 1,
+        };
+        let late = late.into_iter().filter(|_| self.tries > TRIES);
+        match refused.into_iter().chain(late).next() {
             Some((words, command)) => Err(Failure::refused(node, command.clone(), words)),
-            None => Ok(()),
+            None if self.tries > 0 => Ok(Accepted::Late),
+            None => Ok(Accepted::All),
         }
     }
+
+    fn once_more(&mut self, stage: Stage, node: NodeId, commands: Vec<Command>) -> Todo {
+        self.stage = Some(stage);
+        Todo::Repeat {
+            after: BREATH,
+            node,
+            commands,
+        }
+    }
+}
+
+/// What became of marks that nobody refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepted {
+    All,
+    /// Replicas had not heard of all of them in time.
+    Late,
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ const SILENT_FOR: Duration = Duration::from_secs(15);
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a move wants done next.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Todo {
     Call {
         node: NodeId,

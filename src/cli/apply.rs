@@ -133,11 +133,12 @@ async fn under_lock(
         journal: journal.as_ref(),
     };
     let at_once = args.parallelism.get();
+    let again = opened.as_said();
     let (outcome, stopped) =
-        carry_out_with_signals(&wire, &made, &loaded.name, at_once, form, output).await;
+        carry_out_with_signals(&wire, &made, &again, at_once, form, output).await;
     let lost = lock::lost(&connections, &made);
     if !lost.is_empty() && !outcome.is_complete(made.plan.steps.len()) {
-        output.talk(&view::lock::lost(&lost, &loaded.name));
+        output.talk(&view::lock::lost(&lost, &again));
     }
     let settle = match stopped {
         // What was just sent needs seconds to be known everywhere, and looks like trouble until then.
@@ -157,7 +158,7 @@ async fn under_lock(
     if let Some(journal) = &journal
         && let Err(words) = journal.end(exit, &outcome, &made.plan)
     {
-        output.talk(&broke_off(journal.path(), &words, &loaded.name));
+        output.talk(&broke_off(journal.path(), &words, &again));
         return Err(Exit::Error);
     }
     Ok(exit)

@@ -174,6 +174,13 @@ impl FromStr for Allow {
         };
         match what {
             "" => Err(usage.to_owned()),
+            what if what.contains(',') => {
+                let flags = what
+                    .split(',')
+                    .map(|one| format!("--allow {}={one}", kind.word()));
+                let flags: Vec<String> = flags.collect();
+                Err(format!("one name a flag: {}", flags.join(" ")))
+            }
             what => Ok(Self {
                 kind,
                 what: what.to_owned(),

@@ -89,6 +89,13 @@ pub(super) fn open(
 }
 
 impl Opened {
+    /// How it is named on a command line, with the leave that was given.
+    pub(super) fn as_said(&self) -> String {
+        let flags = self.allow.iter().map(|allow| format!("--allow {allow}"));
+        let words: Vec<String> = flags.chain([self.loaded.name.clone()]).collect();
+        words.join(" ")
+    }
+
     /// A saved plan that gives up data: a file alone is no leave for that, whoever wrote it. What is missing on the
     /// command line is told.
     pub(super) fn all_said(
@@ -163,7 +170,7 @@ impl Opened {
         let pairing = &made.plan.diff.pairing;
         let stale = Stale {
             saved: saved.map(|(path, at)| Saved { path, at }),
-            file: &self.loaded.name,
+            file: &self.as_said(),
             changes: changes(seen, &self.loaded.desired, pairing),
         };
         tell_stale(&stale, json, output)

@@ -23,6 +23,7 @@ mod replicas;
 mod roles;
 mod shards;
 mod slots;
+mod unfit;
 mod verdict;
 
 use std::collections::BTreeSet;
@@ -35,9 +36,9 @@ use crate::observed::{Cluster, Failure, Libraries, NodeView, Observed, Questions
 
 pub use announce::wanted as wanted_address;
 pub use big_keys::big_key;
-pub use moves::{has_login, logs_in_by_itself};
 pub use pairing::Pairing;
 pub use slots::{Ownership, Share, ownership, shares};
+pub use unfit::{has_login, logs_in_by_itself};
 
 /// Everything that differs, what is not touched and why, and what is worth knowing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,6 +57,8 @@ pub enum Difference {
         node: NodeName,
         id: Option<NodeId>,
         failure: Failure,
+        /// What it owns, as its peers have it, while they don't hold it for failed.
+        owns: SlotSet,
     },
     /// A declared node that living members don't list, or that doesn't list them.
     NotJoined {
@@ -327,7 +330,7 @@ pub fn questions(desired: &Desired) -> Questions {
         .values()
         .any(|node| desired.access_of(node).password.is_some())
     {
-        for option in [moves::LOGIN_OPTION, moves::PASSWORD_OPTION] {
+        for option in [unfit::LOGIN_OPTION, unfit::PASSWORD_OPTION] {
             questions.options.insert(option.to_owned());
             questions.secret_options.insert(option.to_owned());
         }
@@ -414,6 +417,13 @@ impl Diff {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.differences.is_empty() && self.blocked.is_empty()
+    }
+
+    /// Whether a declared node with this id does not answer.
+    #[must_use]
+    pub fn is_down(&self, node: NodeId) -> bool {
+        let mut differences = self.differences.iter();
+        differences.any(|one| matches!(one, Difference::Down { id: Some(id), .. } if *id == node))
     }
 
     #[must_use]

@@ -171,6 +171,11 @@ fn failed(node: &Node, failure: &Failure, cluster: &Cluster, diff: &mut Diff) {
         node: node.name.clone(),
         id,
         failure: failure.clone(),
+        owns: id
+            .and_then(|id| cluster.members.get(&id))
+            .filter(|member| !member.failed && !member.noaddr)
+            .map(|member| member.slots.clone())
+            .unwrap_or_default(),
     });
 }
 

@@ -71,7 +71,7 @@ pub(super) fn shards(look: &Look<'_>, diff: &mut Diff) {
         .collect();
     owners.sort_by_key(|(_, member)| member.slots.ranges().first().map(|range| range.first));
     for (id, member) in owners {
-        let gone = member.failed || member.noaddr || (member.suspected && !has_quorum(look));
+        let gone = is_gone(look, member);
         let mut replicas = look.observed.views.values();
         if let Some(lost) = lost::verdict(look, diff, id, member) {
             diff.blocked.push(lost);
@@ -93,6 +93,11 @@ pub(super) fn shards(look: &Look<'_>, diff: &mut Diff) {
             diff.blocked.push(*blocked);
         }
     }
+}
+
+/// Whether its peers have given up a member that doesn't answer, or can't any more.
+pub(super) fn is_gone(look: &Look<'_>, member: &LiveMember) -> bool {
+    member.failed || member.noaddr || (member.suspected && !has_quorum(look))
 }
 
 /// How many of the owners of slots are alive, and how many an election needs.

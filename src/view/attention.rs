@@ -32,7 +32,7 @@ pub(super) fn left(page: &mut Page, diff: &Diff, removed: &BTreeSet<usize>, comm
         .map(|(_, difference)| {
             (
                 difference::sentence(difference, &diff.pairing),
-                difference::way_out(difference, &diff.pairing),
+                difference::way_out(difference, diff),
             )
         })
         .collect();

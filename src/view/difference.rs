@@ -5,19 +5,21 @@ use std::collections::BTreeSet;
 use crate::base::{Address, Arg, NodeId, NodeName, Role, ShardName, SlotSet, counted, named};
 use crate::desired::readable_value;
 use crate::diff::{
-    Cause, Difference, Elsewhere, HandOver, Misplaced, Now, OptionChange, Pairing, Stray,
+    Cause, Diff, Difference, Elsewhere, HandOver, Misplaced, Now, OptionChange, Pairing, Stray,
 };
-use crate::observed::Libraries;
+use crate::observed::{Failure, Libraries};
 
 use super::wording;
 
 /// The difference as a sentence without its full stop.
 pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
     match difference {
-        Difference::Down { node, failure, .. } => format!(
-            "{node} does not answer ({})",
-            wording::with_labels(&failure.to_string(), pairing)
-        ),
+        Difference::Down {
+            node,
+            failure,
+            owns,
+            ..
+        } => down(node, failure, owns, pairing),
         Difference::NotJoined {
             node, unknown_to, ..
         } => format!("{node} {}", not_joined(unknown_to, pairing)),
@@ -78,6 +80,17 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
         }
         Difference::Undeclared { node, role, slots } => undeclared(*node, *role, slots, pairing),
         Difference::Ghost { node, noaddr } => ghost(&pairing.label(*node), *noaddr),
+    }
+}
+
+fn down(node: &NodeName, failure: &Failure, owns: &SlotSet, pairing: &Pairing) -> String {
+    let failure = wording::with_labels(&failure.to_string(), pairing);
+    match owns.is_empty() {
+        true => format!("{node} does not answer ({failure})"),
+        false => format!(
+            "{node}, the owner of {}, does not answer ({failure})",
+            wording::slot_count(owns)
+        ),
     }
 }
 
@@ -258,9 +271,22 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
 }
 
 /// What a person does about a difference that no step mends.
-pub(super) fn way_out(difference: &Difference, pairing: &Pairing) -> String {
+pub(super) fn way_out(difference: &Difference, diff: &Diff) -> String {
+    let pairing = &diff.pairing;
     match difference {
-        Difference::Down { failure, .. } => failure.kind.way_out().to_owned(),
+        Difference::Down { failure, owns, .. } => {
+            let way_out = failure.kind.way_out();
+            match owns.is_empty() {
+                true => way_out.to_owned(),
+                false => format!(
+                    "{way_out} If it has died, nobody serves its slots until it is back or a replica of it is elected."
+                ),
+            }
+        }
+        Difference::LinkDown { node, primary, .. } if diff.is_down(*primary) => format!(
+            "{node} finds its way back once {} answers, or another node has been elected in its place.",
+            pairing.label(*primary)
+        ),
         Difference::LinkDown { node, primary, .. } => format!(
             "The servers keep trying by themselves. If it stays, the logs of {node} and {} say why; a closed port and a password that only one of them knows are usual.",
             pairing.label(*primary)

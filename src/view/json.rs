@@ -118,6 +118,7 @@ enum What<'a> {
         tried: &'a [Address],
         failure: &'static str,
         words: &'a str,
+        owns: &'a SlotSet,
     },
     NotJoined {
         node: &'a NodeName,
@@ -225,7 +226,12 @@ impl<'a> What<'a> {
     fn new(difference: &'a Difference, pairing: &'a Pairing) -> Self {
         let name = |id: &NodeId| pairing.names.get(id);
         match difference {
-            Difference::Down { node, id, failure } => Self::down(node, *id, failure),
+            Difference::Down {
+                node,
+                id,
+                failure,
+                owns,
+            } => Self::down(node, *id, failure, owns),
             Difference::NotJoined {
                 node,
                 id,
@@ -280,12 +286,9 @@ impl<'a> What<'a> {
                 primary,
                 now,
             } => Self::not_replicating((node, *id), shard, (name(primary), *primary), now),
-            Difference::LinkDown { node, id, primary } => Self::LinkDown {
-                node,
-                id: *id,
-                primary: name(primary),
-                primary_id: *primary,
-            },
+            Difference::LinkDown { node, id, primary } => {
+                Self::link_down(node, *id, *primary, pairing)
+            }
             Difference::Undeclared { node, role, slots } => Self::undeclared(*node, *role, slots),
             Difference::Ghost { node, noaddr } => Self::ghost(*node, *noaddr),
         }
@@ -293,6 +296,15 @@ impl<'a> What<'a> {
 }
 
 impl<'a> What<'a> {
+    fn link_down(node: &'a NodeName, id: NodeId, primary: NodeId, pairing: &'a Pairing) -> Self {
+        Self::LinkDown {
+            node,
+            id,
+            primary: pairing.names.get(&primary),
+            primary_id: primary,
+        }
+    }
+
     fn unassigned(
         shard: &'a ShardName,
         primary: NodeId,
@@ -444,7 +456,12 @@ impl<'a> What<'a> {
         Self::Ghost { id, noaddr }
     }
 
-    fn down(node: &'a NodeName, id: Option<NodeId>, failure: &'a Failure) -> Self {
+    fn down(
+        node: &'a NodeName,
+        id: Option<NodeId>,
+        failure: &'a Failure,
+        owns: &'a SlotSet,
+    ) -> Self {
         let Failure { tried, kind, words } = failure;
         Self::Down {
             node,
@@ -452,6 +469,7 @@ impl<'a> What<'a> {
             tried,
             failure: failure_word(*kind),
             words,
+            owns,
         }
     }
 }

@@ -202,9 +202,9 @@ fn given_up_to_the_others() {
     ! host1:7000 (ID1), the owner of 5462 slots, has failed, and none of its replicas answers
         slots 0-5461 have no living copy
         → Start host1:7000 (ID1) or a replica of it. If they are gone for good: give up what they held with --allow lose-data=ID1. Its slots are empty then, and a node of it that comes back loses what it holds.
-    ! 5462 slots of host1:7000 (ID1) can't move while it does not answer
+    ! shard b can't get 5462 slots of host1:7000 (ID1) before it is settled what becomes of them
         host1:7000 (ID1) serves slots 0-5461
-        → Start host1:7000 (ID1).
+        → See what is said of host1:7000 (ID1).
     Nothing to do, but 2 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
     let id = judge::cluster_nodes(stage.servers.address("host1:7001"))
@@ -279,10 +279,10 @@ fn no_majority_is_left() {
         stage.wait_for_all(&id, "missed", |line| line.has("fail?"));
     }
     assert_snapshot!(stage.refuses(3).troubles(), @r#"
-    ! host1:7000 does not answer (host1:7000: Connection refused (os error 111))
-    ! host1:7001 does not answer (host1:7001: Connection refused (os error 111))
-    ! host1:7002 does not answer (host1:7002: Connection refused (os error 111))
-        → Start the node, or mend its address in the file.
+    ! host1:7000, the owner of 5462 slots, does not answer (host1:7000: Connection refused (os error 111))
+    ! host1:7001, the owner of 5461 slots, does not answer (host1:7001: Connection refused (os error 111))
+    ! host1:7002, the owner of 5461 slots, does not answer (host1:7002: Connection refused (os error 111))
+        → Start the node, or mend its address in the file. If it has died, nobody serves its slots until it is back or a replica of it is elected.
     ! host1:7000, the owner of 5462 slots, does not answer, and no replica has been elected in its place
         its replica host2:7000 answers and holds 0 keys
         0 of 3 primaries with slots alive: an election needs 2

@@ -249,3 +249,24 @@ fn what_has_gone_is_not_given_back() {
     assert_eq!(told.len(), 40 - WINDOW, "{told:?}");
     assert!(told[0].starts_with("CLUSTER SETSLOT 32 NODE "), "{told:?}");
 }
+
+#[test]
+fn marks_that_replicas_are_late_to_hear_of_are_set_again() {
+    let transfer = transfer("");
+    let mut classic = Classic::new(&transfer, bounds(), 1);
+    let asked = commands(classic.next(&[]));
+    let marks = commands(classic.next(&vec![Reply::Integer(0); asked.len()]));
+    let late = || Reply::Error("NOREPLICAS Not enough good replicas to write.".to_owned());
+    let mut replies = vec![Reply::Text("OK".to_owned()); marks.len()];
+    replies[3] = late();
+    for _ in 0..TRIES {
+        let again = Todo::Repeat {
+            after: BREATH,
+            node: transfer.target,
+            commands: marks.clone(),
+        };
+        assert_eq!(classic.next(&replies).unwrap(), again);
+    }
+    let refused = classic.next(&replies).unwrap_err();
+    assert!(format!("{refused:?}").contains("NOREPLICAS"), "{refused:?}");
+}

@@ -178,7 +178,12 @@ fn node<'a>(seen: &'a Seen<'a>, id: NodeId) -> Option<NodeJson<'a>> {
 }
 
 fn silent_json<'a>(silent: &'a Silent<'a>) -> SilentJson<'a> {
-    let Silent { title, id, failure } = silent;
+    let Silent {
+        title,
+        id,
+        failure,
+        missed: _,
+    } = silent;
     let Failure { tried, kind, words } = failure;
     SilentJson {
         title,

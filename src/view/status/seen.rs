@@ -27,6 +27,8 @@ pub(super) struct Silent<'a> {
     pub(super) title: String,
     pub(super) id: Option<NodeId>,
     pub(super) failure: &'a Failure,
+    /// Whether it is part of what was asked about, not a member that the file doesn't name.
+    pub(super) missed: bool,
 }
 
 impl<'a> Seen<'a> {
@@ -87,9 +89,13 @@ impl<'a> Seen<'a> {
             (ok, all) if ok == all && !self.wrong.is_empty() => {
                 ("impaired", "not all is well".to_owned())
             }
-            (ok, all) if ok == all && !self.silent.is_empty() => {
+            (ok, all) if ok == all && self.silent.iter().any(|silent| silent.missed) => {
                 ("impaired", "not all nodes answer".to_owned())
             }
+            (ok, all) if ok == all && !self.silent.is_empty() => (
+                "ok",
+                "ok, but for members that the file doesn't name".to_owned(),
+            ),
             (ok, all) if ok == all => ("ok", "ok".to_owned()),
             (0, _) => ("fail", "not ok".to_owned()),
             (ok, all) => ("mixed", format!("ok on {ok} of {all} nodes")),
@@ -110,6 +116,7 @@ fn silent<'a>(view: &StatusView<'a>, title: impl Fn(NodeId) -> String) -> Vec<Si
                     title: name.to_string(),
                     id,
                     failure,
+                    missed: true,
                 });
             }
             Answer::Node(_) => {}
@@ -121,6 +128,7 @@ fn silent<'a>(view: &StatusView<'a>, title: impl Fn(NodeId) -> String) -> Vec<Si
                 title: title(*id),
                 id: Some(*id),
                 failure,
+                missed: view.file.is_none(),
             });
         }
     }

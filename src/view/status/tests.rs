@@ -415,7 +415,7 @@ fn the_same_values_as_json() {
       {"keys":400,"name":"a","primary":{"address":"10.0.0.1:7000","answers":true,"failed":false,"id":"0001700000000000000000000000000000000000","keys":400,"link":null,"name":"host1:7000","noaddr":false,"role":"primary","server":"Redis 7.0.15","used_memory":1000000,"zone":null},"replicas":[{"address":"10.0.0.2:7000","answers":true,"failed":false,"id":"0002700000000000000000000000000000000000","keys":400,"link":{"lag_bytes":10,"syncing":false,"up":true},"name":"host2:7000","noaddr":false,"role":"replica","server":"Redis 7.0.15","used_memory":1000000,"zone":null}],"slot_count":16384,"slots":"0-16383"}
     silent:
       {"failure":"timeout","id":"0009700900000000000000000000000000000000","title":"10.0.0.9:7009","tried":["10.0.0.9:7009"],"words":"no answer in 2s"}
-    state: "impaired"
+    state: "ok"
     unassigned: "none"
     wrong: []
     "#);

@@ -66,7 +66,19 @@ pub(crate) fn perform(servers: &Servers, steps: &[Step]) {
 /// Forms the seed cluster and waits until every node's view is complete.
 #[track_caller]
 pub(crate) fn form(servers: &Servers, shards: &[Shard]) {
-    perform(servers, &well_sent(servers, shards, EVERYONE));
+    let steps = well_sent(servers, shards, EVERYONE);
+    let (joins, roles): (Vec<Step>, Vec<Step>) = steps
+        .into_iter()
+        .partition(|step| step.argv.iter().all(|word| word != "REPLICATE"));
+    perform(servers, &joins);
+    // A peer of Valkey 9.1 that is shaking hands with a node while that changes its role may have the old role
+    // for good.
+    for peer in members(shards) {
+        for other in members(shards).iter().filter(|other| **other != peer) {
+            wait_until_known(servers, &peer, &servers.id(other));
+        }
+    }
+    perform(servers, &roles);
     judge::wait_until_matches(servers, shards);
 }
 

@@ -192,6 +192,7 @@ pub(crate) enum Difference {
         tried: Vec<String>,
         failure: String,
         words: String,
+        owns: String,
     },
     NotJoined {
         text: String,

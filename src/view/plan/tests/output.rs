@@ -124,7 +124,7 @@ fn the_same_values_as_json() {
       {"code":"open-slots","evidence":["host1:7000 is giving to host2:7000: slot 5"],"scope":"alone","severity":"blocked","subject":"slot 5","way_out":"Start host2:7000, and plan again. If its shard has another primary by now, it must come back as a replica first.","why":"a move of 1 slot was begun, and can't be finished without host2:7000"}
     cluster: "orders"
     differences:
-      {"failure":"unreachable","id":"0002700000000000000000000000000000000000","kind":"down","node":"host2:7000","text":"host2:7000 does not answer (10.0.0.2:7000: connection refused)","tried":["10.0.0.2:7000"],"words":"connection refused"}
+      {"failure":"unreachable","id":"0002700000000000000000000000000000000000","kind":"down","node":"host2:7000","owns":"none","text":"host2:7000 does not answer (10.0.0.2:7000: connection refused)","tried":["10.0.0.2:7000"],"words":"connection refused"}
       {"have":"15000","id":"0001700000000000000000000000000000000000","kind":"option","node":"host1:7000","option":"cluster-node-timeout","text":"cluster-node-timeout of host1:7000 is 15s, the file says 5s","want":"5000"}
     file: "rcl.yaml"
     format_version: "1.1"
