@@ -351,6 +351,13 @@ impl Command {
             .is_some_and(|word| word.shown() == "SETSLOT")
     }
 
+    /// Whether it makes a node the owner of a slot.
+    #[must_use]
+    pub fn gives_owner(&self) -> bool {
+        let words: Vec<&str> = self.args.iter().map(Arg::shown).collect();
+        matches!(words.as_slice(), ["CLUSTER", "SETSLOT", _, "NODE", _])
+    }
+
     /// Whether it is one of the commands that move slots, and no question about them.
     #[must_use]
     pub fn moves(&self) -> bool {

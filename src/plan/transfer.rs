@@ -121,16 +121,21 @@ impl Transfer {
         };
         let migrate = Command::migrate(*address, login.as_ref(), bounds.limit, false, []);
         let owner = (!torn.is_empty()).then(|| (*target, set("NODE", source)));
-        let rest = [
+        let quietly = !bounds.waits && slots.count() > 2;
+        let unmarked = quietly.then(|| (*target, "CLUSTER SETSLOT <slot> STABLE".to_owned()));
+        let marks = [
             (*target, set("IMPORTING", source)),
             (*source, set("MIGRATING", target)),
             (
                 *source,
                 format!("{migrate} <{} keys at most>", bounds.batch),
             ),
+        ];
+        let owners = [
             (*target, set("NODE", target)),
             (*source, set("NODE", target)),
         ];
-        owner.into_iter().chain(rest).collect()
+        let marks = owner.into_iter().chain(marks);
+        marks.chain(unmarked).chain(owners).collect()
     }
 }

@@ -270,3 +270,32 @@ fn marks_that_replicas_are_late_to_hear_of_are_set_again() {
     let refused = classic.next(&replies).unwrap_err();
     assert!(format!("{refused:?}").contains("NOREPLICAS"), "{refused:?}");
 }
+
+/// The first slot brings the new epoch and the last one tells everybody; between them nobody is told of each.
+#[test]
+fn of_a_window_two_slots_are_taken_over_with_their_marks() {
+    for (slots, waits, wanted) in [
+        ("5", false, "5"),
+        ("5-6", false, "5 6"),
+        ("5-8", false, "5 -6 6 -7 7 8"),
+        ("5-8", true, "5 6 7 8"),
+    ] {
+        let transfer = transfer("");
+        let bounds = Bounds { waits, ..bounds() };
+        let classic = Classic::new(&transfer, bounds, 1);
+        let slots: SlotSet = slots.parse().unwrap();
+        let sent = classic.takes(&slots.iter().collect::<Vec<_>>());
+        let sent: Vec<String> = sent
+            .iter()
+            .map(|command| {
+                let text = command.to_string();
+                let slot = text.split(' ').nth(2).unwrap().to_owned();
+                match command.gives_owner() {
+                    true => slot,
+                    false => format!("-{slot}"),
+                }
+            })
+            .collect();
+        assert_eq!(sent.join(" "), wanted);
+    }
+}
