@@ -51,6 +51,8 @@ enum Stage {
     Target,
     /// The new owner, told to the target.
     Take(Vec<Slot>),
+    /// Whether the source has heard of the new owner by itself, and how often it was asked before.
+    Heard(u32),
     /// The new owner, told to the source.
     Give,
 }
@@ -174,6 +176,7 @@ impl<'a> Classic<'a> {
             Stage::Source => self.emptied(replies),
             Stage::Target => self.still_importing(replies),
             Stage::Take(slots) => self.taken(slots, replies),
+            Stage::Heard(before) => self.heard(before, replies),
             Stage::Give => Ok(self.given()),
         }
     }

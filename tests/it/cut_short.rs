@@ -3,7 +3,8 @@
 //! next apply finishes the move, with every value as it was.
 //!
 //! At every command of a story of a few keys, and at a sample of those of one with 5,000 keys in a slot: at 8, or at
-//! 64 with RCL_SOAK set.
+//! 64 with RCL_SOAK set. Each time other slots move, and none comes back to who gave it away: Redis 7.0 may lose one
+//! that does (docs/steps.md says why), with any tool.
 
 use crate::support::resp::Value;
 use crate::support::shards::slot_of;
@@ -17,54 +18,69 @@ const JOURNAL: &str = "journal.jsonl";
 
 const APPLY: [&str; 4] = ["apply", "--yes", "--journal", JOURNAL];
 
-/// The slots from here on go to and fro.
-const FIRST: u16 = 5400;
+/// So many slots move each time, the last that the first primary has.
+const SLOTS: u16 = 62;
 
 struct Story {
     stage: Stage,
-    keys: Vec<String>,
+    crowds: Vec<usize>,
     policy: String,
-    away: bool,
+    /// How often slots were moved.
+    moves: u16,
+    /// Those in the slots that move this time.
+    keys: Vec<String>,
+    /// Of all times.
+    count: usize,
 }
 
 impl Story {
     /// So many keys in each of so many slots, moved by these rules.
     fn new(kind: ServerKind, crowds: &[usize], policy: &str) -> Self {
-        let stage = Stage::seed(Servers::prepare(kind));
+        Self {
+            stage: Stage::seed(Servers::prepare(kind)),
+            crowds: crowds.to_vec(),
+            policy: format!("policy: {{move: {policy}}}\n"),
+            moves: 0,
+            keys: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// The first of the slots that have moved so far.
+    fn first(&self) -> u16 {
+        5462 - SLOTS * self.moves
+    }
+
+    fn shards(&self) -> Vec<Shard> {
+        let mut shards = Shard::seed();
+        shards[0].slots = vec![(0, self.first() - 1)];
+        shards[1].slots = vec![(self.first(), 10922)];
+        shards
+    }
+
+    /// Other slots are to move, with new keys in them and an empty journal.
+    fn turn(&mut self) {
+        self.moves += 1;
+        let slots = self.first()..self.first() + SLOTS;
         let mut tags = (0..)
             .map(|number| format!("t{number}"))
-            .filter(|tag| (FIRST..5462).contains(&slot_of(tag.as_bytes())));
-        let keys: Vec<String> = crowds
-            .iter()
+            .filter(|tag| slots.contains(&slot_of(tag.as_bytes())));
+        let crowds = self.crowds.iter();
+        self.keys = crowds
             .flat_map(|crowd| {
                 let tag = tags.next().expect("tags never end");
                 (0..*crowd).map(move |number| format!("{{{tag}}}{number}"))
             })
             .collect();
-        let writes: Vec<[&str; 3]> = keys.iter().map(|key| ["SET", key, key]).collect();
+        self.count += self.keys.len();
+        let writes: Vec<[&str; 3]> = self.keys.iter().map(|key| ["SET", key, key]).collect();
         let writes: Vec<&[&str]> = writes.iter().map(<[&str; 3]>::as_slice).collect();
-        let mut client = judge::connect(stage.servers.address(HOME));
-        client.pipeline(&writes).expect("they are written");
-        Self {
-            stage,
-            keys,
-            policy: format!("policy: {{move: {policy}}}\n"),
-            away: false,
-        }
-    }
-
-    fn shards(&self) -> Vec<Shard> {
-        let mut shards = Shard::seed();
-        if self.away {
-            shards[0].slots = vec![(0, FIRST - 1)];
-            shards[1].slots = vec![(FIRST, 10922)];
-        }
-        shards
-    }
-
-    /// To the other side, with an empty journal.
-    fn turn(&mut self) {
-        self.away = !self.away;
+        let mut client = judge::connect(self.stage.servers.address(HOME));
+        let told = client.pipeline(&writes).expect("they are written");
+        assert!(
+            told.iter()
+                .all(|reply| *reply == Value::Simple("OK".to_owned()))
+        );
         let yaml = Yaml::new(&self.stage.servers, &self.shards());
         self.stage.file(&format!("{yaml}{}", self.policy));
         let _ = std::fs::remove_file(self.stage.rcl.path(JOURNAL));
@@ -112,15 +128,10 @@ impl Story {
         killed
     }
 
-    /// Each key has its value at its owner, and nobody has one too many.
+    /// Each key that was to move has its value at the new owner, and nobody has one too many.
     #[track_caller]
     fn assert_kept(&self) {
-        let (owner, other) = if self.away {
-            (AWAY, HOME)
-        } else {
-            (HOME, AWAY)
-        };
-        let mut client = judge::connect(self.stage.servers.address(owner));
+        let mut client = judge::connect(self.stage.servers.address(AWAY));
         let reads: Vec<[&str; 2]> = self.keys.iter().map(|key| ["GET", key]).collect();
         let reads: Vec<&[&str]> = reads.iter().map(<[&str; 2]>::as_slice).collect();
         let found = client.pipeline(&reads).expect("they are read");
@@ -130,9 +141,9 @@ impl Story {
             .zip(wanted)
             .filter(|(found, wanted)| *found != wanted);
         assert_eq!(lost.count(), 0, "keys are lost");
-        let count = i64::try_from(self.keys.len()).expect("not so many");
-        assert_eq!(self.stage.keys(owner), count);
-        assert_eq!(self.stage.keys(other), 0);
+        let count = i64::try_from(self.count).expect("not so many");
+        assert_eq!(self.stage.keys(AWAY), count);
+        assert_eq!(self.stage.keys(HOME), 0);
     }
 
     /// At so many of the moments, spread evenly.

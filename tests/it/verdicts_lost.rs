@@ -202,7 +202,7 @@ fn given_up_to_the_others() {
     ! host1:7000 (ID1), the owner of 5462 slots, has failed, and none of its replicas answers
         slots 0-5461 have no living copy
         → Start host1:7000 (ID1) or a replica of it. If they are gone for good: give up what they held with --allow lose-data=ID1. Its slots are empty then, and a node of it that comes back loses what it holds.
-    ! shard b can't get 5462 slots of host1:7000 (ID1) before it is settled what becomes of them
+    ! shard a can't get 5462 slots of host1:7000 (ID1) before it is settled what becomes of them
         host1:7000 (ID1) serves slots 0-5461
         → See what is said of host1:7000 (ID1).
     Nothing to do, but 2 blocked. Cluster "orders" does not match rcl.yaml.

@@ -1,10 +1,19 @@
 //! The end of a window: the last look at both sides, and the new owner.
 
+use std::time::Duration;
+
 use crate::base::{Command, NodeId, Reply, Role, Slot, SlotSet};
 use crate::observed::{Direction, NodeTable};
 
 use super::super::mover::{Failure, Todo, number, table};
 use super::{BREATH, Classic, Stage, TRIES};
+
+/// How often a source is asked whether it has heard of its slots' new owner: for some two seconds. One that hears
+/// nothing of it is told all the same, since clients would ask it in vain.
+const LISTENED: u32 = 50;
+
+/// A broadcast takes less than that.
+const SOON: Duration = Duration::from_millis(5);
 
 impl Classic<'_> {
     /// The source's keys of the window, and what it says of itself.
@@ -134,8 +143,33 @@ impl Classic<'_> {
             });
         }
         self.tries = 0;
+        Ok(self.listen(0))
+    }
+
+    fn listen(&mut self, before: u32) -> Todo {
+        let commands = vec![Command::new("CLUSTER NODES")];
+        self.ask(Stage::Heard(before), self.transfer.source, commands)
+    }
+
+    /// The source is told once it has heard of the new owner from that one itself. Told before, Redis 7.0 takes what
+    /// the target had sent until then, and what doesn't claim the slot yet, for a sign that the target is not its
+    /// owner; and never forgets that. When the slot comes back to it one day, an old claim of the next source takes
+    /// it away again, and its keys are deleted.
+    pub(super) fn heard(&mut self, before: u32, replies: &[Reply]) -> Result<Todo, Failure> {
+        let source = self.transfer.source;
+        let table = table(source, replies.last())?;
+        let own = table.members.get(&source).map(|own| &own.slots);
+        let kept = own.is_some_and(|own| !own.intersection(&self.open()).is_empty());
+        if kept && before < LISTENED {
+            self.stage = Some(Stage::Heard(before + 1));
+            return Ok(Todo::Repeat {
+                after: SOON * before.min(10),
+                node: source,
+                commands: vec![Command::new("CLUSTER NODES")],
+            });
+        }
         let commands = self.owners(&self.window);
-        Ok(self.ask(Stage::Give, self.transfer.source, commands))
+        Ok(self.ask(Stage::Give, source, commands))
     }
 
     /// Slots to send once more, and the first that was refused for good. Valkey 8.0 and later
