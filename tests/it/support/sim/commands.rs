@@ -10,6 +10,20 @@ use super::quirks;
 use super::render;
 use super::world::World;
 
+/// Whether the first of two commands takes the mark of a slot away, and the second gives the slot an owner.
+pub(super) fn takes_over(first: &Command, second: &Command) -> bool {
+    let words = |command: &Command| {
+        let words = command.args().iter().skip(1).take(3);
+        words.map(|arg| arg.shown().to_owned()).collect::<Vec<_>>()
+    };
+    match (words(first).as_slice(), words(second).as_slice()) {
+        ([set, slot, mark], [_, same, owner]) => {
+            set == "SETSLOT" && mark == "STABLE" && slot == same && owner == "NODE"
+        }
+        _ => false,
+    }
+}
+
 /// Whether a command changes anything.
 pub(super) fn writes(command: &Command) -> bool {
     let word = |place: usize| {
