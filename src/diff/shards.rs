@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, Role, ShardName, SlotSet};
+use crate::base::{NodeId, Role, ShardName, Slot, SlotSet};
 use crate::desired::{Shard, SlotShare};
 use crate::observed::LiveMember;
 
@@ -80,11 +80,13 @@ type Live = BTreeMap<NodeId, BTreeSet<NodeId>>;
 /// Pairs the shards that have no primary yet with live ones that belong to none, best fits first.
 fn pair_best(look: &Look<'_>, diff: &mut Diff, live: &Live, paired: &mut BTreeMap<usize, NodeId>) {
     let mut fits: Vec<(Reverse<Fit>, usize, NodeId)> = Vec::new();
+    let candidates = Candidates::new(look, live);
     for (index, shard) in look.desired.shards.iter().enumerate() {
-        for (primary, nodes) in live {
-            if let Some(fit) = fit(look, diff, shard, *primary, nodes) {
-                fits.push((Reverse(fit), index, *primary));
-            }
+        for primary in candidates.of(diff, shard) {
+            let fit = live
+                .get(&primary)
+                .and_then(|nodes| fit(look, diff, shard, primary, nodes));
+            fits.extend(fit.map(|fit| (Reverse(fit), index, primary)));
         }
     }
     fits.sort();
@@ -103,6 +105,50 @@ fn pair_best(look: &Look<'_>, diff: &mut Diff, live: &Live, paired: &mut BTreeMa
         }
         paired.insert(index, primary);
         fits.retain(|(_, shard, node)| *shard != index && *node != primary);
+    }
+}
+
+/// Where to look for what may fit: with a thousand nodes most pairs have nothing in common.
+struct Candidates {
+    /// Whose shard a node belongs to.
+    leaders: BTreeMap<NodeId, NodeId>,
+    /// More than one where nodes disagree.
+    owners: BTreeMap<Slot, Vec<NodeId>>,
+}
+
+impl Candidates {
+    fn new(look: &Look<'_>, live: &Live) -> Self {
+        let nodes = live
+            .iter()
+            .flat_map(|(primary, nodes)| nodes.iter().map(|node| (*node, *primary)));
+        let mut owners: BTreeMap<Slot, Vec<NodeId>> = BTreeMap::new();
+        let mut shards = look.desired.shards.iter();
+        if shards.any(|shard| matches!(shard.slots, SlotShare::Explicit(_))) {
+            let members = live
+                .keys()
+                .filter_map(|primary| Some((primary, look.cluster.members.get(primary)?)));
+            for (primary, member) in members {
+                for slot in member.slots.iter() {
+                    owners.entry(slot).or_default().push(*primary);
+                }
+            }
+        }
+        Self {
+            leaders: nodes.collect(),
+            owners,
+        }
+    }
+
+    /// The live primaries that have a node or a slot in common with a declared shard.
+    fn of(&self, diff: &Diff, shard: &Shard) -> BTreeSet<NodeId> {
+        let ids = shard.nodes().filter_map(|name| diff.pairing.ids.get(name));
+        let mut found: BTreeSet<NodeId> =
+            ids.filter_map(|id| self.leaders.get(id)).copied().collect();
+        if let SlotShare::Explicit(wanted) = &shard.slots {
+            let owners = wanted.iter().filter_map(|slot| self.owners.get(&slot));
+            found.extend(owners.flatten());
+        }
+        found
     }
 }
 

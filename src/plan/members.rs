@@ -14,19 +14,32 @@ use super::{Action, Condition, Send, Step};
 const INTRODUCERS: usize = 4;
 
 /// Distinct epochs for the nodes of a new cluster. Equal ones sort themselves out, but until
-/// then a failover is unsafe, and after the first MEET the server refuses the command.
+/// then a failover is unsafe, and after the first MEET the server refuses the command. Replicas
+/// get the lower ones: a peer on Valkey 8.1 or Redis 8.2 may take the word of a node that has become the replica of
+/// one with a lower epoch than its own for an old message, and have it for a primary for good.
 pub(super) fn epochs(terms: &Terms<'_>) -> Vec<Step> {
     if !terms.diff.pairing.forming {
         return Vec::new();
     }
-    let blank = terms
-        .in_order()
+    let nodes = terms.in_order();
+    let shards = terms.desired.shards.iter();
+    let ids = &terms.diff.pairing.ids;
+    let primaries = shards.filter(|shard| {
+        let id = ids.get(&shard.primary);
+        id.is_some_and(|id| terms.views.contains_key(id))
+    });
+    let (count, primaries) = (nodes.len(), primaries.count());
+    let blank = nodes
         .into_iter()
         .enumerate()
         .filter(|(_, (_, node))| terms.views.get(node).is_some_and(|view| view.my_epoch == 0));
     blank
         .map(|(place, (name, node))| {
-            let epoch = u64::try_from(place).unwrap_or(0) + 1;
+            let after = match place < primaries {
+                true => place + (count - primaries),
+                false => place - primaries,
+            };
+            let epoch = u64::try_from(after).unwrap_or(0) + 1;
             Step {
                 sends: vec![Send {
                     node,

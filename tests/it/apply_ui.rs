@@ -221,7 +221,7 @@ fn a_node_freezes_under_way() {
     let (mut servers, rcl) = blank_pair();
     let mut apply = rcl.start(&["apply", "--yes", "-v"]);
     // Two lines on, rcl waits for its reader before it looks whether host2 may be met.
-    apply.expect("gave host1:7000 epoch 1");
+    apply.expect("gave host1:7000 epoch 2");
     servers.pause("host2:7000");
     let ran = apply.end().code(1);
     assert_says(

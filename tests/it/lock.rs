@@ -152,7 +152,7 @@ fn clients(servers: &Servers, node: &str) -> Vec<(String, String)> {
 fn while_one_runs_the_others_say_so() {
     let (servers, rcl) = blank_pair(ServerKind::Redis70);
     let mut apply = rcl.start(&["apply", "--yes", "-v"]);
-    apply.expect("epoch 1 …");
+    apply.expect("epoch 2 …");
     let names = names_of_applies(&servers);
     let name = names.first().expect("its connections have a name");
     assert!(
@@ -197,7 +197,7 @@ fn while_one_runs_the_others_say_so() {
 fn what_a_killed_one_held_is_free_at_once() {
     let (servers, rcl) = blank_pair(ServerKind::Redis70);
     let mut apply = rcl.start(&["apply", "--yes", "-v"]);
-    apply.expect("epoch 1 …");
+    apply.expect("epoch 2 …");
     apply.kill();
     rcl.run_again(&["apply", "--yes"]);
     judge::assert_matches(&servers, &pair());
@@ -210,7 +210,7 @@ fn a_connection_that_breaks_off_stops_the_run() {
     let yaml = Yaml::new(&servers, &pair()).config("cluster-node-timeout", "5s");
     rcl.file("rcl.yaml", &yaml);
     let mut apply = rcl.start(&["apply", "--yes", "-v"]);
-    apply.expect("epoch 1 …");
+    apply.expect("epoch 2 …");
     let clients = clients(&servers, "host2:7000");
     assert_eq!(clients.len(), 1);
     servers.call("host2:7000", &["CLIENT", "KILL", "ID", &clients[0].0]);

@@ -84,7 +84,7 @@ fn assert_records(recorder: &Recorder, servers: &Servers) {
     let writes = recorder.writes(servers);
     assert_eq!(
         writes[0].to_string(),
-        "host1:7000 CLUSTER SET-CONFIG-EPOCH 1"
+        "host1:7000 CLUSTER SET-CONFIG-EPOCH 4"
     );
     assert!(writes[0].client.starts_with("127."), "{}", writes[0].client);
 }

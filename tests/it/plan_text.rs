@@ -30,8 +30,8 @@ fn the_first_cluster() {
     +   primary host1:7002
     +   replica host2:7002
 
-    + give host1:7000 epoch 1  # a new cluster starts with distinct ones
-        host1:7000> CLUSTER SET-CONFIG-EPOCH 1
+    + give host1:7000 epoch 4  # a new cluster starts with distinct ones
+        host1:7000> CLUSTER SET-CONFIG-EPOCH 4
       … and 5 more alike, for host1:7001, host1:7002, host2:7000, host2:7001, host2:7002 (--commands all shows them)
 
     + assign 0-5461 to shard a (host1:7000)       # 5462 slots that nobody owns
@@ -168,8 +168,8 @@ fn folded_and_unfolded() {
         host1:7000> CONFIG SET cluster-node-timeout 1000
       … and 5 more alike, for host2:7000, host3:7000, host2:7001, host3:7001, host1:7001 (--commands all shows them)
 
-    + give host1:7000 epoch 1  # a new cluster starts with distinct ones
-        host1:7000> CLUSTER SET-CONFIG-EPOCH 1
+    + give host1:7000 epoch 4  # a new cluster starts with distinct ones
+        host1:7000> CLUSTER SET-CONFIG-EPOCH 4
       … and 5 more alike, for host2:7000, host3:7000, host2:7001, host3:7001, host1:7001 (--commands all shows them)
 
     + assign 0-8191 to shard a (host1:7000)       # 8192 slots that nobody owns

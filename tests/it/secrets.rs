@@ -263,7 +263,7 @@ fn in_no_core_file() {
         folder.folder().display()
     );
     let mut apply = shell.start(&["-c", &script]);
-    apply.expect("epoch 1");
+    apply.expect("epoch 2");
     let limits = fs::read_to_string(format!("/proc/{}/limits", apply.pid())).unwrap();
     let core = limits
         .lines()

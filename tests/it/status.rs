@@ -272,12 +272,12 @@ fn nodes_disagree_on_redis() {
     ! cluster_state is not ok on host1:7002
 
     ! the nodes don't agree who owns slot 5
-        host1:7000: owner is host1:7001 at epoch 2
-        host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 1
+        host1:7000: owner is host1:7001 at epoch 5
+        host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 4
         → Look for a cut network or a full disk between these nodes, and plan again. If it stays, see which of them holds the keys (CLUSTER COUNTKEYSINSLOT) and make that one the owner by hand, slot by slot (CLUSTER SETSLOT … NODE on the nodes that say otherwise): servers believe the owner with the higher epoch.
     ! the nodes don't agree who owns slots 16000-16383
         host1:7002: no owner
-        host1:7000, host1:7001, host2:7000, host2:7001, host2:7002: owner is host1:7002 at epoch 3
+        host1:7000, host1:7001, host2:7000, host2:7001, host2:7002: owner is host1:7002 at epoch 6
         → host1:7002 gave them up and the others were never told. To undo that, give slots 16000-16383 back to it by hand (CLUSTER ADDSLOTS on host1:7002), and plan again.
     "#);
     let address = stage.servers.address("host1:7000").to_string();
@@ -297,11 +297,11 @@ fn nodes_disagree_on_redis() {
     └─ replica  host2:7002  lag [bytes]
 
     ! the nodes don't agree who owns slot 5
-        host1:7001 at epoch 2, by host1:7000
-        host1:7000 at epoch 1, by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002
+        host1:7001 at epoch 5, by host1:7000
+        host1:7000 at epoch 4, by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002
     ! the nodes don't agree who owns slots 16000-16383
         nobody, by host1:7002
-        host1:7002 at epoch 3, by host1:7000, host1:7001, host2:7000, host2:7001, host2:7002
+        host1:7002 at epoch 6, by host1:7000, host1:7001, host2:7000, host2:7001, host2:7002
     ! cluster_state is not ok on host1:7002
     ");
     let seen = json(&stage, None, 3);

@@ -74,7 +74,7 @@ fn signals_stop_a_run_in_order() {
     for signal in [Signal::TERM, Signal::HUP] {
         let (servers, rcl) = blank_pair();
         let mut apply = rcl.start(&["apply", "--yes", "-v"]);
-        apply.expect("epoch 1 …").signal(signal);
+        apply.expect("epoch 2 …").signal(signal);
         let ran = apply.end().code(1);
         let said = ran.stderr();
         assert!(said.contains("\nStopping: nothing new begins"), "{said}");

@@ -161,11 +161,11 @@ fn given_up_by_their_owner() {
     assert_snapshot!(told.troubles(), @r#"
     ! the nodes don't agree who owns slots 0-99
         host1:7000: no owner
-        host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 1
+        host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 4
         → host1:7000 gave them up and the others were never told. To undo that, give slots 0-99 back to it by hand (CLUSTER ADDSLOTS on host1:7000), and plan again.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
-    assert_snapshot!(told.drift, @"rcl.yaml: blocked: the nodes don't agree who owns slots 0-99 (host1:7000: no owner; host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 1)");
+    assert_snapshot!(told.drift, @"rcl.yaml: blocked: the nodes don't agree who owns slots 0-99 (host1:7000: no owner; host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 4)");
     stage.tell("host1:7000", "CLUSTER ADDSLOTSRANGE 0 99");
     stage.repairs(&Shard::seed());
 }
@@ -178,8 +178,8 @@ fn told_to_one_side_only_on_redis() {
     stage.tell("host1:7000", &format!("CLUSTER SETSLOT 5 NODE {target}"));
     assert_snapshot!(stage.refuses(3).troubles(), @r#"
     ! the nodes don't agree who owns slot 5
-        host1:7000: owner is host1:7001 at epoch 2
-        host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 1
+        host1:7000: owner is host1:7001 at epoch 5
+        host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 4
         → Look for a cut network or a full disk between these nodes, and plan again. If it stays, see which of them holds the keys (CLUSTER COUNTKEYSINSLOT) and make that one the owner by hand, slot by slot (CLUSTER SETSLOT … NODE on the nodes that say otherwise): servers believe the owner with the higher epoch.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);

@@ -58,7 +58,7 @@ fn refused() -> Trouble {
 }
 
 fn events(plan: &Plan) -> Vec<Event> {
-    let epoch = step(plan, "give host1:7000 epoch 1");
+    let epoch = step(plan, "give host1:7000 epoch 3");
     let assign = step(plan, "assign 0-8191 to shard a (host1:7000)");
     let join = step(plan, "join host2:7000");
     let settle = step(plan, "wait until all nodes agree");
@@ -68,7 +68,7 @@ fn events(plan: &Plan) -> Vec<Event> {
         Event::Answered {
             step: epoch,
             node: id("host1:7000"),
-            command: Command::set_config_epoch(1),
+            command: Command::set_config_epoch(3),
             reply: Reply::ok(),
         },
         Event::Ended {
@@ -155,9 +155,9 @@ fn lines_for_logs() {
     ");
     let (_, err) = written(Form::People { commands: true }, &complete());
     assert_snapshot!(err, @"
-    [ 1/13] give host1:7000 epoch 1 …
-    [ 1/13] host1:7000> CLUSTER SET-CONFIG-EPOCH 1  OK
-    [ 1/13] gave host1:7000 epoch 1 after 12ms
+    [ 1/13] give host1:7000 epoch 3 …
+    [ 1/13] host1:7000> CLUSTER SET-CONFIG-EPOCH 3  OK
+    [ 1/13] gave host1:7000 epoch 3 after 12ms
     [ 5/13] assign 0-8191 to shard a (host1:7000) …
     [ 5/13] host1:7000> CONFIG SET masterauth ********  ERR Invalid argument '********'
     [ 5/13] failed: assign 0-8191 to shard a (host1:7000), a server refused a command
@@ -181,8 +181,8 @@ fn lines_for_programs() {
     }
     assert_snapshot!(out, @r#"
     {"format_version":"1.1","kind":"apply_start","cluster":"orders","steps":13}
-    {"format_version":"1.1","kind":"step_started","step":1,"text":"give host1:7000 epoch 1"}
-    {"format_version":"1.1","kind":"command","step":1,"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CLUSTER SET-CONFIG-EPOCH 1","reply":"OK"}
+    {"format_version":"1.1","kind":"step_started","step":1,"text":"give host1:7000 epoch 3"}
+    {"format_version":"1.1","kind":"command","step":1,"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CLUSTER SET-CONFIG-EPOCH 3","reply":"OK"}
     {"format_version":"1.1","kind":"step_ended","step":1,"end":"done","took_ms":12}
     {"format_version":"1.1","kind":"step_started","step":5,"text":"assign 0-8191 to shard a (host1:7000)"}
     {"format_version":"1.1","kind":"command","step":5,"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CONFIG SET masterauth ********","refusal":"ERR Invalid argument '********'"}

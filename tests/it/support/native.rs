@@ -31,12 +31,16 @@ pub(crate) fn manual_way(servers: &Servers, shards: &[Shard]) -> Vec<Step> {
     steps
 }
 
-/// The order that converges fastest: epochs and slots while everyone is alone, then each node met by several.
+/// The order that converges fastest: epochs and slots while everyone is alone, then each node met by several. Replicas
+/// get the lower epochs: a peer on Valkey 8.1 or Redis 8.2 may take the word of a node that has become the replica of
+/// one with a lower epoch than its own for an old message, and have it for a primary for good.
 #[track_caller]
 pub(crate) fn well_sent(servers: &Servers, shards: &[Shard], introducers: usize) -> Vec<Step> {
     let names = members(shards);
-    let mut steps: Vec<Step> = names
+    let (primaries, replicas) = names.split_at(shards.len());
+    let mut steps: Vec<Step> = replicas
         .iter()
+        .chain(primaries)
         .zip(1..)
         .map(|(name, epoch)| step(name, &["CLUSTER", "SET-CONFIG-EPOCH", &epoch.to_string()]))
         .collect();
@@ -71,8 +75,7 @@ pub(crate) fn form(servers: &Servers, shards: &[Shard]) {
         .into_iter()
         .partition(|step| step.argv.iter().all(|word| word != "REPLICATE"));
     perform(servers, &joins);
-    // A peer of Valkey 9.1 that is shaking hands with a node while that changes its role may have the old role
-    // for good.
+    // So that it is nobody's handshake that a changed role falls into.
     for peer in members(shards) {
         for other in members(shards).iter().filter(|other| **other != peer) {
             wait_until_known(servers, &peer, &servers.id(other));

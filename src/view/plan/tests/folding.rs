@@ -78,8 +78,8 @@ fn two_hundred_nodes_are_folded() {
         host1:7000> CONFIG SET cluster-node-timeout 1000
       … and 199 more alike (--commands all shows them)
 
-    + give host1:7000 epoch 1  # a new cluster starts with distinct ones
-        host1:7000> CLUSTER SET-CONFIG-EPOCH 1
+    + give host1:7000 epoch 101  # a new cluster starts with distinct ones
+        host1:7000> CLUSTER SET-CONFIG-EPOCH 101
       … and 199 more alike (--commands all shows them)
 
     + assign 0-163 to shard s0 (host1:7000)    # 164 slots that nobody owns

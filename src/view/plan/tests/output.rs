@@ -152,7 +152,7 @@ fn each_kind_of_action_as_json() {
     let firsts: Vec<String> = firsts.map(|run| run[0].to_string()).collect();
     assert_snapshot!(firsts.join("\n"), @r#"
     {"kind":"hasten","node":{"address":"10.0.0.1:7000","id":"0001700000000000000000000000000000000000","name":"host1:7000"},"options":[{"option":"cluster-node-timeout","value":"1000"}]}
-    {"epoch":1,"kind":"set_epoch","node":{"address":"10.0.0.1:7000","id":"0001700000000000000000000000000000000000","name":"host1:7000"}}
+    {"epoch":2,"kind":"set_epoch","node":{"address":"10.0.0.1:7000","id":"0001700000000000000000000000000000000000","name":"host1:7000"}}
     {"kind":"assign","node":{"address":"10.0.0.1:7000","id":"0001700000000000000000000000000000000000","name":"host1:7000"},"shard":"a","slots":"0-16383"}
     {"introducers":[{"address":"10.0.0.2:7000","id":"0002700000000000000000000000000000000000","name":"host2:7000"}],"kind":"join","node":{"address":"10.0.0.1:7000","id":"0001700000000000000000000000000000000000","name":"host1:7000"}}
     {"from":null,"kind":"attach","node":{"address":"10.0.0.2:7000","id":"0002700000000000000000000000000000000000","name":"host2:7000"},"primary":{"address":"10.0.0.1:7000","id":"0001700000000000000000000000000000000000","name":"host1:7000"},"shard":"a"}
