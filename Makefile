@@ -4,7 +4,7 @@ export CARGO_TERM_COLOR ?= auto
 
 # Tests mostly wait for servers, so more of them run at a time than there are cores. Those of simulated clusters
 # compute without a break, and servers beside them would miss each other's pings: these run on their own.
-SERVER_TEST_THREADS ?= 8
+SERVER_TEST_THREADS ?= 5
 
 # Tests without servers, or that name theirs: a second run, with Valkey in Redis's part, would show nothing new.
 NO_SERVERS = $(addprefix --skip ,mistakes:: desired:: check:: layers:: docs:: help:: conf:: plans:: readme:: lab:: valkey \

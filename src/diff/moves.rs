@@ -259,6 +259,9 @@ fn judge(
             Direction::Importing if serving(look, diff, open.peer)? == owner => {
                 takers.insert(view.id);
             }
+            Direction::Importing if lost_its_giver(look, view, open) => {
+                takers.insert(view.id);
+            }
             // It gave the slot to the present owner, and was not told that this is done.
             Direction::Migrating if serving(look, diff, open.peer)? == owner => {}
             Direction::Importing | Direction::Migrating => return None,
@@ -299,6 +302,17 @@ fn judge(
         }
         [_, _, ..] => None,
     }
+}
+
+/// Whether who gave it the slot has failed over meanwhile. Redis learns no new owner of a slot that it takes, and
+/// whoever gave it may have become the replica of somebody else by now: of the one that took its last slot.
+fn lost_its_giver(look: &Look<'_>, taker: &NodeView, open: &OpenSlot) -> bool {
+    let giver = look.observed.views.get(&open.peer);
+    let knows_an_owner = taker
+        .table
+        .iter()
+        .any(|(_, member)| member.slots.contains(open.slot));
+    giver.is_some_and(|giver| giver.role() == Role::Replica) && !knows_an_owner
 }
 
 /// The primary of the shard that a node belongs to. One that is down and has lost its slots was

@@ -439,7 +439,14 @@ fn the_giver_fails_over() {
     // Whether a guard or a server's refusal ends it hangs on the moment.
     let _ = apply.end();
     stage.wait_for_link("host1:7000");
-    stage.run(&["apply", "--yes"], 0);
+    let ran = stage.rcl.run(&["apply", "--yes"]).one_of(&[0, 3]);
+    // An old giver that heard of the taker before its successor follows that one, and comes back with leave.
+    let leave = "--allow=resync=host1:7000";
+    if ran.stdout().contains("--allow resync=host1:7000") {
+        stage.run(&["apply", "--yes", leave], 0);
+    } else {
+        stage.rcl.run_again(&["apply", "--yes"]);
+    }
     let mut shards = shifted(300);
     shards[0] = Shard::new("host2:7000", &["host1:7000"], "0-5161");
     judge::wait_until_matches(&stage.servers, &shards);
@@ -572,7 +579,9 @@ fn what_a_move_has_carried_over_is_not_stray() {
     for _ in 0..3 {
         apply.expect("MIGRATE");
     }
-    let drift = stage.run(&["drift"], 2);
+    // The nodes are read while marks come and go: which of them are seen hangs on the moment.
+    let ran = stage.rcl.run(&["drift"]).one_of(&[2, 3]);
+    let drift = ran.stdout();
     assert!(!drift.contains("holds keys"), "{drift}");
     apply.end().code(0);
     stage.repairs(&quarters());

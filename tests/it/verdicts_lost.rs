@@ -158,6 +158,7 @@ fn given_up(kind: ServerKind) {
         line.is_replica() && line.parent.as_ref() == Some(&id)
     });
     stage.wait_for_link("host1:7000");
+    stage.wait_for_all(&old, "alive", |line| !line.has("fail"));
     assert_eq!(stage.keys("host1:7000"), 0);
     assert_eq!(stage.keys("host1:7003"), 0);
     stage.matches();
