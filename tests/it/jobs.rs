@@ -3,7 +3,7 @@
 
 use crate::support::traffic::{Data, Traffic, keys_at_primaries};
 use crate::support::yaml::Yaml;
-use crate::support::{ServerKind, Servers, Shard, Stage, judge};
+use crate::support::{ServerKind, Servers, Shard, Stage, judge, wait};
 
 const KEYS: usize = 1500;
 
@@ -171,6 +171,15 @@ fn stopped_in_a_job_of_its_own_on_valkey() {
     data.assert_kept(&stage.servers, &values);
 }
 
+/// How often the giver was asked for its jobs.
+fn asked_for_jobs(stage: &Stage) -> u64 {
+    let info = stage.servers.call(GIVER, &["INFO", "commandstats"]).text();
+    let calls = "cmdstat_cluster|getslotmigrations:calls=";
+    let line = info.lines().find_map(|line| line.strip_prefix(calls));
+    let count = line.and_then(|rest| rest.split(',').next()?.parse().ok());
+    count.expect("somebody has asked")
+}
+
 /// A second Ctrl-C names what goes on. Beside somebody else's job our own can't be cancelled.
 #[test]
 fn stopped_twice_beside_a_job_on_valkey() {
@@ -181,6 +190,12 @@ fn stopped_twice_beside_a_job_on_valkey() {
     let mut apply = stage.rcl.start(&["apply", "--yes", "-v"]);
     apply.expect("move ");
     stage.wait_for_job(GIVER, "snapshotting");
+    // The second question is asked once the first is answered: then rcl knows of the job.
+    let before = asked_for_jobs(&stage);
+    wait::until("rcl to ask for jobs twice", || {
+        let since = asked_for_jobs(&stage) - before;
+        (since > 1).then_some(()).ok_or(since.to_string())
+    });
     apply.interrupt();
     apply.expect("Stopping").interrupt();
     let ended = apply.end().code(1);
