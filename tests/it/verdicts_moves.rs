@@ -130,7 +130,7 @@ fn wait_until_it_stalls(stage: &Stage) {
 #[test]
 fn what_lies_at_the_target_is_replaced_on_redis() {
     let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
-    let (slot, keys) = crowd(&stage, 60);
+    let (slot, keys) = crowd(&stage, 200);
     let mut shards = shifted(slot);
     shards[0].slots = vec![(0, slot - 1), (slot + 1, 5461)];
     shards[0].slots.retain(|(first, last)| first <= last);
@@ -165,7 +165,7 @@ fn what_lies_at_the_target_is_replaced_on_redis() {
 fn a_replica_that_is_late_on_valkey() {
     let mut stage = Stage::seed(Servers::prepare(ServerKind::Valkey81));
     stage.tell_everyone("CONFIG SET cluster-node-timeout 20000");
-    let (slot, keys) = crowd(&stage, 60);
+    let (slot, keys) = crowd(&stage, 200);
     let mut shards = Shard::seed();
     shards[0].slots = vec![(0, slot - 1), (slot + 1, 5461)];
     shards[0].slots.retain(|(first, last)| first <= last);
