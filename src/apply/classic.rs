@@ -149,23 +149,21 @@ impl<'a> Classic<'a> {
             Stage::Look => self.looked(replies),
             Stage::Owner => {
                 let (target, commands) = (self.transfer.target, self.owner());
-                if self.accepted(replies, target, &commands)? == Accepted::Late {
-                    return Ok(self.once_more(Stage::Owner, target, commands));
-                }
-                Ok(self.take_part())
+                let late = self.late(Stage::Owner, replies, target, commands)?;
+                Ok(late.unwrap_or_else(|| self.take_part()))
             }
             Stage::Import => {
                 let (target, commands) = (self.transfer.target, self.import());
-                if self.accepted(replies, target, &commands)? == Accepted::Late {
-                    return Ok(self.once_more(Stage::Import, target, commands));
+                if let Some(late) = self.late(Stage::Import, replies, target, commands)? {
+                    return Ok(late);
                 }
                 let commands = self.export();
                 Ok(self.ask(Stage::Export, self.transfer.source, commands))
             }
             Stage::Export => {
                 let (source, commands) = (self.transfer.source, self.export());
-                if self.accepted(replies, source, &commands)? == Accepted::Late {
-                    return Ok(self.once_more(Stage::Export, source, commands));
+                if let Some(late) = self.late(Stage::Export, replies, source, commands)? {
+                    return Ok(late);
                 }
                 self.filled = self.window.iter().copied().collect();
                 Ok(self.list())
@@ -283,17 +281,18 @@ impl<'a> Classic<'a> {
             .collect()
     }
 
-    /// Whether marks were taken. Valkey 8.0 and later waits for its replicas, and says NOREPLICAS when one is
-    /// late: a mark that is set again does no harm.
-    fn accepted(
+    /// The same marks again, where they were not all taken. Valkey 8.0 and later waits for its replicas, and says
+    /// NOREPLICAS when one is late: a mark that is set again does no harm.
+    fn late(
         &mut self,
+        stage: Stage,
         replies: &[Reply],
         node: NodeId,
-        commands: &[Command],
-    ) -> Result<Accepted, Failure> {
+        commands: Vec<Command>,
+    ) -> Result<Option<Todo>, Failure> {
         let refused = replies
             .iter()
-            .zip(commands)
+            .zip(&commands)
             .filter_map(|(reply, command)| Some((reply.as_error()?, command)));
         let (late, refused): (Vec<_>, Vec<_>) =
             refused.partition(|(words, _)| words.starts_with("NOREPLICAS"));
@@ -302,29 +301,27 @@ impl<'a> Classic<'a> {
             false => self.tries + 1,
         };
         let late = late.into_iter().filter(|_| self.tries > TRIES);
-        match refused.into_iter().chain(late).next() {
-            Some((words, command)) => Err(Failure::refused(node, command.clone(), words)),
-            None if self.tries > 0 => Ok(Accepted::Late),
-            None => Ok(Accepted::All),
+        if let Some((words, command)) = refused.into_iter().chain(late).next() {
+            return Err(Failure::refused(node, command.clone(), words));
         }
+        let again = self.tries > 0;
+        Ok(again.then(|| self.once_more(stage, BREATH, node, commands)))
     }
 
-    fn once_more(&mut self, stage: Stage, node: NodeId, commands: Vec<Command>) -> Todo {
+    fn once_more(
+        &mut self,
+        stage: Stage,
+        after: Duration,
+        node: NodeId,
+        commands: Vec<Command>,
+    ) -> Todo {
         self.stage = Some(stage);
         Todo::Repeat {
-            after: BREATH,
+            after,
             node,
             commands,
         }
     }
-}
-
-/// What became of marks that nobody refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Accepted {
-    All,
-    /// Replicas had not heard of all of them in time.
-    Late,
 }
 
 #[cfg(test)]

@@ -35,11 +35,9 @@ pub(super) fn epochs(terms: &Terms<'_>) -> Vec<Step> {
         .filter(|(_, (_, node))| terms.views.get(node).is_some_and(|view| view.my_epoch == 0));
     blank
         .map(|(place, (name, node))| {
-            let after = match place < primaries {
-                true => place + (count - primaries),
-                false => place - primaries,
-            };
-            let epoch = u64::try_from(after).unwrap_or(0) + 1;
+            // Primaries come first in the order, and last in the count.
+            let place = (place + count - primaries) % count;
+            let epoch = u64::try_from(place).unwrap_or(0) + 1;
             Step {
                 sends: vec![Send {
                     node,

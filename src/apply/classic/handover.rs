@@ -135,20 +135,12 @@ impl Classic<'_> {
                 let command = Command::set_owner(again[0], target);
                 return Err(Failure::refused(target, command, "NOREPLICAS"));
             }
-            self.stage = Some(Stage::Take(again.clone()));
-            return Ok(Todo::Repeat {
-                after: BREATH,
-                node: target,
-                commands: self.takes(&again),
-            });
+            let commands = self.takes(&again);
+            return Ok(self.once_more(Stage::Take(again), BREATH, target, commands));
         }
         self.tries = 0;
-        Ok(self.listen(0))
-    }
-
-    fn listen(&mut self, before: u32) -> Todo {
         let commands = vec![Command::new("CLUSTER NODES")];
-        self.ask(Stage::Heard(before), self.transfer.source, commands)
+        Ok(self.ask(Stage::Heard(0), self.transfer.source, commands))
     }
 
     /// The source is told once it has heard of the new owner from that one itself. Told before, Redis 7.0 takes what
@@ -161,12 +153,9 @@ impl Classic<'_> {
         let own = table.members.get(&source).map(|own| &own.slots);
         let kept = own.is_some_and(|own| !own.intersection(&self.open()).is_empty());
         if kept && before < LISTENED {
-            self.stage = Some(Stage::Heard(before + 1));
-            return Ok(Todo::Repeat {
-                after: SOON * before.min(10),
-                node: source,
-                commands: vec![Command::new("CLUSTER NODES")],
-            });
+            let commands = vec![Command::new("CLUSTER NODES")];
+            let after = SOON * before.min(10);
+            return Ok(self.once_more(Stage::Heard(before + 1), after, source, commands));
         }
         let commands = self.owners(&self.window);
         Ok(self.ask(Stage::Give, source, commands))
