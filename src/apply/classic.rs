@@ -17,7 +17,7 @@ use crate::plan::{Bounds, Transfer};
 
 pub(super) use self::batches::goes_by;
 use self::batches::{Batch, Sizes};
-use super::mover::{Failure, Todo, number, stray};
+use super::mover::{Failure, Todo, Turn, number, stray};
 
 /// Slots that are open at once, in each of the lanes of a move. A stop waits until they are through.
 pub(super) const WINDOW: usize = 32;
@@ -70,6 +70,8 @@ pub(super) struct Classic<'a> {
     window: Vec<Slot>,
     /// Slots of the window that may hold keys.
     filled: BTreeSet<Slot>,
+    /// Slots of it that the target takes over after those that it is taking now.
+    rest: Vec<Slot>,
     /// Batches that wait for their turn.
     waiting: VecDeque<Batch>,
     sizes: Sizes,
@@ -98,6 +100,7 @@ impl<'a> Classic<'a> {
             share: bounds.limit / lanes.max(1),
             left: begun.iter().chain(rest.iter()).collect(),
             window: Vec::new(),
+            rest: Vec::new(),
             filled: BTreeSet::new(),
             waiting: VecDeque::new(),
             sizes: Sizes::default(),
@@ -118,11 +121,12 @@ impl<'a> Classic<'a> {
         self.stopping = true;
     }
 
-    /// Whether what is asked now may take the whole limit, so that nothing else is to go beside it.
-    pub(super) fn wants_source_alone(&self) -> bool {
+    /// What may go beside what is asked now: where it may take the whole limit, nothing.
+    pub(super) fn turn(&self) -> Turn {
         match &self.stage {
-            Some(Stage::Send(batches)) => batches.iter().any(Batch::is_alone),
-            Some(_) | None => false,
+            Some(Stage::Send(batches)) if batches.iter().any(Batch::is_alone) => Turn::Alone,
+            Some(Stage::Take(_) | Stage::Heard(_)) if self.bounds.waits => Turn::Takes,
+            Some(_) | None => Turn::Shared,
         }
     }
 

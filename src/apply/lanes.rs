@@ -18,7 +18,7 @@ use crate::plan::{Engine, Plan, Step, StepId, Transfer};
 use super::classic::WINDOW;
 use super::driver::Stop;
 use super::event::{Event, Headway, Trouble, TroubleKind};
-use super::mover::{Left, Mover, drive};
+use super::mover::{Left, Mover, Turn, drive};
 
 /// Movers of one classic move. More make clients wait longer, and the source not faster.
 const LANES: usize = 2;
@@ -69,6 +69,7 @@ pub(super) async fn carry(
     let lanes = lanes(transfer);
     let count = u32::try_from(lanes.len()).unwrap_or(1);
     let turns = Semaphore::new(lanes.len());
+    let taking = Semaphore::new(1);
     let headways = RefCell::new(vec![Headway::default(); lanes.len()]);
     half_way.replace(vec![Left::default(); lanes.len()]);
     let told = || {
@@ -81,14 +82,22 @@ pub(super) async fn carry(
     };
     let ends = lanes.iter().enumerate().map(async |(place, lane)| {
         let mut mover = Mover::new(lane, load, count);
+        let takes = Cell::new(None);
         let result = drive(
             &mut mover,
             lane,
             stop.clone(),
             || given_up.get(),
-            async |node, commands, alone| {
+            async |node, commands, turn| {
+                // From one call to the next, as long as these are about taking over.
+                takes.set(match (turn, takes.take()) {
+                    (Turn::Takes, Some(held)) => Some(held),
+                    (Turn::Takes, None) => Some(taking.acquire().await),
+                    (Turn::Shared | Turn::Alone, _) => None,
+                });
                 // It is never closed.
-                let _turn = turns.acquire_many(if alone { count } else { 1 }).await;
+                let all = turn == Turn::Alone;
+                let _turn = turns.acquire_many(if all { count } else { 1 }).await;
                 let address = plan.places.get(&node);
                 let answer = call(wire, step.id, address, lane, commands).await;
                 tell_answers(step.id, node, commands, &answer, &tell);

@@ -147,6 +147,15 @@ pub(super) fn table(node: NodeId, reply: Option<&Reply>) -> Result<NodeTable, Fa
     }
 }
 
+/// What else may be asked of the nodes of a move meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Shared,
+    Alone,
+    /// All but the taking over of other slots.
+    Takes,
+}
+
 pub(super) enum Mover<'a> {
     Classic(Classic<'a>),
     Atomic(Atomic<'a>),
@@ -197,11 +206,10 @@ impl<'a> Mover<'a> {
         }
     }
 
-    /// Whether nothing else is to be asked of its nodes meanwhile.
-    fn wants_source_alone(&self) -> bool {
+    fn turn(&self) -> Turn {
         match self {
-            Self::Classic(classic) => classic.wants_source_alone(),
-            Self::Atomic(_) | Self::Homeward(_) | Self::Heir(_) => false,
+            Self::Classic(classic) => classic.turn(),
+            Self::Atomic(_) | Self::Homeward(_) | Self::Heir(_) => Turn::Shared,
         }
     }
 
@@ -285,7 +293,7 @@ pub(super) async fn drive(
     transfer: &Transfer,
     mut stop: watch::Receiver<Stop>,
     given_up: impl Fn() -> bool,
-    call: impl AsyncFn(NodeId, &[Command], bool) -> Result<Vec<Reply>, String>,
+    call: impl AsyncFn(NodeId, &[Command], Turn) -> Result<Vec<Reply>, String>,
     mut called: impl FnMut(&Mover<'_>),
 ) -> Result<(), Trouble> {
     let mut stopped_at: Option<Instant> = None;
@@ -321,7 +329,7 @@ pub(super) async fn drive(
             },
         };
         let asked = Instant::now();
-        let answer = call(node, &commands, mover.wants_source_alone()).await;
+        let answer = call(node, &commands, mover.turn()).await;
         todo = match &answer {
             Ok(replies) => {
                 silent_since = None;

@@ -108,10 +108,10 @@ async fn look(file: &Path, limit: Duration) -> Found {
     let wire = Heard::new(&only_reading);
     let compare = async {
         let settle = SETTLE_WITHIN.min(limit / 2);
-        let observed = look_until_settled(&wire, &targets, settle, |_| {}).await;
-        let applying = holders(&wire, &observed.places()).await;
+        let mut observed = look_until_settled(&wire, &targets, settle, |_| {}).await;
+        observed.applying = holders(&wire, &observed.places()).await;
         let diff = crate::diff::diff(&loaded.desired, &observed, &Allowed::default());
-        (diff, applying)
+        (diff, observed.applying)
     };
     match timeout_at(until, compare).await {
         Ok((diff, applying)) => Found::Diff {

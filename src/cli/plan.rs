@@ -66,7 +66,7 @@ pub(super) struct Made {
     pub(super) keyring: Keyring,
 }
 
-/// Looks at the cluster, plans, and asks who applies.
+/// Looks at the cluster, and plans.
 pub(super) async fn make(
     loaded: &Loaded,
     allow: &[Allow],
@@ -74,13 +74,10 @@ pub(super) async fn make(
 ) -> Result<Made, Exit> {
     let targets = targets(&loaded.desired).await;
     let connections = Connections::new(loaded.keyring(&targets));
-    let mut made = make_over(&connections, targets, loaded, allow, output).await?;
-    let places = made.observed.places();
-    made.observed.applying = holders(&ReadOnly(&connections), &places).await;
-    Ok(made)
+    make_over(&connections, targets, loaded, allow, output).await
 }
 
-/// Looks at the cluster over a wire that lets no write pass, and plans.
+/// Looks at the cluster over a wire that lets no write pass, asks who applies unless it's whoever asks, and plans.
 pub(super) async fn make_over(
     connections: &Connections,
     targets: Targets,
@@ -97,6 +94,9 @@ pub(super) async fn make_over(
         output.talk("Waiting for the nodes to agree …\n");
     })
     .await;
+    if !connections.are_locking() {
+        observed.applying = holders(&wire, &observed.places()).await;
+    }
     let mut plan = planned(&loaded.desired, &observed, &allowed, output)?;
     let moves = plan.slots_moved();
     if !moves.is_empty() {

@@ -65,6 +65,7 @@ fn incomplete_formation(diff: &Diff) -> Blocked {
             | Difference::HandOver(_)
             | Difference::LacksLibraries { .. }
             | Difference::GivenUp { .. }
+            | Difference::Unclaimed { .. }
             | Difference::Stray(_)
             | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }

@@ -141,6 +141,7 @@ fn unwell(look: &Look<'_>, diff: &mut Diff) {
                 | Difference::NotJoined { .. }
                 | Difference::LeftOpen { .. }
                 | Difference::GivenUp { .. }
+                | Difference::Unclaimed { .. }
                 | Difference::Misplaced(_)
         )
     });

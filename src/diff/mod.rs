@@ -23,6 +23,7 @@ mod replicas;
 mod roles;
 mod shards;
 mod slots;
+mod unclaimed;
 mod unfit;
 mod verdict;
 
@@ -101,6 +102,8 @@ pub enum Difference {
         lost: NodeId,
         slots: SlotSet,
     },
+    /// Slots that nobody claims.
+    Unclaimed(Unclaimed),
     /// Keys at a node that doesn't own their slots, of which the owner holds none.
     Stray(Stray),
     /// Slots that another node serves than the file says, or that are on their way already.
@@ -181,6 +184,15 @@ pub enum Cause {
     Crossed,
     /// The file doesn't name the primary, which is to be removed.
     Leaving,
+}
+
+/// Slots that each of two primaries leaves to the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unclaimed {
+    /// That is to have them.
+    pub taker: NodeId,
+    pub other: NodeId,
+    pub slots: SlotSet,
 }
 
 /// Keys that are to go where clients look for them.
@@ -378,6 +390,7 @@ impl Difference {
             | Self::Unassigned { .. }
             | Self::LacksLibraries { .. }
             | Self::GivenUp { .. }
+            | Self::Unclaimed { .. }
             | Self::Stray(_)
             | Self::LeaderElsewhere(_)
             | Self::HandOver(_)
@@ -400,6 +413,7 @@ impl Difference {
             | Self::Unassigned { .. }
             | Self::LacksLibraries { .. }
             | Self::GivenUp { .. }
+            | Self::Unclaimed { .. }
             | Self::Stray(_)
             | Self::Misplaced { .. }
             | Self::LeaderElsewhere(_)

@@ -22,8 +22,9 @@ pub(super) fn compare(
     let mut open = half_way(look, diff, ownership);
     let mut wanted = misplaced(look, diff, ownership);
     // A slot that is on its way is brought to its end first.
+    let unclaimed: SlotSet = diff.pairing.unclaimed.values().collect();
     for slots in wanted.values_mut() {
-        *slots = slots.difference(&open.taken);
+        *slots = slots.difference(&open.taken).difference(&unclaimed);
     }
     for pair in open.finish.keys() {
         wanted.entry(*pair).or_default();
@@ -71,7 +72,8 @@ pub(super) fn compare(
     for (pair, slots) in &open.stray {
         stray(look, diff, *pair, slots);
     }
-    if !open.unclear.is_empty() {
+    // An apply that goes on sets the marks of many slots, which are not read all at once.
+    if !open.unclear.is_empty() && look.observed.applying.is_empty() {
         diff.blocked.push(unclear(diff, &open));
     }
 }
@@ -138,7 +140,9 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
     let given_up = ownership.owners.iter();
     let given_up = given_up.filter(|(owner, _)| diff.pairing.given_up.contains(owner));
     let given_up: SlotSet = given_up.map(|(_, slots)| slots).collect();
-    by_slot.retain(|slot, _| !given_up.contains(*slot));
+    // Their new owner takes its own mark away with the command that makes it the owner.
+    let unclaimed: SlotSet = diff.pairing.unclaimed.values().collect();
+    by_slot.retain(|slot, _| !given_up.contains(*slot) && !unclaimed.contains(*slot));
     for (slot, marks) in by_slot {
         let one: SlotSet = [slot].into_iter().collect();
         found.taken = found.taken.union(&one);
@@ -171,14 +175,14 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
             }
         }
     }
-    stray_holders(look, ownership, &mut found);
-    replicas_alone(look, &mut found);
+    stray_holders(look, ownership, &unclaimed, &mut found);
+    replicas_alone(look, &unclaimed, &mut found);
     found
 }
 
 /// Marks that a replica has and its primary hasn't: Valkey's replicas apply a SETSLOT that came too
 /// late for the primary to take. They hide no key, but would count after a failover.
-fn replicas_alone(look: &Look<'_>, found: &mut HalfWay) {
+fn replicas_alone(look: &Look<'_>, unclaimed: &SlotSet, found: &mut HalfWay) {
     let views = look.observed.views.values();
     for view in views.filter(|view| view.role() == Role::Replica) {
         let primary = view.primary().and_then(|id| look.observed.views.get(&id));
@@ -187,7 +191,7 @@ fn replicas_alone(look: &Look<'_>, found: &mut HalfWay) {
         };
         let shared: SlotSet = primary.open.iter().map(|open| open.slot).collect();
         let own: SlotSet = view.open.iter().map(|open| open.slot).collect();
-        let alone = own.difference(&shared);
+        let alone = own.difference(&shared).difference(unclaimed);
         if !alone.is_empty() {
             add(&mut found.close, view.id, &alone);
         }
@@ -196,7 +200,7 @@ fn replicas_alone(look: &Look<'_>, found: &mut HalfWay) {
 
 /// Members that hold keys of slots that others own: no client finds them there. What is on its way by
 /// itself is counted at who takes it, and is no such key.
-fn stray_holders(look: &Look<'_>, ownership: &Ownership, found: &mut HalfWay) {
+fn stray_holders(look: &Look<'_>, ownership: &Ownership, unclaimed: &SlotSet, found: &mut HalfWay) {
     let main = look.cluster.main();
     let members = main.into_iter().flat_map(|main| &main.answered);
     let jobs = look.observed.jobs.values().flatten();
@@ -206,6 +210,7 @@ fn stray_holders(look: &Look<'_>, ownership: &Ownership, found: &mut HalfWay) {
             continue;
         }
         let known = found.taken.union(view.own_slots()).union(&under_way);
+        let known = known.union(unclaimed);
         for slot in view.keys_in_slot.keys() {
             let mut owners = ownership.owners.iter();
             let owner = owners.find(|(_, slots)| slots.contains(*slot));
@@ -262,6 +267,10 @@ fn judge(
             Direction::Importing if lost_its_giver(look, view, open) => {
                 takers.insert(view.id);
             }
+            Direction::Importing if is_answered(marks, view, open) => {
+                takers.insert(view.id);
+            }
+            Direction::Migrating if is_answered(marks, view, open) => {}
             // It gave the slot to the present owner, and was not told that this is done.
             Direction::Migrating if serving(look, diff, open.peer)? == owner => {}
             Direction::Importing | Direction::Migrating => return None,
@@ -306,13 +315,38 @@ fn judge(
 
 /// Whether who gave it the slot has failed over meanwhile. Redis learns no new owner of a slot that it takes, and
 /// whoever gave it may have become the replica of somebody else by now: of the one that took its last slot.
+/// Or a primary that serves nothing, without any mark: then the taker's own marks have to show that there was a move.
 fn lost_its_giver(look: &Look<'_>, taker: &NodeView, open: &OpenSlot) -> bool {
-    let giver = look.observed.views.get(&open.peer);
-    let knows_an_owner = taker
-        .table
-        .iter()
-        .any(|(_, member)| member.slots.contains(open.slot));
-    giver.is_some_and(|giver| giver.role() == Role::Replica) && !knows_an_owner
+    let Some(giver) = look.observed.views.get(&open.peer) else {
+        return false;
+    };
+    let knows_an_owner = || {
+        let mut members = taker.table.iter();
+        members.any(|(_, member)| member.slots.contains(open.slot))
+    };
+    match giver.role() {
+        Role::Replica => !knows_an_owner(),
+        Role::Primary => giver.own_slots().is_empty() && was_given_slots(taker, open.peer),
+    }
+}
+
+/// Redis marks slots as importing by itself, but only those that it holds keys of.
+fn was_given_slots(taker: &NodeView, giver: NodeId) -> bool {
+    let holds_none = |slot: Slot| {
+        let counted = taker.keys == 0 || taker.counted.contains(slot);
+        counted && !taker.keys_in_slot.contains_key(&slot)
+    };
+    let marks = taker.open.iter().filter(|open| open.peer == giver);
+    let mut importing = marks.filter(|open| open.direction == Direction::Importing);
+    importing.any(|open| holds_none(open.slot))
+}
+
+/// Whether both ends of a move still have their marks: whoever has taken the slot from the giver since, by a failover
+/// say, has taken what the move had left there.
+fn is_answered(marks: &[(&NodeView, &OpenSlot)], view: &NodeView, open: &OpenSlot) -> bool {
+    marks.iter().any(|(other, mark)| {
+        other.id == open.peer && mark.peer == view.id && mark.direction != open.direction
+    })
 }
 
 /// The primary of the shard that a node belongs to. One that is down and has lost its slots was

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{NodeId, SlotSet};
+use crate::desired::{Desired, Engine};
 use crate::observed::NodeView;
 
 use super::{Diff, Difference, Look, Note};
@@ -11,7 +12,7 @@ use super::{Diff, Difference, Look, Note};
 /// only the file could tell the next one.
 pub(super) fn note(look: &Look<'_>, diff: &mut Diff) {
     const OPTION: &str = "cluster-allow-replica-migration";
-    if !diff.tempts_replicas(&look.observed.views) {
+    if !diff.tempts_replicas(look.desired, &look.observed.views) {
         return;
     }
     let unknown = diff.pairing.names.iter().any(|(id, name)| {
@@ -36,7 +37,7 @@ impl Diff {
     /// Whether servers may move replicas about by themselves while this is brought about: those of a
     /// primary that loses its last slot follow it, and one of two may go to a primary that has none.
     #[must_use]
-    pub fn tempts_replicas(&self, views: &BTreeMap<NodeId, NodeView>) -> bool {
+    pub fn tempts_replicas(&self, desired: &Desired, views: &BTreeMap<NodeId, NodeView>) -> bool {
         let live = views.values().filter_map(NodeView::primary);
         let mut copies: BTreeMap<NodeId, usize> = BTreeMap::new();
         for primary in live.chain(self.attached_first()) {
@@ -52,7 +53,29 @@ impl Diff {
             empty && !copies.contains_key(&primary)
         };
         let tempted = spare && moves.any(|moved| hands_over || lonely(moved.target));
-        tempted || views.values().any(|view| self.loses_all(view))
+        tempted
+            || views.values().any(|view| self.loses_all(view))
+            || self.takes_first_slots_late(desired, views)
+    }
+
+    /// Whether a primary is to take its first slots after its replicas have: on Valkey these hear of them before it
+    /// does. Having heard from it then that it doesn't own them, and from the source that that one does, they take
+    /// it for one that has lost its last slot, and follow the source.
+    fn takes_first_slots_late(
+        &self,
+        desired: &Desired,
+        views: &BTreeMap<NodeId, NodeView>,
+    ) -> bool {
+        let classic = desired.policy.moves.engine == Engine::Classic;
+        let mut moves = self.differences.iter().filter_map(Difference::misplaced);
+        moves.any(|moved| {
+            let (Some(giving), Some(taking)) = (views.get(&moved.source), views.get(&moved.target))
+            else {
+                return false;
+            };
+            let by_key = classic || !giving.server.moves_atomically_to(taking.server);
+            by_key && taking.server.setslot_waits() && taking.own_slots().is_empty()
+        })
     }
 
     /// The primaries of the replicas that are made before any slot moves.

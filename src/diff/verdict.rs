@@ -3,37 +3,55 @@
 use crate::base::{NodeId, counted, named};
 use crate::observed::{Claim, Disagreement, LiveMember, NodeView};
 
-use super::{Blocked, Diff, Look, Scope, Severity, cut_off, given_up, lost, roles};
+use super::{
+    Blocked, Diff, Difference, Look, Scope, Severity, Unclaimed, cut_off, given_up, lost, roles,
+    unclaimed,
+};
 
 /// Nodes of one island that say different things about who owns a slot. They were given time.
 pub(super) fn disagreements(look: &Look<'_>, diff: &mut Diff) {
-    for island in &look.cluster.islands {
-        for disagreement in &island.disagreements {
-            let slots = named(&disagreement.slots);
-            let mut claims: Vec<&Claim> = disagreement.claims.iter().collect();
-            // The odd ones out first; by id the order would change from cluster to cluster.
-            claims
-                .sort_by_key(|claim| (claim.said_by.len(), diff.pairing.label_all(&claim.said_by)));
-            let evidence = claims.into_iter().map(|claim| {
-                let who = diff.pairing.label_all(&claim.said_by);
-                match claim.owner {
-                    Some(owner) => {
-                        let owner = diff.pairing.label(owner);
-                        format!("{who}: owner is {owner} at epoch {}", claim.epoch)
-                    }
-                    None => format!("{who}: no owner"),
-                }
-            });
-            diff.blocked.push(Blocked {
-                code: "views-disagree",
-                severity: Severity::Blocked,
-                why: format!("the nodes don't agree who owns {slots}"),
-                evidence: evidence.collect(),
-                way_out: way_out_of(disagreement, &slots, diff),
-                subject: slots,
-                scope: Scope::Everything,
-            });
+    let islands = look.cluster.islands.iter();
+    let all: Vec<&Disagreement> = islands.flat_map(|one| &one.disagreements).collect();
+    let mended = all
+        .iter()
+        .map(|one| unclaimed::judge(look, diff, one))
+        .collect::<Option<Vec<Unclaimed>>>();
+    let Some(mended) = mended else {
+        let blocked: Vec<Blocked> = all.into_iter().map(|one| disagree(one, diff)).collect();
+        diff.blocked.extend(blocked);
+        return;
+    };
+    for one in &mended {
+        let theirs = diff.pairing.unclaimed.entry(one.taker).or_default();
+        *theirs = theirs.union(&one.slots);
+    }
+    diff.differences
+        .extend(mended.into_iter().map(Difference::Unclaimed));
+}
+
+fn disagree(disagreement: &Disagreement, diff: &Diff) -> Blocked {
+    let slots = named(&disagreement.slots);
+    let mut claims: Vec<&Claim> = disagreement.claims.iter().collect();
+    // The odd ones out first; by id the order would change from cluster to cluster.
+    claims.sort_by_key(|claim| (claim.said_by.len(), diff.pairing.label_all(&claim.said_by)));
+    let evidence = claims.into_iter().map(|claim| {
+        let who = diff.pairing.label_all(&claim.said_by);
+        match claim.owner {
+            Some(owner) => {
+                let owner = diff.pairing.label(owner);
+                format!("{who}: owner is {owner} at epoch {}", claim.epoch)
+            }
+            None => format!("{who}: no owner"),
         }
+    });
+    Blocked {
+        code: "views-disagree",
+        severity: Severity::Blocked,
+        why: format!("the nodes don't agree who owns {slots}"),
+        evidence: evidence.collect(),
+        way_out: way_out_of(disagreement, &slots, diff),
+        subject: slots,
+        scope: Scope::Everything,
     }
 }
 

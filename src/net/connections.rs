@@ -20,11 +20,7 @@ use super::lock::Lock;
 use super::open::{OpenError, open, plain_settings, without_limits};
 use super::read_only::reads_only;
 use super::stranger::{self, Stranger};
-use super::{CallError, Wire};
-
-/// How many connections a node gets for commands that wait: a server then waits for all of them
-/// at once.
-const LANES: usize = 16;
+use super::{ABREAST, CallError, Wire};
 
 /// A node and the number of the connection to it; the first one serves all but commands abreast.
 type Lane = (Address, usize);
@@ -57,6 +53,12 @@ impl Connections {
             lock: Some(RefCell::new(Lock::new(me))),
             ..Self::new(keyring)
         }
+    }
+
+    /// Whether the lock of nodes can be held on them.
+    #[must_use]
+    pub fn are_locking(&self) -> bool {
+        self.lock.is_some()
     }
 
     pub(super) fn lock(&self) -> Option<&RefCell<Lock>> {
@@ -212,7 +214,7 @@ impl Wire for Connections {
         within: Duration,
     ) -> Result<Vec<Reply>, CallError> {
         self.may_send(node, commands)?;
-        let each = commands.len().div_ceil(LANES).max(1);
+        let each = commands.len().div_ceil(ABREAST).max(1);
         let parts = (MAIN..).zip(commands.chunks(each));
         let calls = parts.map(|(lane, part)| self.call_on((node, lane), part, within));
         let parts: Vec<Vec<Reply>> = try_join_all(calls).await?;

@@ -82,6 +82,9 @@ pub trait Wire {
     }
 }
 
+/// How many connections a node gets for commands that wait: a server then waits for all of them at once.
+pub const ABREAST: usize = 16;
+
 /// Why a call gave no replies. The texts are the system's or the server's own words.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CallError {

@@ -251,22 +251,23 @@ fn island(answered: BTreeSet<NodeId>, views: &BTreeMap<NodeId, NodeView>) -> Isl
     } else {
         Vec::new()
     };
-    // Where the views differ nothing is planned, so any one map serves; the owners' own
-    // claims are what the servers themselves go by.
+    // The owners' own claims are what the servers themselves go by. Of one that doesn't answer others tell, and may
+    // tell what was: who imports a slot learns of no new owner.
     let mut owners: SlotOwners = SlotOwners::new();
-    for map in maps.keys() {
-        for (owner, slots) in map {
-            if !answered.contains(owner) {
-                owners
-                    .entry(*owner)
-                    .and_modify(|have| *have = have.union(slots))
-                    .or_insert_with(|| (*slots).clone());
-            }
-        }
-    }
     for view in answered.iter().filter_map(|id| views.get(id)) {
         if !view.own_slots().is_empty() {
             owners.insert(view.id, view.own_slots().clone());
+        }
+    }
+    let claimed: SlotSet = owners.values().collect();
+    for map in maps.keys() {
+        let silent = map.iter().filter(|(owner, _)| !answered.contains(owner));
+        for (owner, slots) in silent {
+            let left = slots.difference(&claimed);
+            if !left.is_empty() {
+                let theirs = owners.entry(*owner).or_default();
+                *theirs = theirs.union(&left);
+            }
         }
     }
     Island {
@@ -328,15 +329,12 @@ fn disagreements(
             let mut claims: BTreeMap<Option<NodeId>, Vec<NodeId>> = BTreeMap::new();
             for (owner, (_, said_by)) in said.iter().zip(&by_slot) {
                 let informed = said_by.iter().copied().filter(|node| {
-                    // Redis learns no owner of a slot that it imports: when its giver failed over,
-                    // it knows none until the move is finished.
-                    let imports = || views.get(node).is_some_and(|view| view.imports(&slots));
-                    owner.is_some()
-                        || !imports()
-                            && said
-                                .iter()
-                                .flatten()
-                                .any(|owner| hears(views, *node, *owner))
+                    // Redis learns no owner of a slot that it imports: when its giver failed over, it knows
+                    // none, or the old one, until the move is finished.
+                    let imports = views.get(node).is_some_and(|view| view.imports(&slots));
+                    let named = || said.iter().flatten();
+                    let waits = imports && named().all(|owner| owner != node);
+                    !waits && (owner.is_some() || named().any(|owner| hears(views, *node, *owner)))
                 });
                 claims.entry(*owner).or_default().extend(informed);
             }

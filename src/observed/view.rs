@@ -309,13 +309,18 @@ impl NodeView {
             .map(|(slot, keys)| (*slot, *keys))
     }
 
+    /// The slots that it has open as importing. What Redis says of their owners may be what was: it learns no new one.
+    #[must_use]
+    pub fn importing(&self) -> SlotSet {
+        let open = self.open.iter();
+        let importing = open.filter(|open| open.direction == Direction::Importing);
+        importing.map(|open| open.slot).collect()
+    }
+
     /// Whether it has all these slots open as importing.
     #[must_use]
     pub fn imports(&self, slots: &SlotSet) -> bool {
-        let open = self.open.iter();
-        let importing = open.filter(|open| open.direction == Direction::Importing);
-        let importing: SlotSet = importing.map(|open| open.slot).collect();
-        slots.difference(&importing).is_empty()
+        slots.difference(&self.importing()).is_empty()
     }
 
     /// The other members it lists, handshakes left out: those have random ids and may never

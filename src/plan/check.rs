@@ -3,6 +3,7 @@
 //! It shares no code with the making of plans, so that a mistake there shows here. Run on
 //! every plan before it is applied, and by the tests on every plan they make.
 
+mod moves;
 mod removal;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +11,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::base::{Arg, Command, NodeId, Role, SLOT_COUNT, Slot, SlotSet};
-use crate::observed::{Observed, groups};
+use crate::base::{Arg, Command, NodeId, SLOT_COUNT, Slot, SlotSet};
+use crate::observed::{Group, Observed, groups};
 
 use super::{Action, Engine, Plan, Send, Step, StepId, Transfer};
 
@@ -291,6 +292,7 @@ impl<'a> Facts<'a> {
         };
         let mut links: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
         for group in groups(views()) {
+            let deaf = imported(&group, observed);
             for (owner, member) in group.table {
                 if !observed.views.contains_key(owner) {
                     let most = facts.silent.entry(*owner).or_default();
@@ -299,7 +301,7 @@ impl<'a> Facts<'a> {
                         facts.gone.insert(*owner);
                     }
                 }
-                for slot in member.slots.iter() {
+                for slot in member.slots.difference(&deaf).iter() {
                     let known = facts.owners[usize::from(slot)].replace(*owner);
                     if known.is_some_and(|known| known != *owner) {
                         let disputed: SlotSet = [slot].into_iter().collect();
@@ -357,6 +359,7 @@ impl<'a> Facts<'a> {
             | Action::CopyLibraries { .. }
             | Action::Await { .. }
             | Action::GiveUp { .. }
+            | Action::Claim { .. }
             | Action::Close { .. }
             | Action::BringHome { .. }
             | Action::Move { .. }
@@ -395,142 +398,6 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// MIGRATE carries keys of database 0 only, and those of others go with the slot that they are in.
-    fn left_behind(&self, step: &Step) -> Option<Violation> {
-        let transfer = step.action.transfer()?;
-        match transfer.engine {
-            Engine::Atomic | Engine::Orphaned { .. } => None,
-            Engine::Classic(_) | Engine::Homeward(_) => transfer
-                .ends()
-                .find(|id| {
-                    let view = self.observed.views.get(id);
-                    view.is_some_and(|view| view.keys_elsewhere > 0)
-                })
-                .map(|node| Violation::OtherDatabases {
-                    step: step.id,
-                    node,
-                }),
-        }
-    }
-
-    /// What is wrong with a step that moves slots, or takes the marks of a move away.
-    fn moved(&self, step: &Step, given: &mut [bool], found: &mut Vec<Violation>) {
-        found.extend(self.left_behind(step));
-        if let Action::BringHome { transfer, .. } = &step.action {
-            self.brought_home(step.id, transfer, found);
-        }
-        if let Action::Move { transfer, .. } = &step.action {
-            self.slots_moved(step.id, transfer, given, found);
-        }
-        if let Action::GiveUp { transfer, .. } = &step.action {
-            self.given_up(step, transfer.source, &transfer.slots, given, found);
-        }
-        if let Action::Close { node, slots } = &step.action {
-            let hidden = self.hidden(*node, slots);
-            found.extend(hidden.map(|slot| Violation::HidesKeys {
-                step: step.id,
-                slot,
-                node: *node,
-            }));
-        }
-    }
-
-    /// Only to the owner, and only where it holds nothing that could be the newer value.
-    fn brought_home(&self, step: StepId, transfer: &Transfer, found: &mut Vec<Violation>) {
-        let owner = transfer.target;
-        let view = self.observed.views.get(&owner);
-        for slot in transfer.slots.iter() {
-            let owned = self.owners.get(usize::from(slot)) == Some(&Some(owner));
-            let empty = view.is_some_and(|view| {
-                let counted = view.keys == 0 || view.counted.contains(slot);
-                counted && !view.keys_in_slot.contains_key(&slot)
-            });
-            if !owned || !empty || self.disputed.contains(slot) {
-                found.push(Violation::BringsBack { step, slot, owner });
-            }
-        }
-    }
-
-    /// Only slots of one that doesn't answer, that nobody holds a key of, and that somebody gave
-    /// leave for.
-    fn given_up(
-        &self,
-        step: &Step,
-        lost: NodeId,
-        slots: &SlotSet,
-        given: &mut [bool],
-        found: &mut Vec<Violation>,
-    ) {
-        let leave = matches!(step.risk, super::Risk::LoseData { .. });
-        let gone = !self.observed.views.contains_key(&lost);
-        for slot in slots.iter() {
-            let place = usize::from(slot);
-            let owned = self.owners.get(place) == Some(&Some(lost));
-            if !(leave && gone && owned) || self.holders.contains_key(&slot) {
-                found.push(Violation::GivesUp {
-                    step: step.id,
-                    slot,
-                    owner: lost,
-                });
-            }
-            let twice = given.get_mut(place);
-            if twice.is_some_and(|given| std::mem::replace(given, true)) {
-                let step = step.id;
-                found.push(Violation::SlotTwice { step, slot });
-            }
-        }
-    }
-
-    /// Keys of slots that the node doesn't own, and that nobody would look for once the mark is gone.
-    fn hidden(&self, node: NodeId, slots: &SlotSet) -> impl Iterator<Item = Slot> {
-        let view = self.observed.views.get(&node);
-        // What a replica holds is its primary's.
-        let view = view.filter(|view| view.role() == Role::Primary);
-        let hidden: Vec<Slot> = view
-            .into_iter()
-            .flat_map(|view| view.keys_in_slot.keys().copied())
-            .filter(|slot| slots.contains(*slot))
-            .filter(|slot| self.owners.get(usize::from(*slot)) != Some(&Some(node)))
-            .collect();
-        hidden.into_iter()
-    }
-
-    fn slots_moved(
-        &self,
-        step: StepId,
-        transfer: &Transfer,
-        given: &mut [bool],
-        found: &mut Vec<Violation>,
-    ) {
-        let Transfer {
-            source,
-            target,
-            slots,
-            ..
-        } = transfer;
-        if !self.observed.views.contains_key(target) {
-            found.push(Violation::ToReplica {
-                step,
-                taker: *target,
-            });
-        }
-        for slot in slots.iter() {
-            let place = usize::from(slot);
-            let twice = given.get_mut(place);
-            if twice.is_some_and(|given| std::mem::replace(given, true)) {
-                found.push(Violation::SlotTwice { step, slot });
-            }
-            let owned = self.owners.get(place) == Some(&Some(*source));
-            if !owned || self.disputed.contains(slot) {
-                found.push(Violation::NotTheOwner {
-                    step,
-                    slot,
-                    giver: *source,
-                });
-            }
-        }
-    }
-
     fn slots_given(
         &self,
         step: StepId,
@@ -558,6 +425,14 @@ impl<'a> Facts<'a> {
             }
         }
     }
+}
+
+/// What all viewers of a group have open as importing: Redis learns no new owner of such a slot.
+fn imported(group: &Group<'_>, observed: &Observed) -> SlotSet {
+    let viewers = group.viewers.iter();
+    let open = viewers.filter_map(|id| Some(observed.views.get(id)?.importing()));
+    open.reduce(|all, one| all.intersection(&one))
+        .unwrap_or_default()
 }
 
 fn reachable(links: &BTreeMap<NodeId, BTreeSet<NodeId>>, from: NodeId) -> BTreeSet<NodeId> {

@@ -23,6 +23,7 @@ mod settle;
 mod slots;
 mod step;
 mod transfer;
+mod unclaimed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -185,7 +186,9 @@ impl Plan {
         for step in self.steps.iter().filter(|step| counts(step)) {
             match &step.action {
                 Action::Join { .. } => totals.joins += 1,
-                Action::Assign { slots, .. } => totals.slots += usize::from(slots.count()),
+                Action::Assign { slots, .. } | Action::Claim { slots, .. } => {
+                    totals.slots += usize::from(slots.count());
+                }
                 Action::Attach { .. } => totals.attached += 1,
                 Action::Detach { .. } => totals.detached += 1,
                 Action::FailOver { .. } => totals.failed_over += 1,

@@ -10,7 +10,7 @@ use crate::observed::{Cluster, Job, NodeView, Observed};
 
 use super::{
     Action, Condition, Engine, Phase, Risk, Step, StepId, Transfer, config, given_up, hasten, jobs,
-    members, moves, newcomers, pins, removal, replicas, roles, settle, slots,
+    members, moves, newcomers, pins, removal, replicas, roles, settle, slots, unclaimed,
 };
 
 /// Gossip is given at least this long.
@@ -74,6 +74,7 @@ impl Terms<'_> {
                 | Difference::HandOver(_)
                 | Difference::LacksLibraries { .. }
                 | Difference::GivenUp { .. }
+                | Difference::Unclaimed { .. }
                 | Difference::Stray(_)
                 | Difference::LeftOpen { .. }
                 | Difference::NotReplicating { .. }
@@ -140,6 +141,7 @@ pub(super) fn steps(
         steps.extend(assign);
     }
     let mut mended = given_up::give_up(&terms);
+    mended.extend(unclaimed::claim(&terms));
     mended.extend(moves::close(&terms));
     mended.extend(moves::bring_home(&terms));
     let moves = moves::moves(&terms);
@@ -247,7 +249,7 @@ struct Index {
     /// By who gives and who takes.
     exchanged: BTreeMap<(NodeId, NodeId), Vec<StepId>>,
     moves: Vec<(StepId, NodeId)>,
-    /// With who takes the slots of one that is gone.
+    /// With who takes the slots of one that is gone, or that nobody claims.
     given_up: Vec<(StepId, NodeId)>,
     detached: Vec<StepId>,
     /// With who hands over to whom.
@@ -263,6 +265,20 @@ impl Index {
         awaited
             .filter(move |(_, ends)| !ends.is_disjoint(&nodes))
             .map(|(step, _)| *step)
+    }
+
+    fn add_transfer(&mut self, step: StepId, transfer: &Transfer) {
+        let Transfer { source, target, .. } = *transfer;
+        self.moves.push((step, source));
+        self.exchanged
+            .entry((source, target))
+            .or_default()
+            .push(step);
+        match transfer.engine {
+            Engine::Atomic => self.atomic.push((step, source, target)),
+            Engine::Orphaned { .. } => self.given_up.push((step, target)),
+            Engine::Classic(_) | Engine::Homeward(_) => self.classic.push((step, source, target)),
+        }
     }
 }
 
@@ -284,6 +300,7 @@ fn link(steps: &mut [Step]) {
                 | Phase::Announce
                 | Phase::CopyLibraries
                 | Phase::GiveUp
+                | Phase::Claim
                 | Phase::Close
                 | Phase::BringHome
                 | Phase::Pin
@@ -297,24 +314,14 @@ fn link(steps: &mut [Step]) {
             let ends = targets.iter().copied().chain([*node]);
             index.awaited.push((step.id, ends.collect()));
         }
+        if let Action::Claim { node, .. } = &step.action {
+            index.given_up.push((step.id, *node));
+        }
         if let Action::FailOver { node, from, .. } = &step.action {
             index.failovers.push((step.id, *from, *node));
         }
         if let Some(transfer) = step.action.transfer() {
-            index.moves.push((step.id, transfer.source));
-            let ends = (transfer.source, transfer.target);
-            index.exchanged.entry(ends).or_default().push(step.id);
-            match transfer.engine {
-                Engine::Atomic => {
-                    let ends = (step.id, transfer.source, transfer.target);
-                    index.atomic.push(ends);
-                }
-                Engine::Orphaned { .. } => index.given_up.push((step.id, transfer.target)),
-                Engine::Classic(_) | Engine::Homeward(_) => {
-                    let ends = (step.id, transfer.source, transfer.target);
-                    index.classic.push(ends);
-                }
-            }
+            index.add_transfer(step.id, transfer);
         }
         if let Action::Attach { shard, primary, .. } = &step.action {
             let attached = index.attached_to.entry(shard.clone()).or_default();
@@ -352,6 +359,7 @@ fn is_last(phase: Phase) -> bool {
         | Phase::CopyLibraries
         | Phase::Await
         | Phase::GiveUp
+        | Phase::Claim
         | Phase::Close
         | Phase::BringHome
         | Phase::Attach
@@ -414,6 +422,7 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             let copies = index.copies_of.get(from).into_iter().flatten().copied();
             copies.chain(index.prepared.iter().copied()).collect()
         }
+        Action::Claim { node, other, .. } => index.jobs_at([*node, *other]).collect(),
         Action::Close { node, .. } => index.jobs_at([*node]).collect(),
         Action::BringHome { transfer, .. } => index.jobs_at(transfer.ends()).collect(),
         Action::CopyLibraries { .. }

@@ -16,7 +16,7 @@ const MIGRATION: &str = "cluster-allow-replica-migration";
 /// written to disk.
 pub(super) fn pins(terms: &Terms<'_>) -> (Vec<Step>, Vec<Step>) {
     let (mut pins, mut unpins) = (Vec::new(), Vec::new());
-    if !terms.diff.tempts_replicas(terms.views) {
+    if !terms.diff.tempts_replicas(terms.desired, terms.views) {
         return (pins, unpins);
     }
     let mut members: Vec<&NodeView> = terms

@@ -160,6 +160,12 @@ pub enum Action {
         shard: ShardName,
         transfer: Transfer,
     },
+    /// Makes a primary the owner of slots that nobody claims.
+    Claim {
+        node: NodeId,
+        other: NodeId,
+        slots: SlotSet,
+    },
     /// Takes away the marks of moves that are over.
     Close { node: NodeId, slots: SlotSet },
     /// Brings keys of slots that their holder doesn't own to the owner.
@@ -223,6 +229,7 @@ pub enum Phase {
     CopyLibraries,
     Await,
     GiveUp,
+    Claim,
     Close,
     BringHome,
     Attach,
@@ -285,6 +292,7 @@ impl Action {
             Self::CopyLibraries { .. } => Phase::CopyLibraries,
             Self::Await { .. } => Phase::Await,
             Self::GiveUp { .. } => Phase::GiveUp,
+            Self::Claim { .. } => Phase::Claim,
             Self::Close { .. } => Phase::Close,
             Self::BringHome { .. } => Phase::BringHome,
             Self::Move { .. } => Phase::Move,
@@ -312,6 +320,7 @@ impl Action {
             | Self::Detach { node, .. }
             | Self::CopyLibraries { node, .. }
             | Self::Await { node, .. }
+            | Self::Claim { node, .. }
             | Self::Close { node, .. }
             | Self::FailOver { node, .. }
             | Self::Pin { node, .. }
@@ -344,6 +353,7 @@ impl Action {
             | Self::CopyLibraries { .. }
             | Self::Await { .. }
             | Self::FailOver { .. }
+            | Self::Claim { .. }
             | Self::Close { .. }
             | Self::Pin { .. }
             | Self::Unpin { .. }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Role, SlotSet, counted, named};
 use crate::diff::{
-    Blocked, Cause, Difference, Elsewhere, HandOver, Misplaced, Now, Pairing, Stray,
+    Blocked, Cause, Difference, Elsewhere, HandOver, Misplaced, Now, Pairing, Stray, Unclaimed,
 };
 
 use super::difference::{announced_option, is_newcomer, option, sentence};
@@ -102,6 +102,7 @@ fn shape(difference: &Difference, pairing: &Pairing) -> (u8, String) {
         ),
         Difference::GivenUp { .. } => (17, String::new()),
         Difference::Stray(_) => (18, String::new()),
+        Difference::Unclaimed { .. } => (19, String::new()),
         Difference::NotReplicating { now, .. } => match now.role {
             Role::Primary => (7, String::new()),
             Role::Replica => (8, String::new()),
@@ -157,6 +158,7 @@ fn together(group: &[&Difference], pairing: &Pairing) -> String {
         Difference::GivenUp { .. } => {
             format!("{slots} belong to nodes that are gone with all their copies: {names}")
         }
+        Difference::Unclaimed { .. } => format!("nobody claims {slots}: {names}"),
         Difference::Stray(_) => format!("{nodes} hold keys of slots that others own: {names}"),
         Difference::LeftOpen { .. } => format!("{slots} are still open on {nodes}"),
         Difference::LeaderElsewhere(_) => {
@@ -205,6 +207,7 @@ fn slots_of(difference: &Difference) -> Option<&SlotSet> {
         Difference::Unassigned { slots, .. }
         | Difference::Misplaced(Misplaced { slots, .. })
         | Difference::GivenUp { slots, .. }
+        | Difference::Unclaimed(Unclaimed { slots, .. })
         | Difference::Stray(Stray { slots, .. })
         | Difference::LeftOpen { slots, .. } => Some(slots),
         Difference::Down { .. }
@@ -235,7 +238,9 @@ fn subject(difference: &Difference, pairing: &Pairing) -> String {
             format!("shard {shard}")
         }
         Difference::GivenUp { shard, .. } => format!("to shard {shard}"),
-        Difference::Stray(Stray { slots, .. }) => named(slots),
+        Difference::Stray(Stray { slots, .. }) | Difference::Unclaimed(Unclaimed { slots, .. }) => {
+            named(slots)
+        }
         Difference::Misplaced(Misplaced { shard, .. }) => format!("to shard {shard}"),
         Difference::LeftOpen { slots, .. } => named(slots),
         Difference::Undeclared { node, .. } | Difference::Ghost { node, .. } => {

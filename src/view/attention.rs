@@ -65,6 +65,7 @@ fn is_evidence(difference: &Difference, blocked: &[Blocked]) -> bool {
         | Difference::HandOver(_)
         | Difference::LacksLibraries { .. }
         | Difference::GivenUp { .. }
+        | Difference::Unclaimed { .. }
         | Difference::Stray(_)
         | Difference::LeftOpen { .. }
         | Difference::NotReplicating { .. }

@@ -6,6 +6,7 @@ use crate::base::{Address, Arg, NodeId, NodeName, Role, ShardName, SlotSet, coun
 use crate::desired::readable_value;
 use crate::diff::{
     Cause, Diff, Difference, Elsewhere, HandOver, Misplaced, Now, OptionChange, Pairing, Stray,
+    Unclaimed,
 };
 use crate::observed::{Failure, Libraries};
 
@@ -58,6 +59,7 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
             wording::slot_count(slots),
             pairing.label(*lost)
         ),
+        Difference::Unclaimed(unclaimed) => left_to_each_other(unclaimed, pairing),
         Difference::Stray(stray) => stray_keys(stray, pairing),
         Difference::Misplaced(misplaced) => misplaced_slots(misplaced, pairing),
         Difference::LeaderElsewhere(elsewhere) => leads_elsewhere(elsewhere, pairing),
@@ -186,6 +188,20 @@ fn not_replicating(
     format!("{node} {present}, the file makes it a replica of shard {shard}")
 }
 
+fn left_to_each_other(unclaimed: &Unclaimed, pairing: &Pairing) -> String {
+    let Unclaimed {
+        taker,
+        other,
+        slots,
+    } = unclaimed;
+    let [one, other] = [taker, other].map(|id| pairing.label(*id));
+    format!(
+        "nobody claims {}: {one} and {other} leave {} to each other",
+        named(slots),
+        wording::them(slots)
+    )
+}
+
 fn misplaced_slots(misplaced: &Misplaced, pairing: &Pairing) -> String {
     let Misplaced {
         shard,
@@ -200,8 +216,9 @@ fn misplaced_slots(misplaced: &Misplaced, pairing: &Pairing) -> String {
         true => format!("{} half-way from {source} to shard {shard}", are(slots)),
         false => {
             let mut text = format!(
-                "{} served by {source}, the file gives them to shard {shard}",
-                are(slots)
+                "{} served by {source}, the file gives {} to shard {shard}",
+                are(slots),
+                wording::them(slots)
             );
             if !begun.is_empty() {
                 let half_way = wording::slot_count(begun);
@@ -233,11 +250,16 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
             "{} is gone with all its copies; if it comes back, it loses what it holds",
             pairing.label(*lost)
         ),
+        Difference::Unclaimed(Unclaimed { other, slots, .. }) => format!(
+            "it and {} leave {} to each other; nobody else holds a key there",
+            pairing.label(*other),
+            wording::them(slots)
+        ),
         Difference::Stray(_) => {
             "clients don't find them there; the owner holds none of these slots".to_owned()
         }
-        Difference::Misplaced(Misplaced { begun, .. }) => match begun.is_empty() {
-            true => "the file gives them to it".to_owned(),
+        Difference::Misplaced(Misplaced { begun, slots, .. }) => match begun.is_empty() {
+            true => format!("the file gives {} to it", wording::them(slots)),
             false => format!("a move of {} was begun", wording::slot_count(begun)),
         },
         Difference::LeaderElsewhere(Elsewhere { primary, .. }) => {
@@ -300,6 +322,7 @@ pub(super) fn way_out(difference: &Difference, diff: &Diff) -> String {
         | Difference::HandOver(_)
         | Difference::LacksLibraries { .. }
         | Difference::GivenUp { .. }
+        | Difference::Unclaimed { .. }
         | Difference::Stray(_)
         | Difference::LeftOpen { .. }
         | Difference::NotReplicating { .. }

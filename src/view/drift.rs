@@ -135,6 +135,7 @@ fn why(blocked: &Blocked, differences: &[Difference]) -> String {
             | Difference::HandOver(_)
             | Difference::LacksLibraries { .. }
             | Difference::GivenUp { .. }
+            | Difference::Unclaimed { .. }
             | Difference::Stray(_)
             | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }

@@ -98,6 +98,7 @@ fn differs(diff: &Diff) -> Vec<String> {
             | Difference::Option { .. }
             | Difference::LacksLibraries { .. }
             | Difference::GivenUp { .. }
+            | Difference::Unclaimed { .. }
             | Difference::Stray(_)
             | Difference::Misplaced(_)
             | Difference::LeaderElsewhere(_)

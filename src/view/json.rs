@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Presence, Role, ShardName, SlotSet};
 use crate::diff::{
     Blocked, Cause, Diff, Difference, Elsewhere, HandOver, Misplaced, Note, Now, OptionChange,
-    Pairing, Stray,
+    Pairing, Stray, Unclaimed,
 };
 use crate::observed::{Failure, FailureKind, Libraries};
 
@@ -158,6 +158,13 @@ enum What<'a> {
         lost_id: NodeId,
         slots: &'a SlotSet,
     },
+    Unclaimed {
+        primary: Option<&'a NodeName>,
+        primary_id: NodeId,
+        other: Option<&'a NodeName>,
+        other_id: NodeId,
+        slots: &'a SlotSet,
+    },
     Stray {
         holder: Option<&'a NodeName>,
         holder_id: NodeId,
@@ -270,6 +277,7 @@ impl<'a> What<'a> {
                 lost,
                 slots,
             } => Self::given_up(shard, (*primary, *lost), slots, pairing),
+            Difference::Unclaimed(unclaimed) => Self::unclaimed(unclaimed, pairing),
             Difference::Stray(stray) => Self::stray(stray, pairing),
             Difference::Misplaced(misplaced) => Self::misplaced(misplaced, pairing),
             Difference::LeftOpen { node, slots } => Self::LeftOpen {
@@ -406,6 +414,21 @@ impl<'a> What<'a> {
             primary_id: primary,
             lost: pairing.names.get(&lost),
             lost_id: lost,
+            slots,
+        }
+    }
+
+    fn unclaimed(unclaimed: &'a Unclaimed, pairing: &'a Pairing) -> Self {
+        let Unclaimed {
+            taker,
+            other,
+            slots,
+        } = unclaimed;
+        Self::Unclaimed {
+            primary: pairing.names.get(taker),
+            primary_id: *taker,
+            other: pairing.names.get(other),
+            other_id: *other,
             slots,
         }
     }

@@ -33,6 +33,7 @@ impl Sign {
             | Action::Attach { .. }
             | Action::Detach { .. }
             | Action::GiveUp { .. }
+            | Action::Claim { .. }
             | Action::Close { .. }
             | Action::BringHome { .. }
             | Action::Move { .. }
@@ -112,6 +113,7 @@ fn verbs(action: &Action) -> (&'static str, &'static str) {
         Action::Assign { .. } => ("assign", "assigned"),
         Action::Join { .. } => ("join", "joined"),
         Action::CopyLibraries { .. } => ("copy", "copied"),
+        Action::Claim { .. } => ("claim", "claimed"),
         Action::Close { .. } => ("close", "closed"),
         Action::BringHome { .. } => ("bring", "brought"),
         Action::Attach { .. } => ("attach", "attached"),
@@ -149,6 +151,7 @@ fn object(action: &Action, pairing: &Pairing) -> Option<String> {
             true => named(slots),
             false => format!("{} to {}", named(slots), pairing.label_all(targets)),
         },
+        Action::Claim { node, slots, .. } => format!("{} for {}", named(slots), label(node)),
         Action::Close { node, slots } => format!("{} on {}", ranges(slots), label(node)),
         Action::BringHome { transfer, load } => brought(transfer, *load, pairing),
         Action::Attach {
@@ -277,6 +280,7 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
         | Action::Join { .. }
         | Action::CopyLibraries { .. }
         | Action::GiveUp { .. }
+        | Action::Claim { .. }
         | Action::Close { .. }
         | Action::Detach { .. }
         | Action::BringHome { .. }
@@ -340,6 +344,7 @@ pub(super) fn shape(step: &Step) -> Option<String> {
         | Action::CopyLibraries { .. }
         | Action::Await { .. }
         | Action::GiveUp { .. }
+        | Action::Claim { .. }
         | Action::Close { .. }
         | Action::BringHome { .. }
         | Action::Move { .. }

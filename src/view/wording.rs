@@ -18,6 +18,14 @@ pub(super) fn slot_count(slots: &SlotSet) -> String {
     counted(slots.count(), "slot")
 }
 
+/// `it` or `them`.
+pub(super) fn them(slots: &SlotSet) -> &'static str {
+    match slots.count() {
+        1 => "it",
+        _ => "them",
+    }
+}
+
 /// The ranges of the set; of many the first few and the last.
 pub(super) fn ranges(slots: &SlotSet) -> String {
     let ranges = slots.ranges();

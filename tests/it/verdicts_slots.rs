@@ -170,25 +170,76 @@ fn given_up_by_their_owner() {
     stage.repairs(&Shard::seed());
 }
 
-/// The source of a move was told its end before the target, which waits for it for ever.
+/// The source of a move was told its end before the target, and nobody serves the slot any more. Without a key of it
+/// the file says who gets it.
 #[test]
 fn told_to_one_side_only_on_redis() {
     let mut stage = seed(ServerKind::Redis70);
     let target = stage.servers.id("host1:7001");
     stage.tell("host1:7000", &format!("CLUSTER SETSLOT 5 NODE {target}"));
-    assert_snapshot!(stage.refuses(3).troubles(), @r#"
-    ! the nodes don't agree who owns slot 5
-        host1:7000: owner is host1:7001 at epoch 5
-        host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 4
-        → Look for a cut network or a full disk between these nodes, and plan again. If it stays, see which of them holds the keys (CLUSTER COUNTKEYSINSLOT) and make that one the owner by hand, slot by slot (CLUSTER SETSLOT … NODE on the nodes that say otherwise): servers believe the owner with the higher epoch.
-    Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
+    assert_snapshot!(stage.run(&["plan"], 0), @r#"
+    Plan for cluster "orders" from rcl.yaml: 6 of 6 declared nodes answer, 6 members, Redis 7.0.15
+
+    --- live
+    +++ rcl.yaml
+    - shard a  0-4,6-5461 (5461 slots)
+    + shard a  0-5461 (5462 slots)
+
+    ~ claim slot 5 for host1:7000  # it and host1:7001 leave it to each other; nobody else holds a key there
+        host1:7000> CLUSTER SETSLOT 5 IMPORTING ID2
+        host1:7000> CLUSTER SETSLOT 5 NODE ID1
+
+    = wait until all nodes agree  # on members, roles, links, slots and epochs
+
+    Plan: 0 to join, 1 slot to assign, 0 to move, 0 replicas to attach, 0 to remove.
     "#);
-    stage.tell(
-        "host1:7000",
-        &format!("CLUSTER SETSLOT 5 NODE {}", stage.servers.id("host1:7000")),
-    );
-    judge::wait_until_matches(&stage.servers, &Shard::seed());
-    stage.matches();
+    assert_snapshot!(stage.run(&["drift", "--timeout", "60s"], 2), @"rcl.yaml: nobody claims slot 5: host1:7000 and host1:7001 leave it to each other");
+    stage.repairs(&Shard::seed());
+}
+
+/// A key of it says so before the file does: the move brought it to the target.
+#[test]
+fn told_to_the_giver_of_keys_on_redis() {
+    let mut stage = seed(ServerKind::Redis70);
+    stage.write_keys("host1:7000", 2);
+    carry_over(&stage, 935);
+    let mut shards = Shard::seed();
+    shards[0].slots = vec![(0, 934), (936, 5461)];
+    shards[1].slots = vec![(935, 935), (5462, 10922)];
+    stage.declare(&shards);
+    stage.repairs(&shards);
+    assert_eq!((stage.keys("host1:7000"), stage.keys("host1:7001")), (1, 1));
+    assert_eq!(stage.keys("host2:7001"), 1);
+}
+
+/// Where the file gives it to somebody else, it moves on from there.
+#[test]
+fn told_to_the_giver_of_keys_that_are_declared_at_it() {
+    let mut stage = seed(ServerKind::Redis70);
+    stage.write_keys("host1:7000", 2);
+    carry_over(&stage, 935);
+    let told = stage.run(&["apply", "--yes"], 1);
+    assert!(told.contains("1 slot assigned"), "{told}");
+    stage.repairs(&Shard::seed());
+    assert_eq!((stage.keys("host1:7000"), stage.keys("host1:7001")), (2, 0));
+}
+
+/// Moves the keys of a slot as a person does, and tells the new owner to the giver alone.
+fn carry_over(stage: &Stage, slot: u16) {
+    let (from, to) = ("host1:7000", "host1:7001");
+    let (giver, taker) = (stage.servers.id(from), stage.servers.id(to));
+    stage.tell(to, &format!("CLUSTER SETSLOT {slot} IMPORTING {giver}"));
+    stage.tell(from, &format!("CLUSTER SETSLOT {slot} MIGRATING {taker}"));
+    let listed = ["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), "10"];
+    let at = stage.servers.address(to);
+    for key in stage.servers.call(from, &listed).array() {
+        let key = key.text();
+        stage.tell(
+            from,
+            &format!("MIGRATE {} {} {key} 0 1000", at.ip(), at.port()),
+        );
+    }
+    stage.tell(from, &format!("CLUSTER SETSLOT {slot} NODE {taker}"));
 }
 
 /// A primary that hears nothing on the bus goes on as the owner, while its replica has taken over.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::{Command, NodeId, Reply, Role, Slot, SlotSet};
+use crate::net::ABREAST;
 use crate::observed::{Direction, NodeTable};
 
 use super::super::mover::{Failure, Todo, number, table};
@@ -74,6 +75,18 @@ impl Classic<'_> {
         Ok(self.take(self.window.clone()))
     }
 
+    /// On Valkey the target's replicas take over a slot before it does. If it dies in between, they may have heard
+    /// from it that it doesn't own the slot, and have believed the source again: then the one that is elected
+    /// deletes the keys. So that they hear nothing in between, no more slots go at once than the target waits for
+    /// together, and no others until word of these has gone round.
+    pub(super) fn take(&mut self, mut slots: Vec<Slot>) -> Todo {
+        if self.bounds.waits {
+            self.rest = slots.split_off(slots.len().min(ABREAST));
+        }
+        let commands = self.takes(&slots);
+        self.ask(Stage::Take(slots), self.transfer.target, commands)
+    }
+
     fn marked(&self, table: &NodeTable, node: NodeId, direction: Direction) -> Result<(), Failure> {
         let marks = table.open.iter().filter(|open| open.direction == direction);
         let marks: SlotSet = marks.map(|open| open.slot).collect();
@@ -85,11 +98,6 @@ impl Classic<'_> {
                 format!("has lost the marks of slots {missing}"),
             )),
         }
-    }
-
-    fn take(&mut self, slots: Vec<Slot>) -> Todo {
-        let commands = self.takes(&slots);
-        self.ask(Stage::Take(slots), self.transfer.target, commands)
     }
 
     /// Taking over a slot that has its mark, a server tells every node of the cluster at once: with many nodes that
@@ -151,11 +159,17 @@ impl Classic<'_> {
         let source = self.transfer.source;
         let table = table(source, replies.last())?;
         let own = table.members.get(&source).map(|own| &own.slots);
-        let kept = own.is_some_and(|own| !own.intersection(&self.open()).is_empty());
+        let rest: SlotSet = self.rest.iter().copied().collect();
+        let told = self.open().difference(&rest);
+        let kept = own.is_some_and(|own| !own.intersection(&told).is_empty());
         if kept && before < LISTENED {
             let commands = vec![Command::new("CLUSTER NODES")];
             let after = SOON * before.min(10);
             return Ok(self.once_more(Stage::Heard(before + 1), after, source, commands));
+        }
+        if !rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            return Ok(self.take(rest));
         }
         let commands = self.owners(&self.window);
         Ok(self.ask(Stage::Give, source, commands))

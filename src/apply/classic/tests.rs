@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::Address;
+use crate::net::ABREAST;
 use crate::plan::Engine;
 
 fn transfer(open: &str) -> Transfer {
@@ -89,12 +90,12 @@ fn of_two_lanes_each_takes_half_of_the_limit_or_has_the_source_for_itself() {
     let mut classic = Classic::new(&transfer, bounds(), 2);
     let sent = sending(&mut classic);
     assert_eq!(sent.iter().map(limit_of).sum::<u64>(), 1248, "{sent:?}");
-    assert!(!classic.wants_source_alone());
+    assert_eq!(classic.turn(), Turn::Shared);
     let words = "IOERR error or timeout reading to target instance".to_owned();
     let replies = vec![Reply::Error(words); sent.len()];
     assert!(matches!(classic.next(&replies), Ok(Todo::Wait(_))));
     let mut again = commands(classic.next(&[]));
-    while !classic.wants_source_alone() {
+    while classic.turn() != Turn::Alone {
         let replies = match again[0].moves() {
             true => vec![Reply::ok(); again.len()],
             false => vec![Reply::Integer(50); again.len()],
@@ -298,4 +299,33 @@ fn of_a_window_two_slots_are_taken_over_with_their_marks() {
             .collect();
         assert_eq!(sent.join(" "), wanted);
     }
+}
+
+/// Where replicas take over before their primary no others go meanwhile, and no more at once than it waits for together.
+#[test]
+fn where_replicas_are_waited_for_few_slots_are_taken_over_at_once() {
+    let transfer = transfer("");
+    let bounds = Bounds {
+        waits: true,
+        ..bounds()
+    };
+    let mut classic = Classic::new(&transfer, bounds, 2);
+    classic.open_window();
+    let window = classic.window.clone();
+    let mut sent = commands(Ok(classic.take(window)));
+    let mut rounds = Vec::new();
+    while sent.iter().all(Command::gives_owner) && classic.turn() == Turn::Takes {
+        rounds.push(sent.len());
+        let asked = commands(classic.next(&vec![Reply::ok(); sent.len()]));
+        assert_eq!(asked[0].to_string(), "CLUSTER NODES");
+        assert_eq!(classic.turn(), Turn::Takes);
+        // It owns nothing any more.
+        let line = format!(
+            "{} 127.0.0.1:7000@17000 myself,master - 0 0 1 connected\n",
+            transfer.source
+        );
+        sent = commands(classic.next(&[Reply::Text(line)]));
+    }
+    assert_eq!(rounds, [ABREAST, ABREAST]);
+    assert_eq!((sent.len(), classic.turn()), (WINDOW, Turn::Shared));
 }

@@ -109,6 +109,14 @@ impl Before<'_> {
             let views = self.observed.views.values();
             views.filter_map(|view| view.table.get(&node))
         };
+        let still_owns = |taken: &SlotSet| {
+            let mut views = self.observed.views.values();
+            views.any(|view| {
+                let member = view.table.get(&node);
+                let owned = member.map(|member| member.slots.difference(taken));
+                owned.is_some_and(|owned| !owned.difference(&view.importing()).is_empty())
+            })
+        };
         let none = SlotSet::new();
         let taken = self.taken.get(&node).unwrap_or(&none);
         let has_copy = |view: &&NodeView| {
@@ -125,7 +133,7 @@ impl Before<'_> {
             Some("without leave")
         } else if declared {
             Some("which the file names")
-        } else if listed().any(|member| !member.slots.difference(taken).is_empty()) {
+        } else if still_owns(taken) {
             Some("which still owns slots")
         } else if self.observed.views.values().any(|view| has_copy(&view)) {
             Some("which is the primary of a node that stays")

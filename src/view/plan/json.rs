@@ -168,6 +168,10 @@ enum DetailsJson<'a> {
         slots: &'a SlotSet,
         targets: Vec<NodeJson<'a>>,
     },
+    Claim {
+        other: NodeJson<'a>,
+        slots: &'a SlotSet,
+    },
     Close {
         slots: &'a SlotSet,
     },
@@ -334,6 +338,7 @@ fn action_word(action: &Action) -> &'static str {
         Action::CopyLibraries { .. } => "copy_libraries",
         Action::Await { .. } => "await",
         Action::GiveUp { .. } => "give_up",
+        Action::Claim { .. } => "claim",
         Action::Close { .. } => "close",
         Action::BringHome { .. } => "bring_home",
         Action::Move { .. } => "move",
@@ -344,6 +349,19 @@ fn action_word(action: &Action) -> &'static str {
         Action::Settle => "settle",
         Action::Restore { .. } => "restore",
         Action::Watch { .. } => "watch",
+    }
+}
+
+fn give_up_details<'a>(
+    shard: &'a ShardName,
+    transfer: &'a Transfer,
+    plan: &'a Plan,
+) -> DetailsJson<'a> {
+    DetailsJson::GiveUp {
+        shard,
+        lost: node(transfer.source, plan),
+        slots: &transfer.slots,
+        templates: templates(transfer, plan),
     }
 }
 
@@ -394,15 +412,14 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
             }
         }
         Action::CopyLibraries { libraries, .. } => DetailsJson::CopyLibraries { libraries },
-        Action::GiveUp { shard, transfer } => DetailsJson::GiveUp {
-            shard,
-            lost: node(transfer.source, plan),
-            slots: &transfer.slots,
-            templates: templates(transfer, plan),
-        },
+        Action::GiveUp { shard, transfer } => give_up_details(shard, transfer, plan),
         Action::Await { slots, targets, .. } => DetailsJson::Await {
             slots,
             targets: targets.iter().map(|id| node(*id, plan)).collect(),
+        },
+        Action::Claim { other, slots, .. } => DetailsJson::Claim {
+            other: node(*other, plan),
+            slots,
         },
         Action::Close { slots, .. } => DetailsJson::Close { slots },
         Action::BringHome { transfer, load } => bring_home_details(transfer, *load, plan),

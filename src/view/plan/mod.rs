@@ -176,6 +176,7 @@ fn shown(run: &[Step], commands: Commands) -> usize {
             | Phase::CopyLibraries
             | Phase::Await
             | Phase::GiveUp
+            | Phase::Claim
             | Phase::Close
             | Phase::BringHome
             | Phase::Attach

@@ -62,6 +62,7 @@ fn in_the_way(diff: &Diff) -> String {
             | Difference::HandOver(_)
             | Difference::LacksLibraries { .. }
             | Difference::GivenUp { .. }
+            | Difference::Unclaimed { .. }
             | Difference::Stray(_)
             | Difference::LeftOpen { .. }
             | Difference::NotReplicating { .. }

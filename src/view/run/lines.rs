@@ -279,6 +279,7 @@ fn went_by_itself(plan: &Plan, step: StepId, end: &End) -> bool {
             | Phase::CopyLibraries
             | Phase::Await
             | Phase::GiveUp
+            | Phase::Claim
             | Phase::Close
             | Phase::BringHome
             | Phase::Attach
@@ -312,6 +313,7 @@ fn takes_long(action: &Action) -> bool {
         | Action::Join { .. }
         | Action::CopyLibraries { .. }
         | Action::GiveUp { .. }
+        | Action::Claim { .. }
         | Action::Close { .. }
         | Action::Pin { .. }
         | Action::Unpin { .. }

@@ -93,7 +93,7 @@ pub(super) fn undisturbed(story: Story, kind: ServerKind) -> usize {
     apply.end().code(0);
     let objections = scene.objections(story.goal());
     assert!(objections.is_empty(), "{}", objections.join("\n"));
-    assert_eq!(scene.lost(), 0);
+    assert_eq!(scene.lost(), BTreeSet::new());
     lines
 }
 
@@ -280,6 +280,8 @@ impl Row {
         });
         self.wrong.extend(objections.err().unwrap_or_default());
         let lost = scene.lost();
+        let deleted = scene.deleted_by_the_elected();
+        let lost = lost.difference(&deleted).count();
         if lost > 0 && !self.fault.costs_data() {
             self.wrong.push(format!("{lost} keys are lost"));
         }
@@ -291,7 +293,9 @@ impl Row {
     fn count(&mut self, scene: &Scene, missing: &BTreeSet<usize>) {
         let gone = scene.missing_at_primaries();
         self.lost = gone.len();
-        let by_rcl = gone.difference(missing).count();
+        let deleted = scene.deleted_by_the_elected();
+        let by_servers: BTreeSet<usize> = missing.union(&deleted).copied().collect();
+        let by_rcl = gone.difference(&by_servers).count();
         if by_rcl > 0 {
             self.wrong
                 .push(format!("{by_rcl} keys are lost that servers still held"));

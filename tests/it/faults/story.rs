@@ -1,6 +1,7 @@
 //! What rcl is doing when something happens.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::panic::catch_unwind;
 
 use redis::Value;
@@ -15,6 +16,9 @@ use crate::support::{Rcl, ServerKind, Servers, Shard, native};
 use super::cast::Part;
 
 const KEYS: usize = 1500;
+
+/// No more slots than these does a primary on Valkey take over at a time.
+const TAKEN_AT_ONCE: usize = 16;
 
 /// Declared; while it forms a cluster rcl lowers it to a second.
 const NODE_TIMEOUT_MS: u32 = 1500;
@@ -201,10 +205,32 @@ impl Scene {
         self.rcl.start(&arguments)
     }
 
-    /// How many keys are gone, or not what they were.
-    pub(super) fn lost(&self) -> usize {
-        let lost = |(data, values): &(Data, _)| data.lost(&self.servers, values).len();
-        self.data.as_ref().map_or(0, lost)
+    /// The keys that are gone, or not what they were.
+    pub(super) fn lost(&self) -> BTreeSet<usize> {
+        let Some((data, values)) = &self.data else {
+            return BTreeSet::new();
+        };
+        let lost = data.lost(&self.servers, values).into_iter();
+        lost.map(|(number, _)| number).collect()
+    }
+
+    /// Keys that a replica on Valkey deleted by itself when it was elected, for its primary died while it took their
+    /// slots over.
+    #[track_caller]
+    pub(super) fn deleted_by_the_elected(&self) -> BTreeSet<usize> {
+        let Some((data, _)) = &self.data else {
+            return BTreeSet::new();
+        };
+        let mut slots = BTreeSet::new();
+        for node in self.servers.names() {
+            let log = fs::read_to_string(self.servers.folder(&node).join("server.log"));
+            let log = log.expect("every server has a log");
+            let told = log.split("I have keys for slot ").skip(1);
+            let told = told.filter_map(|rest| rest.split_once(", but the slot is assigned to"));
+            slots.extend(told.filter_map(|(slot, _)| slot.parse::<u16>().ok()));
+        }
+        assert!(slots.len() <= TAKEN_AT_ONCE, "{slots:?}");
+        data.of_slots(&slots)
     }
 
     /// What every node that runs says of the cluster, for whoever has to find out what happened.

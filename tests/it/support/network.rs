@@ -171,10 +171,10 @@ async fn forward(listener: TcpListener, front: SocketAddr, weather: watch::Recei
                 let (client_in, client_out) = stream.into_split();
                 let (server_in, server_out) = server.into_split();
                 let to = front.ip();
-                tokio::select! {
-                    () = carry(client_in, server_out, (from, to), weather.clone()) => {}
-                    () = carry(server_in, client_out, (to, from), weather) => {}
-                }
+                // Each way ends by itself: what a server had sent when it was killed still arrives.
+                let there = carry(client_in, server_out, (from, to), weather.clone());
+                let back = carry(server_in, client_out, (to, from), weather);
+                tokio::join!(there, back);
             }
         });
     }

@@ -13,6 +13,7 @@ use redis::{RedisResult, Value, cmd};
 
 use super::judge;
 use super::servers::Servers;
+use super::shards::slot_of;
 
 const COUNTERS: u64 = 400;
 
@@ -149,6 +150,12 @@ impl Data {
     pub(crate) fn missing(&self, names: &BTreeSet<String>) -> BTreeSet<usize> {
         let named = |number: &usize| names.contains(&*String::from_utf8_lossy(&name(*number)));
         (0..self.count).filter(|number| !named(number)).collect()
+    }
+
+    /// Those of these slots.
+    pub(crate) fn of_slots(&self, slots: &BTreeSet<u16>) -> BTreeSet<usize> {
+        let is_in = |number: &usize| slots.contains(&slot_of(&name(*number)));
+        (0..self.count).filter(is_in).collect()
     }
 
     /// The whole names of those that are among these.

@@ -1,0 +1,118 @@
+//! Slots that their owner has given away, and that nobody claims: whoever was to have them doesn't know of it.
+//!
+//! Somebody told only the giver; or the taker died before it had saved or told what it took over. Valkey's answers
+//! before it has saved, and its replicas hear of a new owner before it does. Servers never mend it: none takes
+//! a slot that it doesn't own for its own.
+
+use std::collections::BTreeSet;
+
+use crate::base::{NodeId, Role, SlotSet};
+use crate::desired::SlotShare;
+use crate::observed::{Disagreement, NodeView};
+
+use super::{Diff, Look, Unclaimed};
+
+/// Who gets the slots that the nodes disagree about, where nobody serves them and it can be told.
+pub(super) fn judge(
+    look: &Look<'_>,
+    diff: &Diff,
+    disagreement: &Disagreement,
+) -> Option<Unclaimed> {
+    let slots = &disagreement.slots;
+    let owners = disagreement.claims.iter().map(|claim| claim.owner);
+    let owners: Vec<NodeId> = owners.collect::<Option<_>>()?;
+    let leaders: BTreeSet<NodeId> = owners
+        .iter()
+        .map(|owner| leader(look, *owner))
+        .collect::<Option<_>>()?;
+    let [one, other] = <[NodeId; 2]>::try_from(Vec::from_iter(leaders)).ok()?;
+    if !nobody_serves(look, slots) {
+        return None;
+    }
+    let holders = holders(look, slots)?;
+    let taker = match holders.as_slice() {
+        [] => to_be_owner(look, diff, (one, other), disagreement)?,
+        [holder] => [one, other].into_iter().find(|id| id == holder)?,
+        [_, _, ..] => return None,
+    };
+    Some(Unclaimed {
+        other: if taker == one { other } else { one },
+        taker,
+        slots: slots.clone(),
+    })
+}
+
+/// The primary that leads the node's shard, which must answer.
+fn leader(look: &Look<'_>, node: NodeId) -> Option<NodeId> {
+    let member = look.cluster.members.get(&node)?;
+    let leader = match member.role {
+        Role::Primary => node,
+        Role::Replica => member.primary?,
+    };
+    let view = look.observed.views.get(&leader)?;
+    (view.role() == Role::Primary).then_some(leader)
+}
+
+/// A primary that doesn't answer may be serving them.
+fn nobody_serves(look: &Look<'_>, slots: &SlotSet) -> bool {
+    let served = |view: &NodeView| !view.own_slots().intersection(slots).is_empty();
+    let mut members = look.cluster.members.values();
+    let silent = members.any(|member| {
+        !member.answered && member.role == Role::Primary && !member.failed && !member.noaddr
+    });
+    !silent && !look.observed.views.values().any(served)
+}
+
+/// The primaries that hold keys of the slots; nothing, where one hasn't told.
+fn holders(look: &Look<'_>, slots: &SlotSet) -> Option<Vec<NodeId>> {
+    let views = look.observed.views.values();
+    let primaries: Vec<&NodeView> = views.filter(|view| view.role() == Role::Primary).collect();
+    let told = |view: &&NodeView| {
+        view.keys_elsewhere == 0 && (view.keys == 0 || slots.difference(&view.counted).is_empty())
+    };
+    if !primaries.iter().all(told) {
+        return None;
+    }
+    let holders = primaries.into_iter();
+    let holders = holders.filter(|view| view.keys_in(slots).next().is_some());
+    Some(holders.map(|view| view.id).collect())
+}
+
+/// Without any key it is the one that the file names, else the one that waits for the slots, else the one that was
+/// to have them last.
+fn to_be_owner(
+    look: &Look<'_>,
+    diff: &Diff,
+    (one, other): (NodeId, NodeId),
+    disagreement: &Disagreement,
+) -> Option<NodeId> {
+    let slots = &disagreement.slots;
+    let only = |wanted: &dyn Fn(NodeId) -> bool| match (wanted(one), wanted(other)) {
+        (true, false) => Some(one),
+        (false, true) => Some(other),
+        (true, true) | (false, false) => None,
+    };
+    let declared = |id: NodeId| {
+        let name = diff.pairing.names.get(&id);
+        let shard = name.and_then(|name| look.desired.shard_of(name));
+        shard.is_some_and(|shard| match &shard.slots {
+            SlotShare::Explicit(share) => slots.difference(share).is_empty(),
+            SlotShare::Auto { .. } | SlotShare::None => false,
+        })
+    };
+    let waits = |id: NodeId| {
+        let view = look.observed.views.get(&id);
+        view.is_some_and(|view| view.imports(slots))
+    };
+    let latest = disagreement.claims.iter().map(|claim| claim.epoch).max();
+    let last = |id: NodeId| {
+        let mut claims = disagreement.claims.iter();
+        claims.any(|claim| {
+            let leader = claim.owner.and_then(|owner| leader(look, owner));
+            Some(claim.epoch) == latest && leader == Some(id)
+        })
+    };
+    only(&declared)
+        .or_else(|| only(&waits))
+        .or_else(|| only(&last))
+}

@@ -1,0 +1,182 @@
+//! What no plan may break that moves slots, gives them away, or takes the marks of moves away.
+
+use crate::base::{NodeId, Role, Slot, SlotSet};
+use crate::plan::{Action, Engine, Risk, Step, StepId, Transfer};
+
+use super::{Facts, Violation};
+
+impl Facts<'_> {
+    /// MIGRATE carries keys of database 0 only, and those of others go with the slot that they are in.
+    fn left_behind(&self, step: &Step) -> Option<Violation> {
+        let transfer = step.action.transfer()?;
+        match transfer.engine {
+            Engine::Atomic | Engine::Orphaned { .. } => None,
+            Engine::Classic(_) | Engine::Homeward(_) => transfer
+                .ends()
+                .find(|id| {
+                    let view = self.observed.views.get(id);
+                    view.is_some_and(|view| view.keys_elsewhere > 0)
+                })
+                .map(|node| Violation::OtherDatabases {
+                    step: step.id,
+                    node,
+                }),
+        }
+    }
+
+    /// What is wrong with a step that moves slots, or takes the marks of a move away.
+    pub(super) fn moved(&self, step: &Step, given: &mut [bool], found: &mut Vec<Violation>) {
+        found.extend(self.left_behind(step));
+        if let Action::BringHome { transfer, .. } = &step.action {
+            self.brought_home(step.id, transfer, found);
+        }
+        if let Action::Move { transfer, .. } = &step.action {
+            self.slots_moved(step.id, transfer, given, found);
+        }
+        if let Action::GiveUp { transfer, .. } = &step.action {
+            self.given_up(step, transfer.source, &transfer.slots, given, found);
+        }
+        if let Action::Claim { node, slots, .. } = &step.action {
+            self.claimed(step.id, *node, slots, given, found);
+        }
+        if let Action::Close { node, slots } = &step.action {
+            let hidden = self.hidden(*node, slots);
+            found.extend(hidden.map(|slot| Violation::HidesKeys {
+                step: step.id,
+                slot,
+                node: *node,
+            }));
+        }
+    }
+
+    /// Only to the owner, and only where it holds nothing that could be the newer value.
+    fn brought_home(&self, step: StepId, transfer: &Transfer, found: &mut Vec<Violation>) {
+        let owner = transfer.target;
+        let view = self.observed.views.get(&owner);
+        for slot in transfer.slots.iter() {
+            let owned = self.owners.get(usize::from(slot)) == Some(&Some(owner));
+            let empty = view.is_some_and(|view| {
+                let counted = view.keys == 0 || view.counted.contains(slot);
+                counted && !view.keys_in_slot.contains_key(&slot)
+            });
+            if !owned || !empty || self.disputed.contains(slot) {
+                found.push(Violation::BringsBack { step, slot, owner });
+            }
+        }
+    }
+
+    /// Only slots of one that doesn't answer, that nobody holds a key of, and that somebody gave
+    /// leave for.
+    fn given_up(
+        &self,
+        step: &Step,
+        lost: NodeId,
+        slots: &SlotSet,
+        given: &mut [bool],
+        found: &mut Vec<Violation>,
+    ) {
+        let leave = matches!(step.risk, Risk::LoseData { .. });
+        let gone = !self.observed.views.contains_key(&lost);
+        for slot in slots.iter() {
+            let place = usize::from(slot);
+            let owned = self.owners.get(place) == Some(&Some(lost));
+            if !(leave && gone && owned) || self.holders.contains_key(&slot) {
+                found.push(Violation::GivesUp {
+                    step: step.id,
+                    slot,
+                    owner: lost,
+                });
+            }
+            let twice = given.get_mut(place);
+            if twice.is_some_and(|given| std::mem::replace(given, true)) {
+                let step = step.id;
+                found.push(Violation::SlotTwice { step, slot });
+            }
+        }
+    }
+
+    /// Only slots that no node has for its own, and of which nobody outside the shard holds a key.
+    fn claimed(
+        &self,
+        step: StepId,
+        taker: NodeId,
+        slots: &SlotSet,
+        given: &mut [bool],
+        found: &mut Vec<Violation>,
+    ) {
+        for view in self.observed.views.values() {
+            let owner = view.id;
+            let served = view.own_slots().intersection(slots);
+            found.extend(
+                served
+                    .iter()
+                    .map(|slot| Violation::SlotOwned { step, slot, owner }),
+            );
+            if owner == taker || view.primary() == Some(taker) {
+                continue;
+            }
+            let held = view.keys_in(slots);
+            found.extend(held.map(|(slot, _)| Violation::SlotHasKeys {
+                step,
+                slot,
+                holder: owner,
+            }));
+        }
+        for slot in slots.iter() {
+            let twice = given.get_mut(usize::from(slot));
+            if twice.is_some_and(|given| std::mem::replace(given, true)) {
+                found.push(Violation::SlotTwice { step, slot });
+            }
+        }
+    }
+
+    /// Keys of slots that the node doesn't own, and that nobody would look for once the mark is gone.
+    fn hidden(&self, node: NodeId, slots: &SlotSet) -> impl Iterator<Item = Slot> {
+        let view = self.observed.views.get(&node);
+        // What a replica holds is its primary's.
+        let view = view.filter(|view| view.role() == Role::Primary);
+        let hidden: Vec<Slot> = view
+            .into_iter()
+            .flat_map(|view| view.keys_in_slot.keys().copied())
+            .filter(|slot| slots.contains(*slot))
+            .filter(|slot| self.owners.get(usize::from(*slot)) != Some(&Some(node)))
+            .collect();
+        hidden.into_iter()
+    }
+
+    fn slots_moved(
+        &self,
+        step: StepId,
+        transfer: &Transfer,
+        given: &mut [bool],
+        found: &mut Vec<Violation>,
+    ) {
+        let Transfer {
+            source,
+            target,
+            slots,
+            ..
+        } = transfer;
+        if !self.observed.views.contains_key(target) {
+            found.push(Violation::ToReplica {
+                step,
+                taker: *target,
+            });
+        }
+        for slot in slots.iter() {
+            let place = usize::from(slot);
+            let twice = given.get_mut(place);
+            if twice.is_some_and(|given| std::mem::replace(given, true)) {
+                found.push(Violation::SlotTwice { step, slot });
+            }
+            let owned = self.owners.get(place) == Some(&Some(*source));
+            if !owned || self.disputed.contains(slot) {
+                found.push(Violation::NotTheOwner {
+                    step,
+                    slot,
+                    giver: *source,
+                });
+            }
+        }
+    }
+}

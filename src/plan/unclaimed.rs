@@ -1,0 +1,83 @@
+//! Steps that give slots that nobody claims to one of the two that they lie between.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{Command, NodeId, SlotSet};
+use crate::diff::{Difference, Unclaimed};
+use crate::observed::NodeView;
+
+use super::order::Terms;
+use super::{Action, Condition, Send, Step, jobs};
+
+/// IMPORTING comes first: SETSLOT NODE gives the taker a new epoch only with that mark, and with an old one nobody
+/// would believe it who has heard of another owner.
+pub(super) fn claim(terms: &Terms<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (index, difference) in terms.diff.differences.iter().enumerate() {
+        let Difference::Unclaimed(Unclaimed {
+            taker,
+            other,
+            slots,
+        }) = difference
+        else {
+            continue;
+        };
+        let commands = slots.iter().flat_map(|slot| {
+            [
+                Command::importing(slot, *other),
+                Command::set_owner(slot, *taker),
+            ]
+        });
+        let sends = commands.map(|command| Send {
+            node: *taker,
+            command,
+        });
+        let closed = Condition::Closed {
+            node: *taker,
+            slots: slots.clone(),
+        };
+        let owned = Condition::Owns {
+            node: *taker,
+            slots: slots.clone(),
+        };
+        steps.push(Step {
+            because: vec![index],
+            sends: sends.collect(),
+            ready_when: Condition::All(jobs::none_at(terms, [*other, *taker])),
+            guard: unclaimed(terms, *taker, slots),
+            done_when: Condition::All(vec![owned, closed]),
+            ..terms.step(Action::Claim {
+                node: *taker,
+                other: *other,
+                slots: slots.clone(),
+            })
+        });
+    }
+    steps
+}
+
+/// Everybody outside the taker's shard knows the owner that it knew, and holds no key of the slots: they would be
+/// deleted. The taker and its replicas may hold what the move has brought.
+fn unclaimed(terms: &Terms<'_>, taker: NodeId, slots: &SlotSet) -> Condition {
+    let mut known: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
+    let views = terms.main.iter().filter_map(|id| terms.views.get(id));
+    for view in views.filter(|view| view.id != taker && view.primary() != Some(taker)) {
+        if let Some(owner) = owner(view, slots) {
+            known.entry(owner).or_default().insert(view.id);
+        }
+    }
+    let known = known.into_iter();
+    let free = known.map(|(owner, on)| Condition::Free {
+        slots: slots.clone(),
+        on,
+        but: owner,
+    });
+    Condition::All(free.collect())
+}
+
+fn owner(view: &NodeView, slots: &SlotSet) -> Option<NodeId> {
+    let mut members = view.table.iter();
+    members
+        .find(|(_, member)| !member.slots.intersection(slots).is_empty())
+        .map(|(id, _)| *id)
+}
