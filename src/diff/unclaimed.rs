@@ -1,8 +1,7 @@
 //! Slots that their owner has given away, and that nobody claims: whoever was to have them doesn't know of it.
 //!
-//! Somebody told only the giver; or the taker died before it had saved or told what it took over. Valkey's answers
-//! before it has saved, and its replicas hear of a new owner before it does. Servers never mend it: none takes
-//! a slot that it doesn't own for its own.
+//! Somebody told only the giver; or the taker died just after it had taken them over, when the giver alone had heard of
+//! it. Redis never mends it: none takes a slot that it doesn't own for its own.
 
 use std::collections::BTreeSet;
 
