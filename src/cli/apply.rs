@@ -336,6 +336,13 @@ async fn finish(
     if !left_over.is_empty() {
         output.data(&left_over);
     }
+    let pending = left.diff.blocked.is_empty() && !left.steps.is_empty();
+    if pending && !shared.json && outcome.is_complete(made.plan.steps.len()) {
+        let again = opened.as_said();
+        output.data(&format!(
+            "Run `rcl apply {again}` once more: what this run has finished comes first.\n"
+        ));
+    }
     let exit = exit(&made.plan, outcome, &left);
     if exit == Exit::Fine && !shared.json && output.err.terminal {
         output.talk(&how_to_pin(loaded, made, &targets));

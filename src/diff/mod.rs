@@ -309,9 +309,11 @@ pub fn diff_of(
         islands::sort(&look, &mut diff);
         verdict::disagreements(&look, &mut diff);
     }
-    if diff.everything_blocked() {
+    let claims = diff.claims();
+    if diff.everything_blocked() || claims {
         // Nothing is compared, but who serves which shard is worth showing.
         diff.pairing.primaries = shards::likely(&look, &diff);
+        diff.notes.extend(claims.then(unclaimed::first));
         return diff;
     }
     shards::pair(&look, &mut diff);
@@ -438,6 +440,12 @@ impl Diff {
     pub fn is_down(&self, node: NodeId) -> bool {
         let mut differences = self.differences.iter();
         differences.any(|one| matches!(one, Difference::Down { id: Some(id), .. } if *id == node))
+    }
+
+    /// Whether slots have to be claimed before anything else can be told.
+    fn claims(&self) -> bool {
+        let mut differences = self.differences.iter();
+        differences.any(|one| matches!(one, Difference::Unclaimed(_)))
     }
 
     #[must_use]

@@ -22,9 +22,8 @@ pub(super) fn compare(
     let mut open = half_way(look, diff, ownership);
     let mut wanted = misplaced(look, diff, ownership);
     // A slot that is on its way is brought to its end first.
-    let unclaimed: SlotSet = diff.pairing.unclaimed.values().collect();
     for slots in wanted.values_mut() {
-        *slots = slots.difference(&open.taken).difference(&unclaimed);
+        *slots = slots.difference(&open.taken);
     }
     for pair in open.finish.keys() {
         wanted.entry(*pair).or_default();
@@ -72,9 +71,8 @@ pub(super) fn compare(
     for (pair, slots) in &open.stray {
         stray(look, diff, *pair, slots);
     }
-    // An apply that goes on sets the marks of many slots, which are not read all at once.
-    if !open.unclear.is_empty() && look.observed.applying.is_empty() {
-        diff.blocked.push(unclear(diff, &open));
+    if !open.unclear.is_empty() {
+        diff.blocked.push(unclear(look, diff, &open));
     }
 }
 
@@ -140,9 +138,7 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
     let given_up = ownership.owners.iter();
     let given_up = given_up.filter(|(owner, _)| diff.pairing.given_up.contains(owner));
     let given_up: SlotSet = given_up.map(|(_, slots)| slots).collect();
-    // Their new owner takes its own mark away with the command that makes it the owner.
-    let unclaimed: SlotSet = diff.pairing.unclaimed.values().collect();
-    by_slot.retain(|slot, _| !given_up.contains(*slot) && !unclaimed.contains(*slot));
+    by_slot.retain(|slot, _| !given_up.contains(*slot));
     for (slot, marks) in by_slot {
         let one: SlotSet = [slot].into_iter().collect();
         found.taken = found.taken.union(&one);
@@ -175,14 +171,14 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
             }
         }
     }
-    stray_holders(look, ownership, &unclaimed, &mut found);
-    replicas_alone(look, &unclaimed, &mut found);
+    stray_holders(look, ownership, &mut found);
+    replicas_alone(look, &mut found);
     found
 }
 
 /// Marks that a replica has and its primary hasn't: Valkey's replicas apply a SETSLOT that came too
 /// late for the primary to take. They hide no key, but would count after a failover.
-fn replicas_alone(look: &Look<'_>, unclaimed: &SlotSet, found: &mut HalfWay) {
+fn replicas_alone(look: &Look<'_>, found: &mut HalfWay) {
     let views = look.observed.views.values();
     for view in views.filter(|view| view.role() == Role::Replica) {
         let primary = view.primary().and_then(|id| look.observed.views.get(&id));
@@ -191,7 +187,7 @@ fn replicas_alone(look: &Look<'_>, unclaimed: &SlotSet, found: &mut HalfWay) {
         };
         let shared: SlotSet = primary.open.iter().map(|open| open.slot).collect();
         let own: SlotSet = view.open.iter().map(|open| open.slot).collect();
-        let alone = own.difference(&shared).difference(unclaimed);
+        let alone = own.difference(&shared);
         if !alone.is_empty() {
             add(&mut found.close, view.id, &alone);
         }
@@ -200,7 +196,7 @@ fn replicas_alone(look: &Look<'_>, unclaimed: &SlotSet, found: &mut HalfWay) {
 
 /// Members that hold keys of slots that others own: no client finds them there. What is on its way by
 /// itself is counted at who takes it, and is no such key.
-fn stray_holders(look: &Look<'_>, ownership: &Ownership, unclaimed: &SlotSet, found: &mut HalfWay) {
+fn stray_holders(look: &Look<'_>, ownership: &Ownership, found: &mut HalfWay) {
     let main = look.cluster.main();
     let members = main.into_iter().flat_map(|main| &main.answered);
     let jobs = look.observed.jobs.values().flatten();
@@ -210,7 +206,6 @@ fn stray_holders(look: &Look<'_>, ownership: &Ownership, unclaimed: &SlotSet, fo
             continue;
         }
         let known = found.taken.union(view.own_slots()).union(&under_way);
-        let known = known.union(unclaimed);
         for slot in view.keys_in_slot.keys() {
             let mut owners = ownership.owners.iter();
             let owner = owners.find(|(_, slots)| slots.contains(*slot));
@@ -247,6 +242,11 @@ fn judge(
         .iter()
         .find(|(_, slots)| slots.contains(slot))
         .map(|(owner, _)| *owner)?;
+    let declared = |node: NodeId, slot: Slot| {
+        ownership.shares.iter().any(|share| {
+            share.target.contains(slot) && diff.pairing.primaries.get(&share.shard) == Some(&node)
+        })
+    };
     let mut takers: BTreeSet<NodeId> = BTreeSet::new();
     for (view, open) in marks {
         match open.direction {
@@ -264,13 +264,15 @@ fn judge(
             Direction::Importing if serving(look, diff, open.peer)? == owner => {
                 takers.insert(view.id);
             }
-            Direction::Importing if lost_its_giver(look, view, open) => {
+            Direction::Importing if lost_its_giver(look, view, open, &declared) => {
                 takers.insert(view.id);
             }
-            Direction::Importing if is_answered(marks, view, open) => {
+            // The giver has lost the slot since, by a failover say; what the move had brought is at the taker.
+            Direction::Importing if is_answered(marks, view, open) && declared(view.id, slot) => {
                 takers.insert(view.id);
             }
-            Direction::Migrating if is_answered(marks, view, open) => {}
+            Direction::Migrating if is_answered(marks, view, open) && declared(open.peer, slot) => {
+            }
             // It gave the slot to the present owner, and was not told that this is done.
             Direction::Migrating if serving(look, diff, open.peer)? == owner => {}
             Direction::Importing | Direction::Migrating => return None,
@@ -282,11 +284,6 @@ fn judge(
         let counted = view.keys == 0 || view.counted.contains(slot);
         counted.then(|| view.keys_in_slot.get(&slot).copied().unwrap_or(0))
     };
-    let is_declared_there = |node: NodeId| {
-        ownership.shares.iter().any(|share| {
-            share.target.contains(slot) && diff.pairing.primaries.get(&share.shard) == Some(&node)
-        })
-    };
     match takers.into_iter().collect::<Vec<_>>().as_slice() {
         [] => marks
             .iter()
@@ -297,7 +294,7 @@ fn judge(
             let given = marks
                 .iter()
                 .any(|(view, open)| view.id == owner || open.peer != owner);
-            let (held, wanted) = (keys(*taker)?, is_declared_there(*taker));
+            let (held, wanted) = (keys(*taker)?, declared(*taker, slot));
             match held > 0 {
                 // Redis sets such a mark by itself when it starts with keys of slots that it has
                 // lost meanwhile: nobody gave them away, and what it holds is old.
@@ -315,8 +312,14 @@ fn judge(
 
 /// Whether who gave it the slot has failed over meanwhile. Redis learns no new owner of a slot that it takes, and
 /// whoever gave it may have become the replica of somebody else by now: of the one that took its last slot.
-/// Or a primary that serves nothing, without any mark: then the taker's own marks have to show that there was a move.
-fn lost_its_giver(look: &Look<'_>, taker: &NodeView, open: &OpenSlot) -> bool {
+/// Or a primary that serves nothing, without any mark: then nothing but the taker's own marks tells that there was a
+/// move, and the file has to want all that they name.
+fn lost_its_giver(
+    look: &Look<'_>,
+    taker: &NodeView,
+    open: &OpenSlot,
+    declared: &impl Fn(NodeId, Slot) -> bool,
+) -> bool {
     let Some(giver) = look.observed.views.get(&open.peer) else {
         return false;
     };
@@ -326,23 +329,25 @@ fn lost_its_giver(look: &Look<'_>, taker: &NodeView, open: &OpenSlot) -> bool {
     };
     match giver.role() {
         Role::Replica => !knows_an_owner(),
-        Role::Primary => giver.own_slots().is_empty() && was_given_slots(taker, open.peer),
+        Role::Primary => giver.own_slots().is_empty() && was_given(taker, open.peer, declared),
     }
 }
 
-/// Redis marks slots as importing by itself, but only those that it holds keys of.
-fn was_given_slots(taker: &NodeView, giver: NodeId) -> bool {
+/// Redis marks slots as importing by itself too: those that it holds old keys of when it starts.
+fn was_given(taker: &NodeView, giver: NodeId, declared: &impl Fn(NodeId, Slot) -> bool) -> bool {
     let holds_none = |slot: Slot| {
         let counted = taker.keys == 0 || taker.counted.contains(slot);
         counted && !taker.keys_in_slot.contains_key(&slot)
     };
-    let marks = taker.open.iter().filter(|open| open.peer == giver);
-    let mut importing = marks.filter(|open| open.direction == Direction::Importing);
-    importing.any(|open| holds_none(open.slot))
+    let marks = || {
+        let open = taker.open.iter().filter(|open| open.peer == giver);
+        open.filter(|open| open.direction == Direction::Importing)
+            .map(|open| open.slot)
+    };
+    marks().all(|slot| declared(taker.id, slot)) && marks().any(holds_none)
 }
 
-/// Whether both ends of a move still have their marks: whoever has taken the slot from the giver since, by a failover
-/// say, has taken what the move had left there.
+/// Whether both ends of a move still have their marks.
 fn is_answered(marks: &[(&NodeView, &OpenSlot)], view: &NodeView, open: &OpenSlot) -> bool {
     marks.iter().any(|(other, mark)| {
         other.id == open.peer && mark.peer == view.id && mark.direction != open.direction
@@ -433,12 +438,17 @@ fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slots: &SlotSe
     });
 }
 
-fn unclear(diff: &Diff, open: &HalfWay) -> Blocked {
+fn unclear(look: &Look<'_>, diff: &Diff, open: &HalfWay) -> Blocked {
     let marks = &open.unclear;
     let slots: SlotSet = marks.values().collect();
     let count = counted(slots.count(), "slot");
     let silent = diff.pairing.label_all(&open.silent);
     let (why, way_out) = match open.silent.is_empty() {
+        // The marks of many slots are not read all at once.
+        true if !look.observed.applying.is_empty() => (
+            format!("the marks of {count} contradict each other"),
+            "An apply is under way and may just be setting them. Look again once it has ended.".to_owned(),
+        ),
         true => (
             format!("a move of {count} was begun, and the marks that it left contradict each other"),
             "Count the keys on both sides (CLUSTER COUNTKEYSINSLOT). Closing a slot (CLUSTER SETSLOT with STABLE) loses nothing only where the taking side holds no key of it.".to_owned(),

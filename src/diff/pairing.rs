@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, NodeName, ShardName, SlotSet};
+use crate::base::{NodeId, NodeName, ShardName};
 use crate::desired::{Desired, Node};
 use crate::observed::{Answer, Cluster, Failure, Observed, Usurper};
 
@@ -27,8 +27,6 @@ pub struct Pairing {
     pub cut_off: BTreeSet<NodeId>,
     /// Owners of slots that are gone for good: somebody gave leave to give up what they held.
     pub given_up: BTreeSet<NodeId>,
-    /// Slots that nobody claims, by who is to have them.
-    pub unclaimed: BTreeMap<NodeId, SlotSet>,
     /// Every declared node is blank: there is no cluster yet.
     pub forming: bool,
     /// What to call a node: its declared name, else its address and short id.

@@ -114,7 +114,7 @@ pub struct Ownership {
 /// The present owners, and the share of every shard.
 #[must_use]
 pub fn ownership(desired: &Desired, cluster: &Cluster, pairing: &Pairing) -> Ownership {
-    let mut owners: BTreeMap<NodeId, SlotSet> = cluster
+    let owners: BTreeMap<NodeId, SlotSet> = cluster
         .islands
         .iter()
         .filter(|island| {
@@ -125,10 +125,6 @@ pub fn ownership(desired: &Desired, cluster: &Cluster, pairing: &Pairing) -> Own
         })
         .flat_map(|island| island.owners.clone())
         .collect();
-    for (taker, slots) in &pairing.unclaimed {
-        let theirs = owners.entry(*taker).or_default();
-        *theirs = theirs.union(slots);
-    }
     let assigned: SlotSet = owners.values().collect();
     let unassigned = SlotSet::full().difference(&assigned);
     let held: BTreeMap<ShardName, SlotSet> = pairing

@@ -9,7 +9,7 @@ use crate::base::{NodeId, Role, SlotSet};
 use crate::desired::SlotShare;
 use crate::observed::{Disagreement, NodeView};
 
-use super::{Diff, Look, Unclaimed};
+use super::{Diff, Look, Note, Unclaimed};
 
 /// Who gets the slots that the nodes disagree about, where nobody serves them and it can be told.
 pub(super) fn judge(
@@ -62,23 +62,34 @@ fn nobody_serves(look: &Look<'_>, slots: &SlotSet) -> bool {
     !silent && !look.observed.views.values().any(served)
 }
 
-/// The primaries that hold keys of the slots; nothing, where one hasn't told.
+/// The primaries whose shards hold keys of the slots; nothing, where a node hasn't told.
 fn holders(look: &Look<'_>, slots: &SlotSet) -> Option<Vec<NodeId>> {
-    let views = look.observed.views.values();
-    let primaries: Vec<&NodeView> = views.filter(|view| view.role() == Role::Primary).collect();
-    let told = |view: &&NodeView| {
-        view.keys_elsewhere == 0 && (view.keys == 0 || slots.difference(&view.counted).is_empty())
+    let views = || look.observed.views.values();
+    let told = |view: &NodeView| {
+        let counted = view.keys == 0 || slots.difference(&view.counted).is_empty();
+        view.keys_elsewhere == 0 && counted
     };
-    if !primaries.iter().all(told) {
+    if !views().all(told) {
         return None;
     }
-    let holders = primaries.into_iter();
-    let holders = holders.filter(|view| view.keys_in(slots).next().is_some());
-    Some(holders.map(|view| view.id).collect())
+    let holders = views().filter(|view| view.keys_in(slots).next().is_some());
+    let holders: BTreeSet<NodeId> = holders
+        .map(|view| view.primary().unwrap_or(view.id))
+        .collect();
+    Some(holders.into_iter().collect())
 }
 
-/// Without any key it is the one that the file names, else the one that waits for the slots, else the one that was
-/// to have them last.
+/// What is said of everything else.
+pub(super) fn first() -> Note {
+    Note {
+        code: "claimed-first",
+        subject: "slots".to_owned(),
+        text: "Until these slots have an owner that knows of it nothing else is compared: apply, and plan again.".to_owned(),
+    }
+}
+
+/// Without any key it is the one that the file names, else the one that serves other slots, else the one that waits for
+/// these, else the one with the later claim.
 fn to_be_owner(
     look: &Look<'_>,
     diff: &Diff,
@@ -99,6 +110,10 @@ fn to_be_owner(
             SlotShare::Auto { .. } | SlotShare::None => false,
         })
     };
+    let serves = |id: NodeId| {
+        let view = look.observed.views.get(&id);
+        view.is_some_and(|view| !view.own_slots().is_empty())
+    };
     let waits = |id: NodeId| {
         let view = look.observed.views.get(&id);
         view.is_some_and(|view| view.imports(slots))
@@ -112,6 +127,7 @@ fn to_be_owner(
         })
     };
     only(&declared)
+        .or_else(|| only(&serves))
         .or_else(|| only(&waits))
         .or_else(|| only(&last))
 }

@@ -21,10 +21,6 @@ pub(super) fn disagreements(look: &Look<'_>, diff: &mut Diff) {
         diff.blocked.extend(blocked);
         return;
     };
-    for one in &mended {
-        let theirs = diff.pairing.unclaimed.entry(one.taker).or_default();
-        *theirs = theirs.union(&one.slots);
-    }
     diff.differences
         .extend(mended.into_iter().map(Difference::Unclaimed));
 }

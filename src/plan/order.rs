@@ -251,6 +251,7 @@ struct Index {
     moves: Vec<(StepId, NodeId)>,
     /// With who takes the slots of one that is gone, or that nobody claims.
     given_up: Vec<(StepId, NodeId)>,
+    claims: Vec<StepId>,
     detached: Vec<StepId>,
     /// With who hands over to whom.
     failovers: Vec<(StepId, NodeId, NodeId)>,
@@ -316,6 +317,7 @@ fn link(steps: &mut [Step]) {
         }
         if let Action::Claim { node, .. } = &step.action {
             index.given_up.push((step.id, *node));
+            index.claims.push(step.id);
         }
         if let Action::FailOver { node, from, .. } = &step.action {
             index.failovers.push((step.id, *from, *node));
@@ -422,7 +424,11 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             let copies = index.copies_of.get(from).into_iter().flatten().copied();
             copies.chain(index.prepared.iter().copied()).collect()
         }
-        Action::Claim { node, other, .. } => index.jobs_at([*node, *other]).collect(),
+        Action::Claim { node, other, .. } => {
+            let jobs = index.jobs_at([*node, *other]);
+            let claims = index.claims.iter().copied();
+            jobs.chain(claims).collect()
+        }
         Action::Close { node, .. } => index.jobs_at([*node]).collect(),
         Action::BringHome { transfer, .. } => index.jobs_at(transfer.ends()).collect(),
         Action::CopyLibraries { .. }

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{Command, NodeId, SlotSet};
+use crate::base::{Command, NodeId, Slot, SlotSet};
 use crate::diff::{Difference, Unclaimed};
-use crate::observed::NodeView;
+use crate::observed::{Direction, NodeView};
 
 use super::order::Terms;
 use super::{Action, Condition, Send, Step, jobs};
 
-/// IMPORTING comes first: SETSLOT NODE gives the taker a new epoch only with that mark, and with an old one nobody
-/// would believe it who has heard of another owner.
+/// Slots in one step: on Valkey each of its commands waits for replicas.
+const AT_ONCE: usize = 128;
+
+/// One after the other, where there are many slots.
 pub(super) fn claim(terms: &Terms<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     for (index, difference) in terms.diff.differences.iter().enumerate() {
@@ -22,38 +24,56 @@ pub(super) fn claim(terms: &Terms<'_>) -> Vec<Step> {
         else {
             continue;
         };
-        let commands = slots.iter().flat_map(|slot| {
-            [
-                Command::importing(slot, *other),
-                Command::set_owner(slot, *taker),
-            ]
-        });
-        let sends = commands.map(|command| Send {
-            node: *taker,
-            command,
-        });
-        let closed = Condition::Closed {
-            node: *taker,
-            slots: slots.clone(),
+        let Some(view) = terms.views.get(taker) else {
+            continue;
         };
-        let owned = Condition::Owns {
-            node: *taker,
-            slots: slots.clone(),
-        };
-        steps.push(Step {
-            because: vec![index],
-            sends: sends.collect(),
-            ready_when: Condition::All(jobs::none_at(terms, [*other, *taker])),
-            guard: unclaimed(terms, *taker, slots),
-            done_when: Condition::All(vec![owned, closed]),
-            ..terms.step(Action::Claim {
+        let all: Vec<Slot> = slots.iter().collect();
+        steps.extend(all.chunks(AT_ONCE).map(|part| {
+            let slots: SlotSet = part.iter().copied().collect();
+            let closed = Condition::Closed {
                 node: *taker,
-                other: *other,
                 slots: slots.clone(),
-            })
-        });
+            };
+            let owned = Condition::Owns {
+                node: *taker,
+                slots: slots.clone(),
+            };
+            Step {
+                because: vec![index],
+                sends: sends(view, *other, &slots),
+                ready_when: Condition::All(jobs::none_at(terms, [*other, *taker])),
+                guard: unclaimed(terms, *taker, &slots),
+                done_when: Condition::All(vec![owned, closed]),
+                ..terms.step(Action::Claim {
+                    node: *taker,
+                    other: *other,
+                    slots,
+                })
+            }
+        }));
     }
     steps
+}
+
+/// IMPORTING comes first: SETSLOT NODE gives the taker a new epoch only with that mark, and with an old one nobody
+/// would believe it who has heard of another owner. A mark of its own that it gives the slot away would stay.
+fn sends(taker: &NodeView, other: NodeId, slots: &SlotSet) -> Vec<Send> {
+    let open = taker.open.iter();
+    let giving = open.filter(|open| open.direction == Direction::Migrating);
+    let giving: SlotSet = giving.map(|open| open.slot).collect();
+    let commands = slots.iter().flat_map(|slot| {
+        let stable = giving.contains(slot).then(|| Command::stable(slot));
+        let owner = [
+            Command::importing(slot, other),
+            Command::set_owner(slot, taker.id),
+        ];
+        stable.into_iter().chain(owner)
+    });
+    let send = |command| Send {
+        node: taker.id,
+        command,
+    };
+    commands.map(send).collect()
 }
 
 /// Everybody outside the taker's shard knows the owner that it knew, and holds no key of the slots: they would be

@@ -191,6 +191,8 @@ fn told_to_one_side_only_on_redis() {
 
     = wait until all nodes agree  # on members, roles, links, slots and epochs
 
+    Note: Until these slots have an owner that knows of it nothing else is compared: apply, and plan again.
+
     Plan: 0 to join, 1 slot to assign, 0 to move, 0 replicas to attach, 0 to remove.
     "#);
     assert_snapshot!(stage.run(&["drift", "--timeout", "60s"], 2), @"rcl.yaml: nobody claims slot 5: host1:7000 and host1:7001 leave it to each other");

@@ -285,7 +285,7 @@ impl Classic<'_> {
                     return Err(Failure::state(
                         self.transfer.target,
                         format!(
-                            "holds a key of slot {} that the source holds too, and the move was begun by an earlier run: see which of them is the right one, remove the other, and run again",
+                            "holds a key of slot {} that the source holds too, and the move was begun by an earlier run: see which of them is the right one, remove the other, and run again (to read or remove it here, send ASKING first)",
                             batch.slot
                         ),
                     ));
