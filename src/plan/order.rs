@@ -268,6 +268,12 @@ impl Index {
             .map(|(step, _)| *step)
     }
 
+    /// One after the other, where there are several.
+    fn before_claim(&self, ends: [NodeId; 2]) -> Vec<StepId> {
+        let claims = self.claims.iter().copied();
+        self.jobs_at(ends).chain(claims).collect()
+    }
+
     fn add_transfer(&mut self, step: StepId, transfer: &Transfer) {
         let Transfer { source, target, .. } = *transfer;
         self.moves.push((step, source));
@@ -424,11 +430,7 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             let copies = index.copies_of.get(from).into_iter().flatten().copied();
             copies.chain(index.prepared.iter().copied()).collect()
         }
-        Action::Claim { node, other, .. } => {
-            let jobs = index.jobs_at([*node, *other]);
-            let claims = index.claims.iter().copied();
-            jobs.chain(claims).collect()
-        }
+        Action::Claim { node, other, .. } => index.before_claim([*node, *other]),
         Action::Close { node, .. } => index.jobs_at([*node]).collect(),
         Action::BringHome { transfer, .. } => index.jobs_at(transfer.ends()).collect(),
         Action::CopyLibraries { .. }
