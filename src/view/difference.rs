@@ -275,7 +275,9 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
                 Cause::Leaving => format!("{from} serves it now, which the file doesn't name"),
             }
         }
-        Difference::LeftOpen { .. } => "left by a move that is over, and hiding no key".to_owned(),
+        Difference::LeftOpen { .. } => {
+            "of a move that is over, or of which no key has gone yet; it hides none".to_owned()
+        }
         Difference::NotReplicating { now, primary, .. } if now.primary == Some(*primary) => {
             "it looks for it where it is no more".to_owned()
         }
@@ -298,7 +300,14 @@ pub(super) fn way_out(difference: &Difference, diff: &Diff) -> String {
     match difference {
         Difference::Down { failure, owns, .. } => {
             let way_out = failure.kind.way_out();
+            let waits = diff
+                .blocked
+                .iter()
+                .any(|one| one.code == "election-pending");
             match owns.is_empty() {
+                true if waits => format!(
+                    "{way_out} If it had come back blank before, only after what is said here of its shard."
+                ),
                 true => way_out.to_owned(),
                 false => format!(
                     "{way_out} If it has died, nobody serves its slots until it is back or a replica of it is elected."

@@ -190,7 +190,14 @@ fn ended(page: &mut Page, plan: &Plan, step: StepId, end: &End) {
                 .put(Meaning::Dim, ", already so");
         }
         End::Failed(trouble) => {
-            page.put(Meaning::Bad, "failed: ")
+            let word = match trouble.kind {
+                TroubleKind::Interrupted => "stopped: ",
+                TroubleKind::GuardBroken
+                | TroubleKind::Refused
+                | TroubleKind::NoAnswer
+                | TroubleKind::Deadline { .. } => "failed: ",
+            };
+            page.put(Meaning::Bad, word)
                 .plain(intent(plan, step))
                 .put(Meaning::Dim, format_args!(", {}", because(trouble.kind)));
         }
@@ -212,7 +219,7 @@ pub(super) fn because(kind: TroubleKind) -> String {
         TroubleKind::Deadline { after } => {
             format!("its effect was not seen within {}", duration(after))
         }
-        TroubleKind::Interrupted => "stopped while waiting for its effect".to_owned(),
+        TroubleKind::Interrupted => "interrupted before its effect was seen".to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::apply::{End, Outcome, Trouble};
+use crate::apply::{End, Outcome, Trouble, TroubleKind};
 use crate::base::counted;
 use crate::plan::{Plan, StepId};
 use crate::view::output::Output;
@@ -48,7 +48,7 @@ pub fn outcome(plan: &Plan, outcome: &Outcome, file: &str, styles: Styles) -> St
     page.put(Meaning::Bad, summary(plan, outcome)).end();
     let alike = alike(&failed);
     for steps in alike.iter().take(TOLD) {
-        failures(&mut page, plan, steps);
+        failures(&mut page, plan, outcome, steps);
     }
     let rest: usize = alike.iter().skip(TOLD).map(Vec::len).sum();
     if rest > 0 {
@@ -106,7 +106,7 @@ fn same_but_for_nodes(left: &Trouble, right: &Trouble) -> bool {
 }
 
 /// What failed, in full, and for which nodes else.
-fn failures(page: &mut Page, plan: &Plan, steps: &[Failure<'_>]) {
+fn failures(page: &mut Page, plan: &Plan, outcome: &Outcome, steps: &[Failure<'_>]) {
     let Some(((step, trouble), others)) = steps.split_first() else {
         return;
     };
@@ -118,6 +118,9 @@ fn failures(page: &mut Page, plan: &Plan, steps: &[Failure<'_>]) {
         ))
         .end();
     details(page, plan, trouble);
+    if let Some(moved) = carried(plan, outcome, *step, trouble) {
+        page.plain(format_args!("    {moved}")).end();
+    }
     let nodes = others.iter().filter_map(|(step, _)| {
         let node = plan.step(*step)?.action.node()?;
         Some(plan.diff.pairing.label(node))
@@ -127,6 +130,20 @@ fn failures(page: &mut Page, plan: &Plan, steps: &[Failure<'_>]) {
         let nodes = list(&nodes, MOST_ALIKE);
         page.plain(format_args!("    the same on {nodes}")).end();
     }
+}
+
+/// How far a move came that was stopped or has failed.
+fn carried(plan: &Plan, outcome: &Outcome, step: StepId, trouble: &Trouble) -> Option<String> {
+    let transfer = plan.step(step)?.action.transfer()?;
+    let moved = outcome.moved.get(&step)?.slots;
+    let all = counted(transfer.slots.count(), "slot");
+    let clean = trouble.kind == TroubleKind::Interrupted && trouble.objections.is_empty();
+    let left = if clean {
+        ", and none is left half-way"
+    } else {
+        ""
+    };
+    Some(format!("{moved} of {all} moved{left}"))
 }
 
 /// The first line: `Apply complete! …`, `Apply stopped …`.

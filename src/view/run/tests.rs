@@ -279,7 +279,7 @@ fn runs_that_stopped_waiting_say_for_what() {
     outcome.interrupted = true;
     assert_snapshot!(text(&outcome), @"
     Apply interrupted after 3.2s.
-    ! join host2:7000: stopped while waiting for its effect
+    ! join host2:7000: interrupted before its effect was seen
         host1:7000 does not list host1:7001
     5 steps done, 1 not finished, 7 not started.
     Run `rcl plan rcl.yaml` to see what remains.

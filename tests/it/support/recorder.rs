@@ -4,7 +4,7 @@
 //! slow log has them, in order, with their arguments (the first 31 of them) and the client's address.
 //! A command that the server rejects before running it (unknown, no permission) is in neither.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::judge::{self, CLIENT_NAME};
@@ -192,10 +192,17 @@ fn slow_log(servers: &Servers, name: &str, count: u32) -> Vec<(i64, Option<Sent>
     let reply = judge::connect(servers.address(name))
         .call(&["SLOWLOG", "GET", &count.to_string()])
         .unwrap_or_else(|error| panic!("{name} shows no slow log: {error}"));
-    reply
-        .array()
-        .into_iter()
+    let names = servers.names().into_iter();
+    let nodes: BTreeSet<String> = names
+        .map(|name| servers.address(&name).to_string())
+        .collect();
+    let entries = reply.array().into_iter();
+    entries
         .map(|entry| entry_of(name, entry.array()))
+        .map(|(number, sent)| {
+            // What a replica hears late of its primary, which it dialled there.
+            (number, sent.filter(|sent| !nodes.contains(&sent.client)))
+        })
         .collect()
 }
 
