@@ -226,6 +226,28 @@ fn told_to_the_giver_of_keys_that_are_declared_at_it() {
     assert_eq!((stage.keys("host1:7000"), stage.keys("host1:7001")), (2, 0));
 }
 
+/// A copy that lags behind holds what the move has carried off: it would be deleted before anybody has looked.
+#[test]
+fn told_to_the_giver_while_its_replica_lags() {
+    let mut stage = seed(ServerKind::Redis70);
+    stage.write_keys("host1:7000", 2);
+    wait::until("the replica to have the keys", || {
+        let keys = stage.keys("host2:7000");
+        (keys == 2).then_some(()).ok_or(keys.to_string())
+    });
+    stage.tell("host2:7000", "CONFIG SET masteruser nobody");
+    stage.tell("host2:7000", "CONFIG SET masterauth wrong");
+    let kill = ["CLIENT", "KILL", "TYPE", "replica"];
+    assert_eq!(stage.servers.call("host1:7000", &kill).integer(), 1);
+    carry_over(&stage, 935);
+    let told = stage.refuses_whatever_it_says(3);
+    assert!(
+        told.plan.contains("don't agree who owns slot 935"),
+        "{}",
+        told.plan
+    );
+}
+
 /// Moves the keys of a slot as a person does, and tells the new owner to the giver alone.
 fn carry_over(stage: &Stage, slot: u16) {
     let (from, to) = ("host1:7000", "host1:7001");
