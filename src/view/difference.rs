@@ -300,14 +300,7 @@ pub(super) fn way_out(difference: &Difference, diff: &Diff) -> String {
     match difference {
         Difference::Down { failure, owns, .. } => {
             let way_out = failure.kind.way_out();
-            let waits = diff
-                .blocked
-                .iter()
-                .any(|one| one.code == "election-pending");
             match owns.is_empty() {
-                true if waits => format!(
-                    "{way_out} If it had come back blank before, only after what is said here of its shard."
-                ),
                 true => way_out.to_owned(),
                 false => format!(
                     "{way_out} If it has died, nobody serves its slots until it is back or a replica of it is elected."
