@@ -538,7 +538,7 @@ fn left_by_one_that_serves_nothing(stage: &mut Stage) -> (String, u16) {
 
 /// What was begun goes on from the owner.
 #[test]
-fn a_move_whose_giver_serves_nothing_any_more() {
+fn a_move_whose_giver_serves_nothing_any_more_on_redis() {
     let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
     let (key, slot) = left_by_one_that_serves_nothing(&mut stage);
     let mut shards = shifted(5462 - slot);
@@ -552,7 +552,7 @@ fn a_move_whose_giver_serves_nothing_any_more() {
 /// Redis sets such marks by itself when it starts with old keys. Where the file wants the slots elsewhere nothing tells
 /// these from a move.
 #[test]
-fn marks_alone_prove_no_move() {
+fn marks_alone_prove_no_move_on_redis() {
     let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
     let (_, slot) = left_by_one_that_serves_nothing(&mut stage);
     let mut shards = Shard::seed();

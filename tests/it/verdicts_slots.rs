@@ -216,7 +216,7 @@ fn told_to_the_giver_of_keys_on_redis() {
 
 /// Where the file gives it to somebody else, it moves on from there.
 #[test]
-fn told_to_the_giver_of_keys_that_are_declared_at_it() {
+fn told_to_the_giver_of_keys_that_are_declared_at_it_on_redis() {
     let mut stage = seed(ServerKind::Redis70);
     stage.write_keys("host1:7000", 2);
     carry_over(&stage, 935);
@@ -228,7 +228,7 @@ fn told_to_the_giver_of_keys_that_are_declared_at_it() {
 
 /// A copy that lags behind holds what the move has carried off: it would be deleted before anybody has looked.
 #[test]
-fn told_to_the_giver_while_its_replica_lags() {
+fn told_to_the_giver_while_its_replica_lags_on_redis() {
     let mut stage = seed(ServerKind::Redis70);
     stage.write_keys("host1:7000", 2);
     wait::until("the replica to have the keys", || {
