@@ -279,11 +279,7 @@ fn judge(
         }
     }
     takers.remove(&owner);
-    let keys = |node: NodeId| {
-        let view = look.observed.views.get(&node)?;
-        let counted = view.keys == 0 || view.counted.contains(slot);
-        counted.then(|| view.keys_in_slot.get(&slot).copied().unwrap_or(0))
-    };
+    let keys = |node: NodeId| look.observed.views.get(&node)?.keys_of(slot);
     match takers.into_iter().collect::<Vec<_>>().as_slice() {
         [] => marks
             .iter()
@@ -335,16 +331,13 @@ fn lost_its_giver(
 
 /// Redis marks slots as importing by itself too: those that it holds old keys of when it starts.
 fn was_given(taker: &NodeView, giver: NodeId, declared: &impl Fn(NodeId, Slot) -> bool) -> bool {
-    let holds_none = |slot: Slot| {
-        let counted = taker.keys == 0 || taker.counted.contains(slot);
-        counted && !taker.keys_in_slot.contains_key(&slot)
-    };
     let marks = || {
         let open = taker.open.iter().filter(|open| open.peer == giver);
         open.filter(|open| open.direction == Direction::Importing)
             .map(|open| open.slot)
     };
-    marks().all(|slot| declared(taker.id, slot)) && marks().any(holds_none)
+    marks().all(|slot| declared(taker.id, slot))
+        && marks().any(|slot| taker.keys_of(slot) == Some(0))
 }
 
 /// Whether both ends of a move still have their marks.
@@ -385,7 +378,7 @@ fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slots: &SlotSe
     };
     let count = |view: &NodeView| view.keys_in(slots).map(|(_, keys)| keys).sum::<u64>();
     let (here, there) = (count(giving), count(taking));
-    let all = taking.keys == 0 || slots.difference(&taking.counted).is_empty();
+    let all = taking.has_counted(slots);
     let legible = taking.server.reads_payloads_of(giving.server);
     let elsewhere = [giving, taking]
         .into_iter()

@@ -231,7 +231,7 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
     })
 }
 
-fn holders<'a>(look: &'a Look<'_>, slots: &SlotSet) -> Vec<&'a NodeView> {
+pub(super) fn holders<'a>(look: &'a Look<'_>, slots: &SlotSet) -> Vec<&'a NodeView> {
     let views = look.observed.views.values();
     views
         .filter(|view| view.keys_in(slots).next().is_some())
@@ -266,13 +266,17 @@ pub(super) fn held_in(look: &Look<'_>, diff: &Diff, slots: &SlotSet) -> Vec<Stri
     held
 }
 
+/// The primaries in whose shards these are.
+pub(super) fn primaries_of(nodes: &[&NodeView]) -> BTreeSet<NodeId> {
+    let nodes = nodes.iter();
+    nodes
+        .map(|view| view.primary().unwrap_or(view.id))
+        .collect()
+}
+
 /// Where the keys are at one primary and its replicas, that one should have the slots back.
 fn way_out_of_keys(diff: &Diff, holders: &[&NodeView]) -> Option<String> {
-    let primaries: BTreeSet<NodeId> = holders
-        .iter()
-        .map(|view| view.primary().unwrap_or(view.id))
-        .collect();
-    match primaries.into_iter().collect::<Vec<_>>().as_slice() {
+    match primaries_of(holders).into_iter().collect::<Vec<_>>().as_slice() {
         [] => None,
         [primary] => {
             let primary = diff.pairing.label(*primary);

@@ -9,6 +9,7 @@ use crate::base::{NodeId, Role, SlotSet};
 use crate::desired::SlotShare;
 use crate::observed::{Disagreement, NodeView};
 
+use super::slots::{self, primaries_of};
 use super::{Diff, Look, Note, Unclaimed};
 
 /// Who gets the slots that the nodes disagree about, where nobody serves them and it can be told.
@@ -64,19 +65,10 @@ fn nobody_serves(look: &Look<'_>, slots: &SlotSet) -> bool {
 
 /// The primaries whose shards hold keys of the slots; nothing, where a node hasn't told.
 fn holders(look: &Look<'_>, slots: &SlotSet) -> Option<Vec<NodeId>> {
-    let views = || look.observed.views.values();
-    let told = |view: &NodeView| {
-        let counted = view.keys == 0 || slots.difference(&view.counted).is_empty();
-        view.keys_elsewhere == 0 && counted
-    };
-    if !views().all(told) {
-        return None;
-    }
-    let holders = views().filter(|view| view.keys_in(slots).next().is_some());
-    let holders: BTreeSet<NodeId> = holders
-        .map(|view| view.primary().unwrap_or(view.id))
-        .collect();
-    Some(holders.into_iter().collect())
+    let mut views = look.observed.views.values();
+    let told = views.all(|view| view.keys_elsewhere == 0 && view.has_counted(slots));
+    let holders = primaries_of(&slots::holders(look, slots));
+    told.then(|| holders.into_iter().collect())
 }
 
 /// What is said of everything else.

@@ -309,6 +309,19 @@ impl NodeView {
             .map(|(slot, keys)| (*slot, *keys))
     }
 
+    /// How many keys it holds of a slot, where it has told.
+    #[must_use]
+    pub fn keys_of(&self, slot: Slot) -> Option<u64> {
+        let told = self.keys == 0 || self.counted.contains(slot);
+        told.then(|| self.keys_in_slot.get(&slot).copied().unwrap_or(0))
+    }
+
+    /// Whether it has told how many keys it holds of each of these slots.
+    #[must_use]
+    pub fn has_counted(&self, slots: &SlotSet) -> bool {
+        self.keys == 0 || slots.difference(&self.counted).is_empty()
+    }
+
     /// The slots that it has open as importing. What Redis says of their owners may be what was: it learns no new one.
     #[must_use]
     pub fn importing(&self) -> SlotSet {

@@ -407,12 +407,7 @@ impl<'a> Facts<'a> {
     ) {
         for slot in slots_of(&send.command) {
             let place = usize::from(slot);
-            if given
-                .get_mut(place)
-                .is_some_and(|given| std::mem::replace(given, true))
-            {
-                found.push(Violation::SlotTwice { step, slot });
-            }
+            found.extend(twice(step, slot, given));
             if let Some(owner) = self.owners.get(place).copied().flatten() {
                 found.push(Violation::SlotOwned { step, slot, owner });
             }
@@ -425,6 +420,12 @@ impl<'a> Facts<'a> {
             }
         }
     }
+}
+
+/// Whether a step of the plan has given the slot away already. From now on one has.
+fn twice(step: StepId, slot: Slot, given: &mut [bool]) -> Option<Violation> {
+    let given = given.get_mut(usize::from(slot))?;
+    std::mem::replace(given, true).then_some(Violation::SlotTwice { step, slot })
 }
 
 /// What all viewers of a group have open as importing: Redis learns no new owner of such a slot.

@@ -166,6 +166,20 @@ pub enum Verdict {
 }
 
 impl Condition {
+    /// The node owns the slots, and has none of them open.
+    #[must_use]
+    pub fn taken(node: NodeId, slots: &SlotSet) -> Self {
+        let owned = Self::Owns {
+            node,
+            slots: slots.clone(),
+        };
+        let closed = Self::Closed {
+            node,
+            slots: slots.clone(),
+        };
+        Self::All(vec![owned, closed])
+    }
+
     /// Evaluates on the latest views. A node without a view is one that didn't answer.
     #[must_use]
     pub fn verdict(&self, views: &BTreeMap<NodeId, NodeView>) -> Verdict {

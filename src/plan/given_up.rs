@@ -36,14 +36,6 @@ pub(super) fn give_up(terms: &Terms<'_>) -> Vec<Step> {
                 waits: taking.server.setslot_waits(),
             },
         };
-        let closed = Condition::Closed {
-            node: *primary,
-            slots: slots.clone(),
-        };
-        let owned = Condition::Owns {
-            node: *primary,
-            slots: slots.clone(),
-        };
         let living = terms.main.iter().copied().chain([*primary]);
         steps.push(Step {
             because: vec![index],
@@ -62,7 +54,7 @@ pub(super) fn give_up(terms: &Terms<'_>) -> Vec<Step> {
                 on: living.collect::<BTreeSet<NodeId>>(),
                 but: *lost,
             },
-            done_when: Condition::All(vec![owned, closed]),
+            done_when: Condition::taken(*primary, slots),
             risk: Risk::LoseData {
                 slots: slots.count(),
             },

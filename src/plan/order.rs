@@ -249,8 +249,9 @@ struct Index {
     /// By who gives and who takes.
     exchanged: BTreeMap<(NodeId, NodeId), Vec<StepId>>,
     moves: Vec<(StepId, NodeId)>,
-    /// With who takes the slots of one that is gone, or that nobody claims.
+    /// With who takes the slots of one that is gone.
     given_up: Vec<(StepId, NodeId)>,
+    /// Nothing else is in a plan with these.
     claims: Vec<StepId>,
     detached: Vec<StepId>,
     /// With who hands over to whom.
@@ -307,7 +308,6 @@ fn link(steps: &mut [Step]) {
                 | Phase::Announce
                 | Phase::CopyLibraries
                 | Phase::GiveUp
-                | Phase::Claim
                 | Phase::Close
                 | Phase::BringHome
                 | Phase::Pin
@@ -321,8 +321,7 @@ fn link(steps: &mut [Step]) {
             let ends = targets.iter().copied().chain([*node]);
             index.awaited.push((step.id, ends.collect()));
         }
-        if let Action::Claim { node, .. } = &step.action {
-            index.given_up.push((step.id, *node));
+        if step.action.phase() == Phase::Claim {
             index.claims.push(step.id);
         }
         if let Action::FailOver { node, from, .. } = &step.action {

@@ -30,20 +30,12 @@ pub(super) fn claim(terms: &Terms<'_>) -> Vec<Step> {
         let all: Vec<Slot> = slots.iter().collect();
         steps.extend(all.chunks(AT_ONCE).map(|part| {
             let slots: SlotSet = part.iter().copied().collect();
-            let closed = Condition::Closed {
-                node: *taker,
-                slots: slots.clone(),
-            };
-            let owned = Condition::Owns {
-                node: *taker,
-                slots: slots.clone(),
-            };
             Step {
                 because: vec![index],
                 sends: sends(view, *other, &slots),
                 ready_when: Condition::All(jobs::none_at(terms, [*other, *taker])),
                 guard: unclaimed(terms, *taker, &slots),
-                done_when: Condition::All(vec![owned, closed]),
+                done_when: Condition::taken(*taker, &slots),
                 ..terms.step(Action::Claim {
                     node: *taker,
                     other: *other,

@@ -3,7 +3,7 @@
 use crate::base::{NodeId, Role, Slot, SlotSet};
 use crate::plan::{Action, Engine, Risk, Step, StepId, Transfer};
 
-use super::{Facts, Violation};
+use super::{Facts, Violation, twice};
 
 impl Facts<'_> {
     /// MIGRATE carries keys of database 0 only, and those of others go with the slot that they are in.
@@ -55,10 +55,7 @@ impl Facts<'_> {
         let view = self.observed.views.get(&owner);
         for slot in transfer.slots.iter() {
             let owned = self.owners.get(usize::from(slot)) == Some(&Some(owner));
-            let empty = view.is_some_and(|view| {
-                let counted = view.keys == 0 || view.counted.contains(slot);
-                counted && !view.keys_in_slot.contains_key(&slot)
-            });
+            let empty = view.is_some_and(|view| view.keys_of(slot) == Some(0));
             if !owned || !empty || self.disputed.contains(slot) {
                 found.push(Violation::BringsBack { step, slot, owner });
             }
@@ -87,11 +84,7 @@ impl Facts<'_> {
                     owner: lost,
                 });
             }
-            let twice = given.get_mut(place);
-            if twice.is_some_and(|given| std::mem::replace(given, true)) {
-                let step = step.id;
-                found.push(Violation::SlotTwice { step, slot });
-            }
+            found.extend(twice(step.id, slot, given));
         }
     }
 
@@ -123,10 +116,7 @@ impl Facts<'_> {
             }));
         }
         for slot in slots.iter() {
-            let twice = given.get_mut(usize::from(slot));
-            if twice.is_some_and(|given| std::mem::replace(given, true)) {
-                found.push(Violation::SlotTwice { step, slot });
-            }
+            found.extend(twice(step, slot, given));
         }
     }
 
@@ -165,10 +155,7 @@ impl Facts<'_> {
         }
         for slot in slots.iter() {
             let place = usize::from(slot);
-            let twice = given.get_mut(place);
-            if twice.is_some_and(|given| std::mem::replace(given, true)) {
-                found.push(Violation::SlotTwice { step, slot });
-            }
+            found.extend(twice(step, slot, given));
             let owned = self.owners.get(place) == Some(&Some(*source));
             if !owned || self.disputed.contains(slot) {
                 found.push(Violation::NotTheOwner {
