@@ -23,7 +23,7 @@ pub(super) fn judge(
     let owners: Vec<NodeId> = owners.collect::<Option<_>>()?;
     let leaders: BTreeSet<NodeId> = owners
         .iter()
-        .map(|owner| leader(look, *owner))
+        .map(|owner| leader(look, diff, *owner))
         .collect::<Option<_>>()?;
     let [one, other] = <[NodeId; 2]>::try_from(Vec::from_iter(leaders)).ok()?;
     if !nobody_serves(look, slots) {
@@ -42,15 +42,16 @@ pub(super) fn judge(
     })
 }
 
-/// The primary that leads the node's shard, which must answer.
-fn leader(look: &Look<'_>, node: NodeId) -> Option<NodeId> {
+/// The primary that leads the node's shard, which must answer, and be of the cluster: nothing is sent to another one.
+fn leader(look: &Look<'_>, diff: &Diff, node: NodeId) -> Option<NodeId> {
     let member = look.cluster.members.get(&node)?;
     let leader = match member.role {
         Role::Primary => node,
         Role::Replica => member.primary?,
     };
     let view = look.observed.views.get(&leader)?;
-    (view.role() == Role::Primary).then_some(leader)
+    let ours = diff.pairing.joinable.contains(&leader);
+    (ours && view.role() == Role::Primary).then_some(leader)
 }
 
 /// A primary that doesn't answer may be serving them.
@@ -114,7 +115,7 @@ fn to_be_owner(
     let last = |id: NodeId| {
         let mut claims = disagreement.claims.iter();
         claims.any(|claim| {
-            let leader = claim.owner.and_then(|owner| leader(look, owner));
+            let leader = claim.owner.and_then(|owner| leader(look, diff, owner));
             Some(claim.epoch) == latest && leader == Some(id)
         })
     };
