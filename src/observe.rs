@@ -1,5 +1,6 @@
 //! Asks every node, all at once, what `observed` parses.
 
+mod doubles;
 mod sizes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -316,6 +317,7 @@ fn failure_at(observed: &Observed, address: Option<Address>) -> Option<Failure> 
 /// What is asked in certain states only.
 async fn look_closer(wire: &impl Wire, questions: &Questions, observed: &mut Observed) {
     count_keys_in_doubtful(wire, questions, observed).await;
+    doubles::find(wire, observed).await;
     compare_newcomers(wire, observed).await;
     ask_for_jobs(wire, observed).await;
 }

@@ -95,6 +95,8 @@ pub struct Trouble {
 pub enum TroubleKind {
     /// The guard did not hold: the cluster changed since the plan was made.
     GuardBroken,
+    /// Keys where none should be, and nothing tells which are the right ones.
+    Keys,
     /// A server refused a command.
     Refused,
     /// A command got no answer, and its effect was not seen.

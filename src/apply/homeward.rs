@@ -189,7 +189,7 @@ impl<'a> Homeward<'a> {
                 self.tries = 0;
                 Ok(self.list(slot))
             }
-            Some(words) if words.contains("BUSYKEY") => Err(Failure::state(
+            Some(words) if words.contains("BUSYKEY") => Err(Failure::keys(
                 self.transfer.target,
                 format!(
                     "has a key of slot {slot} that {} holds too: see which of them is the right one, remove the other, and run again",

@@ -81,6 +81,14 @@ impl Failure {
         }
     }
 
+    /// Keys of a node stand in the way: one sentence that begins after the node's name.
+    pub(super) fn keys(node: NodeId, words: String) -> Self {
+        Self {
+            kind: TroubleKind::Keys,
+            ..Self::state(node, words)
+        }
+    }
+
     fn trouble(self) -> Trouble {
         let Self {
             kind,
@@ -106,7 +114,7 @@ impl Failure {
 /// Keys at a node that takes no part in the move yet are nobody's: they would come back to life with
 /// the slot, or stand in the way of its keys.
 pub(super) fn stray(transfer: &Transfer, slot: Slot, count: u64) -> Failure {
-    Failure::state(
+    Failure::keys(
         transfer.target,
         format!(
             "holds {} of slot {slot}, which {} owns. Perhaps another run moves slots right now: wait for it. Else save or remove these keys, and run again",

@@ -51,8 +51,8 @@ pub const LOOKING: [Right; 11] = [
     },
 ];
 
-/// What a plan asks besides of those that are to give keys away: a few sizes. A user who may only look is
-/// refused, and then no size is known.
+/// What is asked besides of those that are to give keys away, a few sizes, and of the ends of a move that was begun,
+/// which keys both hold. A user who may only look is refused, and then neither is known.
 pub const SAMPLING: [Right; 2] = [
     right(&["CLUSTER", "GETKEYSINSLOT"]),
     right(&["MEMORY", "USAGE"]),

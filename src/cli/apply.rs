@@ -368,7 +368,7 @@ fn how_to_pin(loaded: &Loaded, made: &Made, targets: &Targets) -> String {
 fn exit(plan: &Plan, outcome: &Outcome, left: &Plan) -> Exit {
     if let Some((_, trouble)) = outcome.first_trouble() {
         return match trouble.kind {
-            TroubleKind::GuardBroken => Exit::Blocked,
+            TroubleKind::GuardBroken | TroubleKind::Keys => Exit::Blocked,
             TroubleKind::Refused
             | TroubleKind::NoAnswer
             | TroubleKind::Deadline { .. }

@@ -23,8 +23,8 @@ use super::{DEFAULT_FILE, Json, fail_as, tell_unusable};
 /// Compares each FILE with its cluster, all at once, and prints one line a difference, beginning with the file. The same
 /// difference on more than six nodes is one line. Nothing is written. Notes, such as a replica that took over, are no
 /// drift; --verbose tells them too. The exit code is 0 when
-/// nothing differs, 2 when something does, 3 when something is blocked or a node or a link is down, and 1 when nothing
-/// could be determined. Of several files the worst counts: 1, then 3, then 2.
+/// nothing differs, 2 when something does, 3 when something is blocked, a node or a link is down or nobody serves some
+/// slots, and 1 when nothing could be determined. Of several files the worst counts: 1, then 3, then 2.
 #[derive(Debug, Args)]
 pub struct DriftArgs {
     /// The YAML files that describe the clusters
@@ -80,7 +80,7 @@ pub async fn run(args: &DriftArgs, verbose: bool, output: &mut Output<'_>) -> Ex
                     }
                 };
                 output.data(&text);
-                Exit::of_diff(&diff)
+                Exit::of_state(&diff)
             }
             Found::NotLoaded(error) => fail_as(json, output, &error),
             Found::OutOfTime { silent } => {

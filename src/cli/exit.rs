@@ -51,6 +51,15 @@ impl Exit {
         }
     }
 
+    /// What a diff says of the cluster as it is: an outage doesn't wait, though an apply may end it.
+    #[must_use]
+    pub fn of_state(diff: &Diff) -> Self {
+        match Self::of_diff(diff) {
+            Self::Pending if !diff.unserved().is_empty() => Self::Blocked,
+            exit => exit,
+        }
+    }
+
     /// Of several files: the first of 1, 4, 3, 2, 0 that is present.
     #[must_use]
     pub fn worst(exits: impl IntoIterator<Item = Self>) -> Self {

@@ -23,8 +23,8 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 /// Show the cluster as it is
 ///
 /// With FILE, it also shows what differs from it. An address needs no file: any member tells of the others. The exit
-/// code is 0 when nothing is wrong and nothing differs, 1 when nobody answers, 2 when an apply would mend all that is
-/// wrong or differs (without a file: slots without an owner that hold no keys), else 3.
+/// code is 0 when nothing is wrong and nothing differs, 1 when nobody answers, 2 when something differs from FILE that an
+/// apply would mend while clients are served, else 3.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// The YAML file, or the address of any member: host:port
@@ -75,10 +75,9 @@ pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
     output.data(&text);
     match (&diff, observed.views.is_empty()) {
         (_, true) => Exit::Error,
-        (Some(diff), false) => Exit::of_diff(diff),
+        (Some(diff), false) => Exit::of_state(diff),
         (None, false) => match view::status::health(&view) {
             Health::Well => Exit::Fine,
-            Health::Mendable => Exit::Pending,
             Health::Ill => Exit::Blocked,
         },
     }

@@ -23,6 +23,7 @@ mod replicas;
 mod roles;
 mod shards;
 mod slots;
+mod strays;
 mod unclaimed;
 mod unfit;
 mod verdict;
@@ -404,6 +405,30 @@ impl Difference {
         }
     }
 
+    /// The slots that nobody serves, if it is about such.
+    fn unserved(&self) -> Option<&SlotSet> {
+        match self {
+            Self::Unassigned { slots, .. } | Self::Unclaimed(Unclaimed { slots, .. }) => {
+                Some(slots)
+            }
+            Self::Down { .. }
+            | Self::NotJoined { .. }
+            | Self::Announced { .. }
+            | Self::Option { .. }
+            | Self::LacksLibraries { .. }
+            | Self::GivenUp { .. }
+            | Self::Stray(_)
+            | Self::Misplaced(_)
+            | Self::LeaderElsewhere(_)
+            | Self::HandOver(_)
+            | Self::LeftOpen { .. }
+            | Self::NotReplicating { .. }
+            | Self::LinkDown { .. }
+            | Self::Undeclared { .. }
+            | Self::Ghost { .. } => None,
+        }
+    }
+
     /// Whether no apply mends it: a person has to bring the node or its link back.
     #[must_use]
     pub fn is_loss(&self) -> bool {
@@ -440,6 +465,18 @@ impl Diff {
     pub fn is_down(&self, node: NodeId) -> bool {
         let mut differences = self.differences.iter();
         differences.any(|one| matches!(one, Difference::Down { id: Some(id), .. } if *id == node))
+    }
+
+    /// Slots that nobody serves while others are served: clients get errors for these, and for all where the servers
+    /// insist on full coverage. Of a cluster that is still to come nobody expects an answer.
+    #[must_use]
+    pub fn unserved(&self) -> SlotSet {
+        let differences = self.differences.iter();
+        let unserved: SlotSet = differences.filter_map(Difference::unserved).collect();
+        if unserved == SlotSet::full() {
+            return SlotSet::new();
+        }
+        unserved
     }
 
     /// Whether slots have to be claimed before anything else can be told.

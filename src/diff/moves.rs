@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{NodeId, Role, Slot, SlotSet, counted, named};
-use crate::observed::{Direction, NodeView, OpenSlot};
+use crate::observed::{Direction, Doubles, NodeView, OpenSlot};
 
 use super::removal::Removals;
+use super::strays::{old_keys, stray};
 use super::unfit::{blocked, shard_of, unfit};
-use super::{Blocked, Diff, Difference, Look, Misplaced, Ownership, Scope, Severity, Stray};
+use super::{Blocked, Diff, Difference, Look, Misplaced, Ownership, Scope, Severity};
+
+/// Keys that a line names.
+const NAMED: usize = 5;
 
 /// Who gives slots to whom.
 pub(super) type Pair = (NodeId, NodeId);
@@ -20,6 +24,7 @@ pub(super) fn compare(
     removals: &Removals,
 ) {
     let mut open = half_way(look, diff, ownership);
+    doubled(look, diff, &mut open);
     let mut wanted = misplaced(look, diff, ownership);
     // A slot that is on its way is brought to its end first.
     for slots in wanted.values_mut() {
@@ -71,6 +76,13 @@ pub(super) fn compare(
     for (pair, slots) in &open.stray {
         stray(look, diff, *pair, slots);
     }
+    for (pair, slots) in &open.given {
+        let holder = diff.pairing.label(pair.0);
+        let why = format!(
+            "{holder} is marked as giving them away: it has sent what it held, and found it again when it restarted"
+        );
+        old_keys(look, diff, *pair, slots, vec![why]);
+    }
     if !open.unclear.is_empty() {
         diff.blocked.push(unclear(look, diff, &open));
     }
@@ -120,6 +132,8 @@ struct HalfWay {
     unclear: BTreeMap<String, SlotSet>,
     /// Keys at a node that nobody gave their slots to, and the owner.
     stray: BTreeMap<Pair, SlotSet>,
+    /// Keys at a node that has given their slots away, to the owner.
+    given: BTreeMap<Pair, SlotSet>,
     /// Ends of those that did not answer.
     silent: BTreeSet<NodeId>,
     /// All of these slots.
@@ -151,6 +165,7 @@ fn half_way(look: &Look<'_>, diff: &Diff, ownership: &Ownership) -> HalfWay {
                 }
             }
             Some(Judgement::Stray(pair)) => add(&mut found.stray, pair, &one),
+            Some(Judgement::Given(pair)) => add(&mut found.given, pair, &one),
             Some(Judgement::Close) => {
                 for (view, _) in marks {
                     add(&mut found.close, view.id, &one);
@@ -227,6 +242,8 @@ enum Judgement {
     Close,
     /// Keys of a slot that nobody has given to their holder.
     Stray(Pair),
+    /// Keys that their holder has sent to the owner already: one that restarts may have lost that they are gone.
+    Given(Pair),
 }
 
 /// What becomes of an open slot: nothing, where its marks contradict each other.
@@ -281,10 +298,17 @@ fn judge(
     takers.remove(&owner);
     let keys = |node: NodeId| look.observed.views.get(&node)?.keys_of(slot);
     match takers.into_iter().collect::<Vec<_>>().as_slice() {
-        [] => marks
-            .iter()
-            .all(|(view, _)| view.id == owner || keys(view.id) == Some(0))
-            .then_some(Judgement::Close),
+        [] => {
+            let others = marks.iter().filter(|(view, _)| view.id != owner);
+            let mut full = others.filter(|(view, _)| keys(view.id) != Some(0));
+            match (full.next(), full.next()) {
+                (None, _) => Some(Judgement::Close),
+                (Some((view, open)), None) if open.direction == Direction::Migrating => {
+                    keys(view.id).map(|_| Judgement::Given((view.id, owner)))
+                }
+                (Some(_), _) => None,
+            }
+        }
         [taker] => {
             // A mark that names who was the owner before it failed over is one of a real move.
             let given = marks
@@ -368,67 +392,48 @@ fn serving(look: &Look<'_>, diff: &Diff, node: NodeId) -> Option<NodeId> {
     (replaced && primary != node && serves(primary)).then_some(primary)
 }
 
-/// Keys of slots that others own and nobody gave to their holder. Where the owner holds no key of
-/// any of them they are all that is left of these slots, and go home; else they may be older than
-/// what clients have written or removed since.
-fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slots: &SlotSet) {
-    let views = &look.observed.views;
-    let (Some(giving), Some(taking)) = (views.get(&holder), views.get(&owner)) else {
-        return;
-    };
-    let count = |view: &NodeView| view.keys_in(slots).map(|(_, keys)| keys).sum::<u64>();
-    let (here, there) = (count(giving), count(taking));
-    let all = taking.has_counted(slots);
-    let legible = taking.server.reads_payloads_of(giving.server);
-    let elsewhere = [giving, taking]
-        .into_iter()
-        .find(|view| view.keys_elsewhere > 0);
-    if all && there == 0 && legible && elsewhere.is_none() {
-        diff.differences.push(Difference::Stray(Stray {
-            holder,
-            owner,
-            slots: slots.clone(),
-            keys: here,
-        }));
-        return;
+/// Slots of which both ends hold a key are not moved on: whatever cut the move short has left nothing that tells
+/// which of the two is the newer one, and a MIGRATE would be refused half-way.
+fn doubled(look: &Look<'_>, diff: &mut Diff, open: &mut HalfWay) {
+    for (pair, slots) in &mut open.finish {
+        let ends = |one: &&Doubles| (one.source, one.target) == *pair && slots.contains(one.slot);
+        let doubles: Vec<&Doubles> = look.observed.doubles.iter().filter(ends).collect();
+        if doubles.is_empty() {
+            continue;
+        }
+        let held: SlotSet = doubles.iter().map(|one| one.slot).collect();
+        *slots = slots.difference(&held);
+        let (source, target) = (diff.pairing.label(pair.0), diff.pairing.label(pair.1));
+        let keys: usize = doubles.iter().map(|one| one.keys.len()).sum();
+        let evidence = doubles.iter().map(|one| {
+            let named: Vec<String> = one
+                .keys
+                .iter()
+                .take(NAMED)
+                .map(|key| format!("{key:?}"))
+                .collect();
+            let more = match one.keys.len() - named.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("slot {}: {}{more}", one.slot, named.join(", "))
+        });
+        diff.blocked.push(Blocked {
+            code: "key-on-both-sides",
+            severity: Severity::Blocked,
+            subject: named(&held),
+            why: format!(
+                "a move of {} from {source} to {target} was begun, and both hold {}",
+                counted(held.count(), "slot"),
+                counted(keys, "key")
+            ),
+            evidence: evidence.collect(),
+            way_out: format!(
+                "Read each key at both (at {target} send ASKING first), see which is the right one, remove the other, and plan again. Clients get the one of {source}."
+            ),
+            scope: Scope::Alone,
+        });
     }
-    let (holds, owns) = (diff.pairing.label(holder), diff.pairing.label(owner));
-    let (here, slots) = (counted(here, "key"), named(slots));
-    let mut evidence = vec![format!(
-        "{owns}, the owner, holds {} of {slots}",
-        counted(there, "key")
-    )];
-    if !giving.open.is_empty() {
-        evidence.push(format!(
-            "{holds} has slots open as importing; Redis does so when it starts with old data"
-        ));
-    }
-    if let Some(view) = elsewhere {
-        evidence.push(format!(
-            "{} holds {} in databases other than 0, whose slots can't be told",
-            diff.pairing.label(view.id),
-            counted(view.keys_elsewhere, "key")
-        ));
-    }
-    if !legible {
-        evidence.push(format!(
-            "{owns} ({}) can't read keys of {holds} ({})",
-            taking.server, giving.server
-        ));
-    }
-    diff.blocked.push(Blocked {
-        code: "stray-keys",
-        severity: Severity::Blocked,
-        subject: slots.clone(),
-        why: format!(
-            "{holds} holds {here} of {slots}, which {owns} owns and does not give away"
-        ),
-        evidence,
-        way_out: format!(
-            "If the owner has what counts, remove these keys at {holds} and close the slots there (CLUSTER SETSLOT with STABLE). To bring them to the owner could bring old values back."
-        ),
-        scope: Scope::Alone,
-    });
 }
 
 fn unclear(look: &Look<'_>, diff: &Diff, open: &HalfWay) -> Blocked {

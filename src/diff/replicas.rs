@@ -46,6 +46,11 @@ fn late(diff: &mut Diff, shard: &Shard, name: &NodeName, view: &NodeView) {
     let Some(primary) = diff.pairing.leader_to_be(&shard.name) else {
         return;
     };
+    // Keys of slots that it doesn't own stay, and are told: with them it would be refused.
+    let own = view.own_slots();
+    if view.keys_in_slot.keys().any(|slot| !own.contains(*slot)) {
+        return;
+    }
     // What it moves away is no copy of anything; what it hands over it goes on copying.
     let hands_over = diff.pairing.successor_of(view.id).is_some();
     diff.differences.push(Difference::NotReplicating {

@@ -6,6 +6,7 @@
 mod cluster;
 mod config;
 mod converged;
+mod doubles;
 mod equipment;
 mod fingerprint;
 mod info;
@@ -20,10 +21,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Address, NodeId, NodeName, Presence};
+use crate::base::{Address, NodeId, NodeName, Presence, Role, SlotSet};
 
 pub use cluster::{Claim, Cluster, Disagreement, Island, LiveMember, Sighting, SlotOwners};
 pub use converged::{Unmet, unmet};
+pub use doubles::Doubles;
 pub use equipment::{Equipment, Libraries, Told};
 pub use fingerprint::{Change, Fingerprint, Part};
 pub use jobs::{Job, JobState, Side};
@@ -43,6 +45,9 @@ pub struct Observed {
     /// The largest of some keys that were asked, in slots that are to move.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub largest: BTreeMap<NodeId, Vec<SizedKey>>,
+    /// Keys that both ends of a begun move hold, where that was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubles: Vec<Doubles>,
     /// Members that no declared node stands for and that did not answer at the address
     /// their peers give for them.
     pub silent_members: BTreeMap<NodeId, Failure>,
@@ -224,6 +229,28 @@ impl Observed {
     #[must_use]
     pub fn places(&self) -> BTreeSet<Address> {
         self.views.values().map(|view| view.dialled).collect()
+    }
+
+    /// Open slots of which another primary than the owner holds keys, with the owner first.
+    #[must_use]
+    pub fn half_moved(&self) -> BTreeMap<(NodeId, NodeId), SlotSet> {
+        let views = self.views.values();
+        let primaries: Vec<&NodeView> = views.filter(|it| it.role() == Role::Primary).collect();
+        let open = self.views.values().flat_map(|view| &view.open);
+        let open: SlotSet = open.map(|open| open.slot).collect();
+        let mut moved: BTreeMap<(NodeId, NodeId), SlotSet> = BTreeMap::new();
+        for slot in open.iter() {
+            let mut owners = primaries.iter();
+            let Some(owner) = owners.find(|view| view.own_slots().contains(slot)) else {
+                continue;
+            };
+            let others = primaries.iter().filter(|view| view.id != owner.id);
+            for other in others.filter(|view| view.keys_of(slot).is_some_and(|keys| keys > 0)) {
+                let slots = moved.entry((owner.id, other.id)).or_default();
+                *slots = slots.union(&[slot].into_iter().collect());
+            }
+        }
+        moved
     }
 
     /// The view of the node that answered at a declared address.

@@ -6,7 +6,7 @@ use crate::diff::{Blocked, Diff, Difference, Note};
 
 use super::page::Page;
 use super::styles::Meaning;
-use super::wording::{FEW, MOST_ALIKE};
+use super::wording::{FEW, MOST_ALIKE, outage as outage_words};
 use super::{Commands, SHOWS_ALL, difference};
 
 /// Something that a person has to see to.
@@ -20,6 +20,17 @@ struct Trouble<'a> {
 
 /// Lines of evidence that one trouble shows.
 const MOST_EVIDENCE: usize = 8;
+
+/// That clients are not served.
+pub(super) fn outage(page: &mut Page, diff: &Diff) {
+    let unserved = diff.unserved();
+    if !unserved.is_empty() {
+        page.put(Meaning::Blocked, "! ")
+            .put(Meaning::Bad, "Outage: ")
+            .plain(outage_words(&unserved))
+            .end();
+    }
+}
 
 /// What differs and is not among what steps remove.
 pub(super) fn left(page: &mut Page, diff: &Diff, removed: &BTreeSet<usize>, commands: Commands) {

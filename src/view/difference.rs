@@ -298,6 +298,10 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
 pub(super) fn way_out(difference: &Difference, diff: &Diff) -> String {
     let pairing = &diff.pairing;
     match difference {
+        // It may be the one that came back blank, stopped as it is told.
+        Difference::Down { .. } if diff.blocked.iter().any(|one| one.code == "shard-lost") => {
+            "Leave it as it is until the lost shard is seen to.".to_owned()
+        }
         Difference::Down { failure, owns, .. } => {
             let way_out = failure.kind.way_out();
             match owns.is_empty() {

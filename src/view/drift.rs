@@ -13,7 +13,7 @@ use super::json::{ApplyingJson, DiffJson, FORMAT_VERSION, line};
 use super::lock;
 use super::page::Page;
 use super::styles::{Meaning, Styles};
-use super::wording::MOST_ALIKE;
+use super::wording::{MOST_ALIKE, outage};
 
 /// Lines of evidence that one line of drift takes in.
 const MOST_EVIDENCE: usize = 4;
@@ -72,6 +72,15 @@ fn lines(file: &str, diff: &Diff, most: usize, styles: Styles) -> Page {
         notes: _,
     } = diff;
     let mut page = Page::new(styles);
+    let unserved = diff.unserved();
+    if !unserved.is_empty() {
+        page.plain(file)
+            .plain(": ")
+            .put(Meaning::Blocked, "outage")
+            .plain(": ")
+            .plain(outage(&unserved))
+            .end();
+    }
     for group in alike::blocked(blocked, most) {
         let Some(first) = group.first() else { continue };
         page.plain(file)
@@ -236,6 +245,7 @@ mod tests {
     fn one_line_a_difference() {
         let text = human("rcl.yaml", &drifted(), false, Styles::plain());
         assert_snapshot!(text, @"
+        rcl.yaml: outage: nobody serves slots 5462-10922: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
         rcl.yaml: blocked: a move of 1 slot was begun, and the marks that it left contradict each other (host1:7002 is giving to host1:7000: slot 11000)
         rcl.yaml: host2:7000 is not a member
         rcl.yaml: host2:7001 is announced as 127.0.0.1:7001, not 10.0.0.2:7001
@@ -267,11 +277,12 @@ mod tests {
           {"id":"0002700100000000000000000000000000000000","kind":"not_replicating","node":"host2:7001","now":{"keys":0,"primary_id":"0001700000000000000000000000000000000000","role":"replica"},"primary":"host1:7001","primary_id":"0001700100000000000000000000000000000000","shard":"b","text":"host2:7001 replicates host1:7000, the file makes it a replica of shard b"}
           {"id":"0002700200000000000000000000000000000000","kind":"link_down","node":"host2:7002","primary":"host1:7002","primary_id":"0001700200000000000000000000000000000000","text":"host2:7002 has no link to its primary host1:7002"}
         file: "rcl.yaml"
-        format_version: "1.1"
+        format_version: "1.2"
         kind: "drift"
         matches: false
         notes:
           {"code":"undeclared","subject":"10.0.0.9:7009 (00097009)","text":"10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. With `prune: true` under `policy` rcl removes such members."}
+        unserved: "5462-10922"
         "#);
     }
 
@@ -343,7 +354,7 @@ mod tests {
         let desired = seed();
         let diff = planned(&desired, &World::formed(&desired)).plan.diff;
         assert_eq!(human("rcl.yaml", &diff, true, Styles::plain()), "");
-        assert_snapshot!(json("rcl.yaml", "orders", &diff, &BTreeSet::new()), @r#"{"format_version":"1.1","kind":"drift","cluster":"orders","file":"rcl.yaml","matches":true,"differences":[],"blocked":[],"notes":[],"applying":[]}"#);
+        assert_snapshot!(json("rcl.yaml", "orders", &diff, &BTreeSet::new()), @r#"{"format_version":"1.2","kind":"drift","cluster":"orders","file":"rcl.yaml","matches":true,"unserved":"none","differences":[],"blocked":[],"notes":[],"applying":[]}"#);
     }
 
     #[test]

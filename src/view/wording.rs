@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::{Arg, Command, Secret, SlotSet, counted};
+use crate::base::{Arg, Command, Secret, SlotSet, counted, named};
 use crate::diff::Pairing;
 
 /// From how many ranges, or arguments, on the middle is left out.
@@ -35,6 +35,15 @@ pub(super) fn ranges(slots: &SlotSet) -> String {
         }
         _ => slots.to_string(),
     }
+}
+
+/// What becomes of clients while nobody serves these slots.
+pub(super) fn outage(unserved: &SlotSet) -> String {
+    format!(
+        "nobody serves {}: clients get errors for {}, and for all other slots too unless cluster-require-full-coverage is no",
+        named(unserved),
+        them(unserved)
+    )
 }
 
 /// `0-5461 (5462 slots)`, `no slots`.

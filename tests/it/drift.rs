@@ -22,8 +22,9 @@ fn one_line_a_difference() {
     stage.servers.add("host2:7003");
     stage.file(&Yaml::grown(&stage.servers).config("maxmemory-samples", "5"));
     let recorder = Recorder::start(&stage.servers);
-    let text = stage.run(&["drift"], 2);
+    let text = stage.run(&["drift"], 3);
     assert_snapshot!(text, @"
+    rcl.yaml: outage: nobody serves slots 0-99: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     rcl.yaml: host1:7003 is not a member
     rcl.yaml: host2:7003 is not a member
     rcl.yaml: host2:7001 is announced as 127.0.0.1:7001, not host2:7001
@@ -31,11 +32,13 @@ fn one_line_a_difference() {
     rcl.yaml: slots 0-99 have no owner (shard a)
     rcl.yaml: host2:7003 is a primary without slots, the file makes it a replica of shard d
     ");
-    let ran = stage.rcl.run(&["drift", "--json"]).code(2);
+    let ran = stage.rcl.run(&["drift", "--json"]).code(3);
     assert_eq!(ran.stdout().lines().count(), 1, "{}", ran.stdout());
     let json: DriftDocument = parse(ran.stdout());
     assert!(!json.matches);
-    assert_eq!(json.differences.len(), text.lines().count());
+    // And the line of the outage.
+    assert_eq!(json.differences.len() + 1, text.lines().count());
+    assert_eq!(json.unserved, "0-99");
     assert!(json.blocked.is_empty());
     recorder.assert_no_writes(&stage.servers);
 }

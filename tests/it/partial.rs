@@ -173,7 +173,8 @@ fn slots_that_nobody_owns() {
             &["CLUSTER", "DELSLOTSRANGE", "100", "200", "6000", "6000"],
         );
     }
-    rcl.run(&["drift"]).code(2);
+    rcl.run(&["drift"]).code(3);
+    rcl.run(&["plan", "--detailed-exitcode"]).code(2);
     assert_repairs(&servers, &rcl, &[], &[("CLUSTER ADDSLOTSRANGE", 2)]);
 }
 

@@ -152,7 +152,7 @@ fn slots_have_no_owner() {
     let mut stage = seed();
     stage.tell_everyone("CLUSTER DELSLOTSRANGE 0 999");
     stage.tell_everyone("CLUSTER DELSLOTS 12000");
-    assert_snapshot!(status(&mut stage, None, 2), @r#"
+    assert_snapshot!(status(&mut stage, None, 3), @r#"
     Cluster "orders": not ok, 3 shards, 6 nodes, Redis 7.0.15
 
       0 ·····aaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbbbbbcccc·cccccccccccccccccc 16383
@@ -167,13 +167,14 @@ fn slots_have_no_owner() {
     ├─ primary  host1:7002  host1:7002
     └─ replica  host2:7002  host2:7002  lag [bytes]
 
+    ! Outage: nobody serves slots 0-999,12000: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+
     Differs from rcl.yaml
     ~ slots 0-999 have no owner (shard a)
     ~ slot 12000 has no owner (shard c)
     "#);
     let address = stage.servers.address("host1:7000").to_string();
-    // The same idea without a file: an apply would mend it.
-    assert_snapshot!(status(&mut stage, Some(&address), 2), @"
+    assert_snapshot!(status(&mut stage, Some(&address), 3), @"
     Cluster at host1:7000: not ok, 3 shards, 6 nodes, Redis 7.0.15
 
       0 ·····AAAAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBBBBBBBBBCCCC·CCCCCCCCCCCCCCCCCC 16383
@@ -191,8 +192,9 @@ fn slots_have_no_owner() {
     ! slots 0-999,12000 have no owner
     ! cluster_state is not ok on host1:7000, host1:7001, host1:7002, host2:7000, host2:7001 and 1 more
     ");
-    let seen = json(&stage, None, 2);
+    let seen = json(&stage, None, 3);
     assert_eq!(seen.unassigned, "0-999,12000");
+    assert_eq!(seen.unserved.as_deref(), Some("0-999,12000"));
     assert_eq!(seen.state, "fail");
 }
 

@@ -160,6 +160,38 @@ fn what_lies_at_the_target_is_replaced_on_redis() {
     stage.matches();
 }
 
+/// Nothing tells which of two values is the newer one when an earlier run has left both: that is seen before
+/// anything is sent, and what is left of the move is finished once a person has chosen.
+#[test]
+fn a_key_on_both_sides_on_redis() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let (slot, keys) = crowd(&stage, 3);
+    let (giver, taker) = (stage.servers.id(GIVER), stage.servers.id(TAKER));
+    stage.tell(TAKER, &format!("CLUSTER SETSLOT {slot} IMPORTING {giver}"));
+    stage.tell(GIVER, &format!("CLUSTER SETSLOT {slot} MIGRATING {taker}"));
+    let mut client = judge::connect(stage.servers.address(TAKER));
+    let replies = client.pipeline(&[&["ASKING"], &["SET", &keys[1], "other"]]);
+    assert_eq!(replies.expect("replies")[1], Value::Simple("OK".to_owned()));
+    let mut shards = Shard::seed();
+    shards[0].slots = vec![(0, slot - 1), (slot + 1, 5461)];
+    shards[1].slots = vec![(slot, slot), (5462, 10922)];
+    stage.declare(&shards);
+    let told = stage.refuses(3);
+    let (slot, key) = (slot.to_string(), &keys[1]);
+    for words in [
+        "a move of 1 slot from host1:7000 to host1:7001 was begun, and both hold 1 key",
+        &format!("slot {slot}: {key:?}"),
+        "at host1:7001 send ASKING first",
+    ] {
+        assert!(told.plan.contains(words), "{words}: {}", told.plan);
+    }
+    // The one of the owner is the right one, a person finds.
+    let replies = client.pipeline(&[&["ASKING"], &["DEL", key]]);
+    assert_eq!(replies.expect("replies")[1], Value::Integer(1));
+    stage.repairs(&shards);
+    assert_at_the_taker(&stage, &keys);
+}
+
 /// Valkey tells the replicas first, and refuses when one is late: the same again goes through.
 #[test]
 fn a_replica_that_is_late_on_valkey() {

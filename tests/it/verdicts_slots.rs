@@ -179,6 +179,7 @@ fn told_to_one_side_only_on_redis() {
     stage.tell("host1:7000", &format!("CLUSTER SETSLOT 5 NODE {target}"));
     assert_snapshot!(stage.run(&["plan"], 0), @r#"
     Plan for cluster "orders" from rcl.yaml: 6 of 6 declared nodes answer, 6 members, Redis 7.0.15
+    ! Outage: nobody serves slot 5: clients get errors for it, and for all other slots too unless cluster-require-full-coverage is no
 
     --- live
     +++ rcl.yaml
@@ -195,7 +196,10 @@ fn told_to_one_side_only_on_redis() {
 
     Plan: 0 to join, 1 slot to assign, 0 to move, 0 replicas to attach, 0 to remove.
     "#);
-    assert_snapshot!(stage.run(&["drift", "--timeout", "60s"], 2), @"rcl.yaml: nobody claims slot 5: host1:7000 and host1:7001 leave it to each other");
+    assert_snapshot!(stage.run(&["drift", "--timeout", "60s"], 3), @"
+    rcl.yaml: outage: nobody serves slot 5: clients get errors for it, and for all other slots too unless cluster-require-full-coverage is no
+    rcl.yaml: nobody claims slot 5: host1:7000 and host1:7001 leave it to each other
+    ");
     stage.repairs(&Shard::seed());
 }
 

@@ -1,6 +1,7 @@
 //! Keys at a node that doesn't own their slots: what goes home, and what is left to a person.
 
 use crate::support::resp::Value;
+use crate::support::shards::slot_of;
 use crate::support::{ServerKind, Servers, Shard, Stage, judge, wait};
 
 /// The third primary loses its slots to the second, as a person does it by hand, and keeps the keys.
@@ -126,4 +127,60 @@ fn both_sides_hold_keys_on_redis() {
 #[test]
 fn both_sides_hold_keys_on_valkey() {
     both_sides_hold_keys(ServerKind::Valkey91);
+}
+
+/// A giver that restarts has its key again, and by its mark it has given the slot away: whatever it holds is old, even
+/// where the owner holds nothing any more. A person removes it as the plan says.
+#[test]
+fn what_a_giver_finds_when_it_starts_again_on_redis() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70).node_timeout_ms(5000));
+    let (giver, taker) = ("host1:7000", "host1:7001");
+    let (from, to) = (stage.servers.id(giver), stage.servers.id(taker));
+    let slot = slot_of(b"old");
+    assert!(slot < 5462, "of another shard");
+    stage.tell(giver, "SET old value");
+    stage.tell(giver, "SAVE");
+    stage.tell(taker, &format!("CLUSTER SETSLOT {slot} IMPORTING {from}"));
+    stage.tell(giver, &format!("CLUSTER SETSLOT {slot} MIGRATING {to}"));
+    let at = stage.servers.address(taker);
+    stage.tell(
+        giver,
+        &format!("MIGRATE {} {} old 0 1000", at.ip(), at.port()),
+    );
+    stage.tell(taker, &format!("CLUSTER SETSLOT {slot} NODE {to}"));
+    let mut shards = Shard::seed();
+    shards[0].slots = vec![(0, slot - 1), (slot + 1, 5461)];
+    shards[1].slots = vec![(slot, slot), (5462, 10922)];
+    stage.declare(&shards);
+    // The mark stays on who hears of the new owner by gossip.
+    wait::until("the giver to know the new owner", || {
+        let lines = judge::cluster_nodes(stage.servers.address(giver));
+        let new = lines.iter().find(|line| line.id == to);
+        let slots = new.map(|line| line.slots.clone()).unwrap_or_default();
+        let heard = slots.contains(&(slot, slot)).then_some(());
+        heard.ok_or(format!("{slots:?}"))
+    });
+    let removed = stage.servers.call(taker, &["DEL", "old"]);
+    assert_eq!(removed, Value::Integer(1));
+    stage.servers.kill(giver);
+    stage.servers.restart(giver);
+    assert_eq!(stage.keys(giver), 1);
+    stage.wait_for_link("host2:7000");
+
+    let told = stage.refuses_whatever_it_says(3);
+    for words in [
+        format!(
+            "host1:7000 holds 1 key of slot {slot}, which host1:7001 owns and does not give away"
+        ),
+        format!("host1:7001, the owner, holds 0 keys of slot {slot}"),
+        "CLUSTER SETSLOT with IMPORTING ID2, ASKING and DEL for each key".to_owned(),
+    ] {
+        assert!(told.plan.contains(&words), "{words}: {}", told.plan);
+    }
+    stage.tell(giver, &format!("CLUSTER SETSLOT {slot} IMPORTING {to}"));
+    let mut client = judge::connect(stage.servers.address(giver));
+    let replies = client.pipeline(&[&["ASKING"], &["DEL", "old"]]);
+    assert_eq!(replies.expect("replies")[1], Value::Integer(1));
+    stage.tell(giver, &format!("CLUSTER SETSLOT {slot} STABLE"));
+    stage.repairs(&shards);
 }

@@ -282,7 +282,7 @@ impl Classic<'_> {
                 Some(words)
                     if words.contains("BUSYKEY") && self.transfer.begun().contains(batch.slot) =>
                 {
-                    return Err(Failure::state(
+                    return Err(Failure::keys(
                         self.transfer.target,
                         format!(
                             "holds a key of slot {} that the source holds too, and the move was begun by an earlier run: see which of them is the right one, remove the other, and run again (to read or remove it here, send ASKING first)",

@@ -193,6 +193,7 @@ fn ended(page: &mut Page, plan: &Plan, step: StepId, end: &End) {
             let word = match trouble.kind {
                 TroubleKind::Interrupted => "stopped: ",
                 TroubleKind::GuardBroken
+                | TroubleKind::Keys
                 | TroubleKind::Refused
                 | TroubleKind::NoAnswer
                 | TroubleKind::Deadline { .. } => "failed: ",
@@ -214,6 +215,7 @@ fn ended(page: &mut Page, plan: &Plan, step: StepId, end: &End) {
 pub(super) fn because(kind: TroubleKind) -> String {
     match kind {
         TroubleKind::GuardBroken => "the cluster has changed since the plan was made".to_owned(),
+        TroubleKind::Keys => "keys stand in its way".to_owned(),
         TroubleKind::Refused => "a server refused a command".to_owned(),
         TroubleKind::NoAnswer => "a command got no answer, and its effect was not seen".to_owned(),
         TroubleKind::Deadline { after } => {
@@ -227,6 +229,7 @@ pub(super) fn because(kind: TroubleKind) -> String {
 pub(super) fn kind_word(kind: TroubleKind) -> &'static str {
     match kind {
         TroubleKind::GuardBroken => "guard_broken",
+        TroubleKind::Keys => "keys",
         TroubleKind::Refused => "refused",
         TroubleKind::NoAnswer => "no_answer",
         TroubleKind::Deadline { after: _ } => "deadline",

@@ -9,8 +9,6 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
 use crate::base::{Role, ShardName, SlotSet, counted};
 use crate::desired::Desired;
 use crate::diff::{Diff, Difference};
@@ -47,30 +45,15 @@ pub struct FileView<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     Well,
-    /// An apply gives out slots that nobody owns, and of which nobody holds a key.
-    Mendable,
-    /// It needs a person.
     Ill,
 }
 
-/// What is wrong, weighed as a comparison with a file weighs it.
 #[must_use]
 pub fn health(view: &StatusView<'_>) -> Health {
     let seen = Seen::new(view);
-    let codes: BTreeSet<&str> = seen.wrong.iter().map(|wrong| wrong.code).collect();
-    // Nodes without full coverage say that they are not ok, and that is no news then.
-    let only_unassigned =
-        codes.contains("unassigned-slots") && codes.iter().all(|code| MENDABLE.contains(code));
-    let mut views = view.observed.views.values();
-    let keys = views.any(|own| {
-        let mut held = own.keys_in(&seen.topology.unassigned);
-        held.any(|(_, keys)| keys > 0)
-    });
-    match () {
-        () if !seen.silent.is_empty() => Health::Ill,
-        () if codes.is_empty() => Health::Well,
-        () if only_unassigned && !keys => Health::Mendable,
-        () => Health::Ill,
+    match seen.silent.is_empty() && seen.wrong.is_empty() {
+        true => Health::Well,
+        false => Health::Ill,
     }
 }
 
@@ -88,9 +71,6 @@ pub fn troubles(view: &StatusView<'_>) -> Vec<String> {
     });
     silent.chain(wrong).collect()
 }
-
-/// What may be wrong together where only slots have no owner.
-const MENDABLE: [&str; 2] = ["unassigned-slots", "not-ok"];
 
 /// The cluster for people, as wide as `width`.
 #[must_use]
@@ -293,6 +273,7 @@ fn wrong(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
         }
         return;
     };
+    attention::outage(page, diff);
     attention::notes(page, &diff.notes, Commands::Folded);
     attention::blocked(page, &diff.blocked, Commands::Folded);
     // Who does not answer has been told above.

@@ -68,12 +68,13 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// What is wrong that the comparison with the file doesn't tell: all, when it was not made.
+    /// What is wrong that the comparison with the file doesn't tell: all, when it was not made. And whose marks keep
+    /// slots open: as a difference a begun move is its slots alone.
     pub(super) fn untold(&self, view: &StatusView<'_>) -> impl Iterator<Item = &Wrong> {
         let diff = view.file.map(|file| file.diff);
         self.wrong.iter().filter(move |wrong| {
             diff.is_none_or(|diff| {
-                diff.everything_blocked()
+                (diff.everything_blocked() || wrong.code == "open-slots")
                     && diff
                         .blocked
                         .iter()

@@ -62,7 +62,8 @@ fn weighed(name: &str, diff: &Diff) -> Health {
             Health::Ill
         }
         () if diff.differences.is_empty() => Health::Well,
-        () => Health::Mendable,
+        () if !diff.unserved().is_empty() => Health::Ill,
+        () => panic!("{name} would wait: {:?}", diff.differences),
     }
 }
 
@@ -88,7 +89,7 @@ fn a_file_changes_nothing_about_how_bad_it_is() {
                 world.set("host1:7000", |server| server.slots = "0-5460".to_owned());
                 world.set_all(|server| server.state_ok = false);
             },
-            Health::Mendable,
+            Health::Ill,
         ),
         (
             "unowned, and one is down",
@@ -401,7 +402,7 @@ fn the_same_values_as_json() {
     blocked: []
     cluster: "orders"
     differences: []
-    format_version: "1.1"
+    format_version: "1.2"
     kind: "status"
     loose:
       {"address":"10.0.0.9:7009","answers":false,"failed":false,"id":"0009700900000000000000000000000000000000","keys":null,"link":null,"name":null,"noaddr":false,"role":"primary","server":null,"used_memory":null,"zone":null}
@@ -417,6 +418,7 @@ fn the_same_values_as_json() {
       {"failure":"timeout","id":"0009700900000000000000000000000000000000","title":"10.0.0.9:7009","tried":["10.0.0.9:7009"],"words":"no answer in 2s"}
     state: "ok"
     unassigned: "none"
+    unserved: "none"
     wrong: []
     "#);
 }

@@ -13,8 +13,11 @@ use super::fault::Fault;
 use super::row::Moment;
 use super::story::{Scene, Story};
 
-/// It may wait for ever: then it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// It may wait for ever: then it hangs. Undisturbed it takes up to two minutes, beside many others.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What it gets over twice its usual time.
+const MORE: Duration = Duration::from_secs(60);
 
 /// Gossip tells late what its commands have done.
 const DONE_WITHIN: Duration = Duration::from_secs(8);
@@ -87,19 +90,17 @@ pub(super) fn run(
     if let Some(signal) = signal {
         send(&running, signal);
     }
-    let (first, _) = end(running);
+    let patience = usual * 2 + MORE;
+    let (first, _) = end_within(patience, running);
     fault.mend(story, &mut scene.servers);
     // Each of the commands, whatever the one before said: what was done already is refused.
-    let (again, _) = end(start(&scene, &commands, " ; "));
+    let (again, _) = end_within(patience, start(&scene, &commands, " ; "));
     let mut state = "whole";
     if !done(story, &scene) {
         state = "whole after fix";
-        let _ = end(start(
-            &scene,
-            &[cluster("fix", &scene, "--cluster-yes")],
-            "",
-        ));
-        let _ = end(start(&scene, &commands, " ; "));
+        let fix = cluster("fix", &scene, "--cluster-yes");
+        let _ = end_within(patience, start(&scene, &[fix], ""));
+        let _ = end_within(patience, start(&scene, &commands, " ; "));
         if !done(story, &scene) {
             state = "broken";
         }
@@ -250,10 +251,14 @@ fn send(child: &Child, signal: Signal) {
     }
 }
 
+fn end(child: Child) -> (String, String) {
+    end_within(PATIENCE, child)
+}
+
 /// How it ended, and what it said.
-fn end(mut child: Child) -> (String, String) {
+fn end_within(patience: Duration, mut child: Child) -> (String, String) {
     let folder = std::fs::read_link(format!("/proc/{}/cwd", child.id()));
-    let ended = wait::within(PATIENCE, || match child.try_wait() {
+    let ended = wait::within(patience, || match child.try_wait() {
         Ok(Some(status)) => Ok(status),
         Ok(None) | Err(_) => Err(()),
     });

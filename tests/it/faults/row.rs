@@ -149,8 +149,10 @@ fn leave(scene: &Scene, said: &str) -> BTreeSet<String> {
     let mut leave: BTreeSet<String> = scene.leave().into_iter().collect();
     let asked = said.split("--allow ").skip(1);
     let flags = asked.filter_map(|rest| rest.split_whitespace().next());
-    // What a fault has left of a member has to be forgotten; nothing else is given leave to.
-    let forget = flags.filter(|flag| flag.starts_with("forget=") || flag.starts_with("remove="));
+    // What a fault has left of a member has to be forgotten; nothing is given up.
+    // Replicas that have gone to other shards by themselves may have to copy anew.
+    const GIVEN: [&str; 3] = ["forget=", "remove=", "resync="];
+    let forget = flags.filter(|flag| GIVEN.iter().any(|given| flag.starts_with(given)));
     leave.extend(forget.map(|flag| format!("--allow={}", flag.trim_end_matches(['.', ',']))));
     leave
 }
@@ -248,6 +250,9 @@ impl Row {
             }
             if scene.settle_doubles(&said) {
                 by_hand = ", one of two copies of a key removed by hand";
+            }
+            if scene.settle_old_keys(&said) {
+                by_hand = ", old copies of keys removed by hand";
             }
             // Of a node that the file doesn't name only its lost address is told.
             let lost = ["came back blank", "has no address any more"];

@@ -248,8 +248,15 @@ impl Scene {
     /// are the same here. Whether there was one.
     #[track_caller]
     pub(super) fn settle_doubles(&self, said: &str) -> bool {
-        let told = " holds a key of slot ";
-        let Some((before, after)) = said.split_once(told) else {
+        // Before anything is sent, or when the key is sent.
+        let taker = said
+            .split_once(" was begun, and both hold ")
+            .and_then(|(before, after)| {
+                let slot = after.split_once("\n    slot ")?.1;
+                Some((before, slot))
+            });
+        let sent = || said.split_once(" holds a key of slot ");
+        let Some((before, after)) = taker.or_else(sent) else {
             return false;
         };
         let slot: String = after.chars().take_while(char::is_ascii_digit).collect();
@@ -277,6 +284,60 @@ impl Scene {
             let _ = client.call(&["ASKING"]);
             let removed = client.call_raw(&[b"DEL", &name]).expect("an answer");
             assert!(matches!(removed, Answer::Integer(0 | 1)), "{removed:?}");
+        }
+        true
+    }
+
+    /// What a person does who is told that a node holds keys of slots that another one owns: what the words say.
+    /// Whether there was one.
+    #[track_caller]
+    pub(super) fn settle_old_keys(&self, said: &str) -> bool {
+        let told = said.lines().find_map(|line| {
+            let (holder, rest) = line.strip_prefix("! ")?.split_once(" holds ")?;
+            let (what, rest) = rest.split_once(", which ")?;
+            let owner = rest.strip_suffix(" owns and does not give away")?;
+            let (_, slots) = what.split_once(" of slot")?;
+            Some((holder, slots.trim_start_matches(['s', ' ']), owner))
+        });
+        let Some((holder, slots, owner)) = told else {
+            return false;
+        };
+        let named = |called: &str| {
+            let mut names = self.servers.names().into_iter();
+            let found = names
+                .find(|name| name == called || self.servers.address(name).to_string() == called);
+            found.expect("a node of this cluster")
+        };
+        let (holder, owner) = (named(holder), named(owner));
+        if said.contains(", which serves no slot: FLUSHALL there") {
+            let lines = judge::cluster_nodes(self.servers.address(&holder));
+            let own = lines.iter().find(|line| line.is_myself());
+            assert!(own.is_some_and(|own| own.slots.is_empty()), "{said}");
+            self.servers.ok(&holder, &["FLUSHALL"]);
+            return true;
+        }
+        let slots = slots.split(',').flat_map(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let number = |text: &str| text.parse::<u16>().expect("a slot");
+            number(first)..=number(last)
+        });
+        let id = self.servers.id(&owner);
+        let (data, _) = self.data.as_ref().expect("a story with keys");
+        for slot in slots {
+            let slot = slot.to_string();
+            let listed = ["CLUSTER", "GETKEYSINSLOT", &slot, "1000"];
+            let keys = self.servers.call(&holder, &listed).array();
+            let keys: BTreeSet<String> = keys.into_iter().map(Answer::text).collect();
+            let importing = ["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id];
+            self.servers.ok(&holder, &importing);
+            let mut client = judge::connect(self.servers.address(&holder));
+            for name in data.names(&keys) {
+                let _ = client.call(&["ASKING"]);
+                let removed = client.call_raw(&[b"DEL", &name]).expect("an answer");
+                assert_eq!(removed, Answer::Integer(1));
+            }
+            self.servers
+                .ok(&holder, &["CLUSTER", "SETSLOT", &slot, "STABLE"]);
         }
         true
     }

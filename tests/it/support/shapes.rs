@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub(crate) const FORMAT_VERSION: &str = "1.1";
+pub(crate) const FORMAT_VERSION: &str = "1.2";
 
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +16,7 @@ pub(crate) struct PlanDocument {
     pub(crate) file: String,
     pub(crate) summary: String,
     pub(crate) totals: Totals,
+    pub(crate) unserved: String,
     pub(crate) differences: Vec<Difference>,
     pub(crate) blocked: Vec<Blocked>,
     pub(crate) notes: Vec<Note>,
@@ -41,6 +42,7 @@ pub(crate) struct DriftDocument {
     pub(crate) cluster: String,
     pub(crate) file: String,
     pub(crate) matches: bool,
+    pub(crate) unserved: String,
     pub(crate) differences: Vec<Difference>,
     pub(crate) blocked: Vec<Blocked>,
     pub(crate) notes: Vec<Note>,
@@ -77,7 +79,8 @@ pub(crate) struct StatusDocument {
     pub(crate) wrong: Vec<Wrong>,
     pub(crate) applying: Vec<Applying>,
     pub(crate) matches: Option<bool>,
-    /// These three only with a file.
+    /// These four only with a file.
+    pub(crate) unserved: Option<String>,
     pub(crate) differences: Option<Vec<Difference>>,
     pub(crate) blocked: Option<Vec<Blocked>>,
     pub(crate) notes: Option<Vec<Note>>,

@@ -1,0 +1,99 @@
+//! Keys that lie where no client finds them: at a node that doesn't own their slots.
+
+use crate::base::{SlotSet, counted, named};
+use crate::observed::NodeView;
+
+use super::moves::Pair;
+use super::{Blocked, Diff, Difference, Look, Scope, Severity, Stray};
+
+/// Keys of slots that others own and nobody gave to their holder. Where the owner holds no key of
+/// any of them they are all that is left of these slots, and go home; else they may be older than
+/// what clients have written or removed since.
+pub(super) fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slots: &SlotSet) {
+    let views = &look.observed.views;
+    let (Some(giving), Some(taking)) = (views.get(&holder), views.get(&owner)) else {
+        return;
+    };
+    let count = |view: &NodeView| view.keys_in(slots).map(|(_, keys)| keys).sum::<u64>();
+    let (here, there) = (count(giving), count(taking));
+    let all = taking.has_counted(slots);
+    let legible = taking.server.reads_payloads_of(giving.server);
+    let elsewhere = [giving, taking]
+        .into_iter()
+        .find(|view| view.keys_elsewhere > 0);
+    if all && there == 0 && legible && elsewhere.is_none() {
+        diff.differences.push(Difference::Stray(Stray {
+            holder,
+            owner,
+            slots: slots.clone(),
+            keys: here,
+        }));
+        return;
+    }
+    let (holds, owns) = (diff.pairing.label(holder), diff.pairing.label(owner));
+    let mut evidence = Vec::new();
+    if !giving.open.is_empty() {
+        evidence.push(format!(
+            "{holds} has slots open as importing; Redis does so when it starts with old data"
+        ));
+    }
+    if let Some(view) = elsewhere {
+        evidence.push(format!(
+            "{} holds {} in databases other than 0, whose slots can't be told",
+            diff.pairing.label(view.id),
+            counted(view.keys_elsewhere, "key")
+        ));
+    }
+    if !legible {
+        evidence.push(format!(
+            "{owns} ({}) can't read keys of {holds} ({})",
+            taking.server, giving.server
+        ));
+    }
+    old_keys(look, diff, (holder, owner), slots, evidence);
+}
+
+/// Keys that may be older than what their owner has, and how a person gets rid of them.
+pub(super) fn old_keys(
+    look: &Look<'_>,
+    diff: &mut Diff,
+    (holder, owner): Pair,
+    slots: &SlotSet,
+    more: Vec<String>,
+) {
+    let views = &look.observed.views;
+    let (Some(giving), Some(taking)) = (views.get(&holder), views.get(&owner)) else {
+        return;
+    };
+    let count = |view: &NodeView| view.keys_in(slots).map(|(_, keys)| keys).sum::<u64>();
+    let (here, there) = (count(giving), count(taking));
+    let (holds, owns) = (diff.pairing.label(holder), diff.pairing.label(owner));
+    let slots = named(slots);
+    let mut evidence = vec![format!(
+        "{owns}, the owner, holds {} of {slots}",
+        counted(there, "key")
+    )];
+    evidence.extend(more);
+    let nothing_else =
+        giving.own_slots().is_empty() && giving.keys == here && giving.keys_elsewhere == 0;
+    let removal = match nothing_else {
+        true => format!("empty {holds}, which serves no slot: FLUSHALL there"),
+        false => format!(
+            "remove these keys at {holds}: of each slot CLUSTER SETSLOT with IMPORTING {owner}, ASKING and DEL for each key (CLUSTER GETKEYSINSLOT lists them), CLUSTER SETSLOT with STABLE"
+        ),
+    };
+    diff.blocked.push(Blocked {
+        code: "stray-keys",
+        severity: Severity::Blocked,
+        subject: slots.clone(),
+        why: format!(
+            "{holds} holds {} of {slots}, which {owns} owns and does not give away",
+            counted(here, "key")
+        ),
+        evidence,
+        way_out: format!(
+            "If the owner has what counts, {removal}. To bring them to the owner could bring old values back."
+        ),
+        scope: Scope::Alone,
+    });
+}
