@@ -54,9 +54,10 @@ impl Exit {
     /// What a diff says of the cluster as it is: an outage doesn't wait, though an apply may end it.
     #[must_use]
     pub fn of_state(diff: &Diff) -> Self {
-        match Self::of_diff(diff) {
-            Self::Pending if !diff.unserved().is_empty() => Self::Blocked,
-            exit => exit,
+        let exit = Self::of_diff(diff);
+        match exit == Self::Pending && !diff.unserved().is_empty() {
+            true => Self::Blocked,
+            false => exit,
         }
     }
 
