@@ -13,7 +13,8 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 /// A node that says nothing holds a step until its deadline, an attach at most (30 s), and then comes the last look.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
-/// Each round trip takes 120 ms more, and moving a slot takes some of them.
+/// Each round trip takes 120 ms more, and moving a slot takes some of them. And a giver that hears nothing from the
+/// taker is given a second for each window of slots.
 const SLOWLY_ENDS_WITHIN: Duration = Duration::from_secs(240);
 
 /// What a person can do next.
@@ -32,9 +33,8 @@ pub(super) fn objections(row: &Row, story: Story, scene: &Scene, said: &str) -> 
         | Fault::Restarted(_)
         | Fault::Blank(_)
         | Fault::Cut(_)
-        | Fault::Parted
         | Fault::FailedOver => ENDS_WITHIN,
-        Fault::Slow(_) => SLOWLY_ENDS_WITHIN,
+        Fault::Slow(_) | Fault::Parted => SLOWLY_ENDS_WITHIN,
     };
     if row.took > limit {
         wrong.push(format!("it took {:.1?}:\n{}", row.took, last(said)));
