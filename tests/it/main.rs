@@ -47,6 +47,7 @@ mod saved;
 mod secrets;
 mod security;
 mod settings;
+mod shares;
 mod sim_plans;
 mod sim_properties;
 mod sim_redraw;

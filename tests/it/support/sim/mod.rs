@@ -23,6 +23,7 @@ mod state;
 mod world;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ struct Baseline {
     served: Keys,
     /// Those that somebody must go on serving, and no more than two at any moment.
     slots: SlotSet,
+    /// Replicas, each with the primaries that it may follow.
+    replicas: BTreeMap<NodeId, Vec<NodeId>>,
 }
 
 impl Sim {
@@ -184,7 +187,13 @@ impl Sim {
             all: world.all_keys(),
             served: world.served_keys(),
             slots: SlotSet::new(),
+            replicas: BTreeMap::new(),
         };
+    }
+
+    /// From now on these replicas follow one of these primaries, at every moment: no shard has fewer copies meanwhile.
+    pub(crate) fn guard_replicas(&self, replicas: BTreeMap<NodeId, Vec<NodeId>>) {
+        self.baseline.borrow_mut().replicas = replicas;
     }
 
     /// From now on every slot that is served stays so, by one node, or on its way by two.
@@ -217,6 +226,16 @@ impl Sim {
             "slots {dropped} are served by nobody, {thrice} by three, after {:#?}",
             self.writes()
         );
+        for (replica, fine) in &baseline.replicas {
+            let mut nodes = world.nodes.iter();
+            let node = nodes.find(|node| node.id == *replica);
+            let now = node.and_then(|node| node.myself().primary);
+            assert!(
+                now.is_some_and(|now| fine.contains(&now)),
+                "{replica:?} follows {now:?}, and no step says so, after {:#?}",
+                self.writes()
+            );
+        }
         let unserved = baseline.served.without(&world.served_keys());
         assert!(
             unserved.is_empty(),
