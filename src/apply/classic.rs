@@ -80,6 +80,8 @@ pub(super) struct Classic<'a> {
     /// The first key of the last batch of a slot that was taken, and how often one of these was listed again.
     sent_last: BTreeMap<Slot, Key>,
     in_vain: u32,
+    /// Whether the source had not heard of the last slots that were taken over when it was told of them.
+    deaf: bool,
     /// How often in a row keys were counted and none was moved.
     unlisted: u32,
     stopping: bool,
@@ -108,6 +110,7 @@ impl<'a> Classic<'a> {
             tries: 0,
             sent_last: BTreeMap::new(),
             in_vain: 0,
+            deaf: false,
             unlisted: 0,
             stopping: false,
             moved: SlotSet::new(),

@@ -55,7 +55,7 @@ impl Exit {
     #[must_use]
     pub fn of_state(diff: &Diff) -> Self {
         let exit = Self::of_diff(diff);
-        match exit == Self::Pending && !diff.unserved().is_empty() {
+        match exit == Self::Pending && !diff.unserved.is_empty() {
             true => Self::Blocked,
             false => exit,
         }

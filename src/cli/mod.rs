@@ -44,7 +44,8 @@ Exit codes:
   0   fine: done, nothing to do, or nothing differs
   1   error: unreadable file, unreachable nodes, declined, interrupted, out of time
   2   changes are pending (drift, status, and plan --detailed-exitcode)
-  3   blocked, or a node or link is down, or the cluster changed meanwhile,
+  3   blocked, or a node or link is down, or nobody serves some slots (drift
+      and status), or the cluster changed meanwhile,
       or there is no terminal to ask on
   4   another apply holds the cluster
   64  the command line makes no sense";

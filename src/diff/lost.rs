@@ -7,6 +7,7 @@ use crate::desired::SlotShare;
 use crate::observed::{LiveMember, NodeView, Replication};
 
 use super::announce::wanted;
+use super::verdict::has_quorum;
 use super::{Blocked, Diff, Look, Scope, Severity};
 
 /// The verdict on an owner of slots that doesn't answer, when a declared node answers in its place.
@@ -165,13 +166,14 @@ fn shard_lost(
         successor.id.short()
     )];
     evidence.extend(copies(look, diff, owner));
+    let by_force = by_force(look);
     let (why, way_out) = match successor.keys {
         0 => (
             format!(
                 "{name} came back blank while its old id still owns {count}; its replicas may be copying its emptiness"
             ),
             format!(
-                "Stop {name} now, so that no replica syncs from it. If a replica still holds the keys, save them there, or make it the primary (CLUSTER FAILOVER FORCE on it); else restore {name} from its backup, with its old nodes.conf."
+                "Stop {name} now, so that no replica syncs from it. If a replica still holds the keys, save them there, or make it the primary (CLUSTER FAILOVER {by_force} on it); else restore {name} from its backup, with its old nodes.conf."
             ),
         ),
         _ => (
@@ -189,6 +191,14 @@ fn shard_lost(
         evidence,
         way_out,
         scope: Scope::Everything,
+    }
+}
+
+/// How a replica becomes the primary without its own: the others are asked only where there are enough of them.
+fn by_force(look: &Look<'_>) -> &'static str {
+    match has_quorum(look) {
+        true => "FORCE",
+        false => "TAKEOVER",
     }
 }
 
@@ -221,12 +231,14 @@ fn shard_lost_to_somebody(
         code: "shard-lost",
         severity: Severity::Blocked,
         why: format!(
-            "the owner of {} is gone, and another node answers where it was; its replicas may be copying from that one",
+            "the owner of {} is gone, and its peers have no address for it any more; if another node answers where it was, its replicas may be copying from that one",
             counted(member.slots.count(), "slot")
         ),
         evidence,
-        way_out: "Stop the node at its old address now, so that no replica syncs from it. If a replica still holds the keys, save them there, or make it the primary (CLUSTER FAILOVER FORCE on it); else restore the node from its backup, with its old nodes.conf."
-            .to_owned(),
+        way_out: format!(
+            "Stop the node at its old address, if it still runs, so that no replica syncs from it. If a replica still holds the keys, save them there, or make it the primary (CLUSTER FAILOVER {} on it); else restore the node from its backup, with its old nodes.conf.",
+            by_force(look)
+        ),
         subject: label,
         scope: Scope::Everything,
     }

@@ -16,6 +16,7 @@ mod lost;
 mod members;
 mod moves;
 mod newcomers;
+mod outage;
 mod pairing;
 mod pins;
 mod removal;
@@ -49,6 +50,9 @@ pub struct Diff {
     pub differences: Vec<Difference>,
     pub blocked: Vec<Blocked>,
     pub notes: Vec<Note>,
+    /// Slots that nobody serves while others are served: clients get errors for these, and for all where the servers
+    /// insist on full coverage. Of a cluster that is still to come nobody expects an answer.
+    pub unserved: SlotSet,
 }
 
 /// One thing that is not as declared.
@@ -315,6 +319,7 @@ pub fn diff_of(
         // Nothing is compared, but who serves which shard is worth showing.
         diff.pairing.primaries = shards::likely(&look, &diff);
         diff.notes.extend(claims.then(unclaimed::first));
+        diff.unserved = outage::unserved(&look, &diff);
         return diff;
     }
     shards::pair(&look, &mut diff);
@@ -332,6 +337,7 @@ pub fn diff_of(
         leave::compare(&look, &mut diff);
         pins::note(&look, &mut diff);
     }
+    diff.unserved = outage::unserved(&look, &diff);
     diff
 }
 
@@ -405,30 +411,6 @@ impl Difference {
         }
     }
 
-    /// The slots that nobody serves, if it is about such.
-    fn unserved(&self) -> Option<&SlotSet> {
-        match self {
-            Self::Unassigned { slots, .. } | Self::Unclaimed(Unclaimed { slots, .. }) => {
-                Some(slots)
-            }
-            Self::Down { .. }
-            | Self::NotJoined { .. }
-            | Self::Announced { .. }
-            | Self::Option { .. }
-            | Self::LacksLibraries { .. }
-            | Self::GivenUp { .. }
-            | Self::Stray(_)
-            | Self::Misplaced(_)
-            | Self::LeaderElsewhere(_)
-            | Self::HandOver(_)
-            | Self::LeftOpen { .. }
-            | Self::NotReplicating { .. }
-            | Self::LinkDown { .. }
-            | Self::Undeclared { .. }
-            | Self::Ghost { .. } => None,
-        }
-    }
-
     /// Whether no apply mends it: a person has to bring the node or its link back.
     #[must_use]
     pub fn is_loss(&self) -> bool {
@@ -465,18 +447,6 @@ impl Diff {
     pub fn is_down(&self, node: NodeId) -> bool {
         let mut differences = self.differences.iter();
         differences.any(|one| matches!(one, Difference::Down { id: Some(id), .. } if *id == node))
-    }
-
-    /// Slots that nobody serves while others are served: clients get errors for these, and for all where the servers
-    /// insist on full coverage. Of a cluster that is still to come nobody expects an answer.
-    #[must_use]
-    pub fn unserved(&self) -> SlotSet {
-        let differences = self.differences.iter();
-        let unserved: SlotSet = differences.filter_map(Difference::unserved).collect();
-        if unserved == SlotSet::full() {
-            return SlotSet::new();
-        }
-        unserved
     }
 
     /// Whether slots have to be claimed before anything else can be told.

@@ -79,7 +79,7 @@ pub(super) fn compare(
     for (pair, slots) in &open.given {
         let holder = diff.pairing.label(pair.0);
         let why = format!(
-            "{holder} is marked as giving them away: it has sent what it held, and found it again when it restarted"
+            "{holder} is marked as giving them away: perhaps it has sent them, and found them again when it restarted"
         );
         old_keys(look, diff, *pair, slots, vec![why]);
     }
@@ -304,7 +304,8 @@ fn judge(
             match (full.next(), full.next()) {
                 (None, _) => Some(Judgement::Close),
                 (Some((view, open)), None) if open.direction == Direction::Migrating => {
-                    keys(view.id).map(|_| Judgement::Given((view.id, owner)))
+                    let told = keys(view.id).and(look.observed.views.get(&owner));
+                    told.map(|_| Judgement::Given((view.id, owner)))
                 }
                 (Some(_), _) => None,
             }
@@ -429,7 +430,7 @@ fn doubled(look: &Look<'_>, diff: &mut Diff, open: &mut HalfWay) {
             ),
             evidence: evidence.collect(),
             way_out: format!(
-                "Read each key at both (at {target} send ASKING first), see which is the right one, remove the other, and plan again. Clients get the one of {source}."
+                "Read each key at both, see which is the right one, remove the other, and plan again: then the move is finished, whatever the file says of the slot. At {target} each command needs ASKING just before it, over the same connection. Clients get the one of {source}."
             ),
             scope: Scope::Alone,
         });

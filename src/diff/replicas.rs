@@ -1,6 +1,6 @@
 //! Which nodes replicate whom.
 
-use crate::base::{Address, NodeId, NodeName, Role, counted};
+use crate::base::{Address, NodeId, NodeName, Role, SlotSet, counted};
 use crate::desired::Shard;
 use crate::observed::{Member, NodeView, Replication};
 
@@ -48,7 +48,14 @@ fn late(diff: &mut Diff, shard: &Shard, name: &NodeName, view: &NodeView) {
     };
     // Keys of slots that it doesn't own stay, and are told: with them it would be refused.
     let own = view.own_slots();
-    if view.keys_in_slot.keys().any(|slot| !own.contains(*slot)) {
+    let home = diff.differences.iter().filter_map(|one| {
+        let Difference::Stray(stray) = one else {
+            return None;
+        };
+        (stray.holder == view.id).then_some(&stray.slots)
+    });
+    let known: SlotSet = home.chain([own]).collect();
+    if view.keys_in_slot.keys().any(|slot| !known.contains(*slot)) {
         return;
     }
     // What it moves away is no copy of anything; what it hands over it goes on copying.

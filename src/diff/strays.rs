@@ -74,12 +74,11 @@ pub(super) fn old_keys(
         counted(there, "key")
     )];
     evidence.extend(more);
-    let nothing_else =
-        giving.own_slots().is_empty() && giving.keys == here && giving.keys_elsewhere == 0;
-    let removal = match nothing_else {
-        true => format!("empty {holds}, which serves no slot: FLUSHALL there"),
-        false => format!(
-            "remove these keys at {holds}: of each slot CLUSTER SETSLOT with IMPORTING {owner}, ASKING and DEL for each key (CLUSTER GETKEYSINSLOT lists them), CLUSTER SETSLOT with STABLE"
+    let way_out = match look.observed.applying.is_empty() {
+        false => "An apply is under way and may just be moving them. Look again once it has ended."
+            .to_owned(),
+        true => format!(
+            "Compare the keys of both (CLUSTER GETKEYSINSLOT). What {owns} lacks may be the only copy, or a key that clients have removed since: to bring them there could bring old values back. Remove at {holds} only what you don't need: of each slot CLUSTER SETSLOT with IMPORTING {owner}, ASKING and DEL for each key over one connection, CLUSTER SETSLOT with STABLE."
         ),
     };
     diff.blocked.push(Blocked {
@@ -91,9 +90,7 @@ pub(super) fn old_keys(
             counted(here, "key")
         ),
         evidence,
-        way_out: format!(
-            "If the owner has what counts, {removal}. To bring them to the owner could bring old values back."
-        ),
+        way_out,
         scope: Scope::Alone,
     });
 }

@@ -127,9 +127,7 @@ fn quorum(look: &Look<'_>) -> Quorum {
         .members
         .values()
         .filter(|member| !member.slots.is_empty());
-    let alive = owners.clone().filter(|member| {
-        !member.failed && !member.noaddr && (member.answered || !member.suspected)
-    });
+    let alive = owners.clone().filter(|member| member.lives());
     let alive = alive.count();
     let owners = owners.count();
     Quorum {
@@ -208,7 +206,7 @@ fn primary_failed(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember)
 
 fn way_out_of_election(label: &str, member: &LiveMember, possible: bool) -> String {
     if !possible {
-        "Start primaries until enough are alive for an election. If they are gone for good, make each replica a primary by hand (CLUSTER FAILOVER TAKEOVER on it), and plan again.".to_owned()
+        "Start primaries that still have their data until enough are alive for an election; one that came back blank, only once a replica of it leads: the others would copy its emptiness. If they are gone for good, make each replica a primary by hand (CLUSTER FAILOVER TAKEOVER on it), and plan again.".to_owned()
     } else if member.noaddr {
         format!(
             "If a replica holds the keys, make it the primary by hand (CLUSTER FAILOVER FORCE on it). Start {label} again only after that, and plan again."

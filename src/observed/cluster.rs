@@ -173,6 +173,12 @@ impl LiveMember {
     pub fn is_listed(&self) -> bool {
         !self.sightings.is_empty()
     }
+
+    /// Whether it is there for clients and its peers, or at least missed by few of these.
+    #[must_use]
+    pub fn lives(&self) -> bool {
+        !self.failed && !self.noaddr && (self.answered || !self.suspected)
+    }
 }
 
 impl Island {

@@ -23,11 +23,11 @@ const MOST_EVIDENCE: usize = 8;
 
 /// That clients are not served.
 pub(super) fn outage(page: &mut Page, diff: &Diff) {
-    let unserved = diff.unserved();
+    let unserved = &diff.unserved;
     if !unserved.is_empty() {
         page.put(Meaning::Blocked, "! ")
             .put(Meaning::Bad, "Outage: ")
-            .plain(outage_words(&unserved))
+            .plain(outage_words(unserved))
             .end();
     }
 }

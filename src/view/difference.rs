@@ -294,13 +294,18 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
     }
 }
 
+/// States of a shard without a primary: the node that is down may be the one, and have lost its data.
+const LOST: [&str; 3] = ["shard-lost", "election-pending", "shard-dead"];
+
 /// What a person does about a difference that no step mends.
 pub(super) fn way_out(difference: &Difference, diff: &Diff) -> String {
     let pairing = &diff.pairing;
     match difference {
         // It may be the one that came back blank, stopped as it is told.
-        Difference::Down { .. } if diff.blocked.iter().any(|one| one.code == "shard-lost") => {
-            "Leave it as it is until the lost shard is seen to.".to_owned()
+        Difference::Down { id: None, .. }
+            if diff.blocked.iter().any(|one| LOST.contains(&one.code)) =>
+        {
+            "It may be the one whose shard has no primary: if it has lost its data, leave it down until that is seen to, for its replicas would copy its emptiness.".to_owned()
         }
         Difference::Down { failure, owns, .. } => {
             let way_out = failure.kind.way_out();

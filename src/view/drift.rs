@@ -70,15 +70,15 @@ fn lines(file: &str, diff: &Diff, most: usize, styles: Styles) -> Page {
         differences,
         blocked,
         notes: _,
+        unserved,
     } = diff;
     let mut page = Page::new(styles);
-    let unserved = diff.unserved();
     if !unserved.is_empty() {
         page.plain(file)
             .plain(": ")
             .put(Meaning::Blocked, "outage")
             .plain(": ")
-            .plain(outage(&unserved))
+            .plain(outage(unserved))
             .end();
     }
     for group in alike::blocked(blocked, most) {

@@ -31,7 +31,7 @@ fn endures(story: Story, kind: ServerKind) {
     let lines = row::undisturbed(story, kind);
     // Only for what redis-cli can do.
     let compared = table::whole() && peer::knows(story);
-    let usual = compared.then(|| peer::undisturbed(story, kind));
+    let usual = compared.then(|| peer::undisturbed(story, kind)).flatten();
     let chosen = match table::whole() {
         true => {
             let all = Fault::ALL.into_iter().filter(|fault| fault.befalls(story));

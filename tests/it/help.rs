@@ -33,7 +33,7 @@ fn commands() -> Vec<String> {
 #[test]
 fn the_help_is_a_screen() {
     let help = Rcl::new().run(&["-h"]).success();
-    insta::assert_snapshot!(help.stdout(), @r"
+    insta::assert_snapshot!(help.stdout(), @"
     Plan and apply for Redis and Valkey Cluster
 
     Usage: rcl [OPTIONS] <COMMAND>
@@ -61,7 +61,8 @@ fn the_help_is_a_screen() {
       0   fine: done, nothing to do, or nothing differs
       1   error: unreadable file, unreachable nodes, declined, interrupted, out of time
       2   changes are pending (drift, status, and plan --detailed-exitcode)
-      3   blocked, or a node or link is down, or the cluster changed meanwhile,
+      3   blocked, or a node or link is down, or nobody serves some slots (drift
+          and status), or the cluster changed meanwhile,
           or there is no terminal to ask on
       4   another apply holds the cluster
       64  the command line makes no sense

@@ -84,7 +84,8 @@ impl Case {
             let end = usize::try_from(until * u64::from(SLOTS) / all).unwrap();
             let holder = match *holder {
                 Holder::Shard(number) => Holder::Shard(number % self.wishes.len()),
-                other => other,
+                Holder::Other => Holder::Other,
+                Holder::Nobody => Holder::Nobody,
             };
             owners.resize(end.max(owners.len()), holder);
         }

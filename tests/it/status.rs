@@ -272,6 +272,7 @@ fn nodes_disagree_on_redis() {
     └─ replica  host2:7002  host2:7002  lag [bytes]
 
     ! cluster_state is not ok on host1:7002
+    ! Outage: nobody serves slots 5,16000-16383: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
 
     ! the nodes don't agree who owns slot 5
         host1:7000: owner is host1:7001 at epoch 5

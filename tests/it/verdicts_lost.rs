@@ -71,6 +71,7 @@ fn a_failed_primary_waits_for_its_replica(kind: ServerKind) {
     grow(&mut stage);
     let told = stage.does_the_rest();
     allow_duplicates! { assert_snapshot!(told.troubles(), @r#"
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     ! host1:7000 does not answer (host1:7000: Connection refused (os error 111))
         → Start the node, or mend its address in the file.
     ! host1:7000, the owner of 5462 slots, has failed, and no replica has been elected in its place
@@ -80,6 +81,7 @@ fn a_failed_primary_waits_for_its_replica(kind: ServerKind) {
     Nothing to do, but 1 blocked; host1:7000 does not answer. Cluster "orders" does not match rcl.yaml.
     "#); }
     allow_duplicates! { assert_snapshot!(told.drift, @"
+    rcl.yaml: outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     rcl.yaml: blocked: host1:7000, the owner of 5462 slots, has failed, and no replica has been elected in its place (host2:7000 may not take over: its cluster-replica-no-failover is yes; its replica host2:7000 answers and holds 1 key)
     rcl.yaml: host1:7000 does not answer (host1:7000: Connection refused (os error 111))
     "); }
@@ -98,6 +100,7 @@ fn a_whole_shard_is_dead() {
     grow(&mut stage);
     let told = stage.does_the_rest();
     assert_snapshot!(told.troubles(), @r#"
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     ! host1:7000 does not answer (host1:7000: Connection refused (os error 111))
     ! host2:7000 does not answer (host2:7000: Connection refused (os error 111))
         → Start the node, or mend its address in the file.
@@ -140,6 +143,7 @@ fn given_up(kind: ServerKind) {
     stage.declare(&shards);
     let told = stage.does_the_rest();
     allow_duplicates! { assert_snapshot!(told.troubles(), @r#"
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     Note: host2:7000 (ID4) is still listed as a member, but has failed. --allow forget=host2:7000 makes rcl forget it.
     ! host1:7000 (ID1), the owner of 5462 slots, has failed, and none of its replicas answers
         slots 0-5461 have no living copy
@@ -199,6 +203,7 @@ fn given_up_to_the_others() {
     stage.declare(&shards);
     let told = stage.refuses(3);
     assert_snapshot!(told.troubles(), @r#"
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     Note: host2:7000 (ID4) is still listed as a member, but has failed. --allow forget=host2:7000 makes rcl forget it.
     ! host1:7000 (ID1), the owner of 5462 slots, has failed, and none of its replicas answers
         slots 0-5461 have no living copy
@@ -280,6 +285,7 @@ fn no_majority_is_left() {
         stage.wait_for_all(&id, "missed", |line| line.has("fail?"));
     }
     assert_snapshot!(stage.refuses(3).troubles(), @r#"
+    ! Outage: nobody serves slots 0-16383: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     ! host1:7000, the owner of 5462 slots, does not answer (host1:7000: Connection refused (os error 111))
     ! host1:7001, the owner of 5461 slots, does not answer (host1:7001: Connection refused (os error 111))
     ! host1:7002, the owner of 5461 slots, does not answer (host1:7002: Connection refused (os error 111))
@@ -293,7 +299,7 @@ fn no_majority_is_left() {
     ! host1:7002, the owner of 5461 slots, does not answer, and no replica has been elected in its place
         its replica host2:7002 answers and holds 0 keys
         0 of 3 primaries with slots alive: an election needs 2
-        → Start primaries until enough are alive for an election. If they are gone for good, make each replica a primary by hand (CLUSTER FAILOVER TAKEOVER on it), and plan again.
+        → Start primaries that still have their data until enough are alive for an election; one that came back blank, only once a replica of it leads: the others would copy its emptiness. If they are gone for good, make each replica a primary by hand (CLUSTER FAILOVER TAKEOVER on it), and plan again.
     Nothing to do, but 3 blocked; host1:7000, host1:7001, host1:7002 do not answer. Cluster "orders" does not match rcl.yaml.
     "#);
 }
@@ -327,13 +333,17 @@ fn a_primary_came_back_blank(kind: ServerKind) {
     let late = told.troubles();
     assert_eq!(early.lines().next(), late.lines().next());
     allow_duplicates! { assert_snapshot!(late, @r#"
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     ! host1:7000 came back blank while its old id still owns 5462 slots; its replicas may be copying its emptiness
         slots 0-5461 still belong to node ID1, but host1:7000 answers as ID7 and is blank
         its replica host2:7000 holds 0 keys
         → Stop host1:7000 now, so that no replica syncs from it. If a replica still holds the keys, save them there, or make it the primary (CLUSTER FAILOVER FORCE on it); else restore host1:7000 from its backup, with its old nodes.conf.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#); }
-    allow_duplicates! { assert_snapshot!(told.drift, @"rcl.yaml: blocked: host1:7000 came back blank while its old id still owns 5462 slots; its replicas may be copying its emptiness (slots 0-5461 still belong to node ID1, but host1:7000 answers as ID7 and is blank; its replica host2:7000 holds 0 keys)"); }
+    allow_duplicates! { assert_snapshot!(told.drift, @"
+        rcl.yaml: outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+        rcl.yaml: blocked: host1:7000 came back blank while its old id still owns 5462 slots; its replicas may be copying its emptiness (slots 0-5461 still belong to node ID1, but host1:7000 answers as ID7 and is blank; its replica host2:7000 holds 0 keys)
+        "); }
 }
 
 /// Each is told from the others by the replicas of its old self.
@@ -376,6 +386,7 @@ fn a_primary_came_back_with_its_keys_and_a_new_id() {
     stage.servers.restart("host1:7000");
     assert_eq!(stage.keys("host1:7000"), 2);
     assert_snapshot!(stage.refuses(3).troubles(), @r#"
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     ! host1:7000 came back with a new id while its old one still owns 5462 slots
         slots 0-5461 still belong to node ID1, but host1:7000 answers as ID7 and holds 2 keys
         its replica host2:7000 holds 2 keys
@@ -444,12 +455,16 @@ fn a_primary_is_cut_off_from_the_bus() {
     stage.wait_for_all(&id, "failed", |line| line.has("fail"));
     let told = stage.refuses(3);
     assert_snapshot!(told.troubles(), @r#"
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     ! host1:7000 answers, but the other nodes hold it for failed
         held for failed by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002
         → Open its bus port 17000 between the nodes, both ways, and plan again; if it is open, the log of host1:7000 says what keeps it busy.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
-    assert_snapshot!(told.drift, @"rcl.yaml: blocked: host1:7000 answers, but the other nodes hold it for failed (held for failed by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002)");
+    assert_snapshot!(told.drift, @"
+        rcl.yaml: outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+        rcl.yaml: blocked: host1:7000 answers, but the other nodes hold it for failed (held for failed by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002)
+        ");
     grow(&mut stage);
     stage.does_the_rest();
     stage.tell("host1:7000", "DEBUG DROP-CLUSTER-PACKET-FILTER -1");

@@ -181,7 +181,7 @@ fn a_key_on_both_sides_on_redis() {
     for words in [
         "a move of 1 slot from host1:7000 to host1:7001 was begun, and both hold 1 key",
         &format!("slot {slot}: {key:?}"),
-        "at host1:7001 send ASKING first",
+        "At host1:7001 each command needs ASKING just before it",
     ] {
         assert!(told.plan.contains(words), "{words}: {}", told.plan);
     }

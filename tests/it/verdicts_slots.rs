@@ -54,13 +54,17 @@ fn unassigned_with_keys(kind: ServerKind) {
     unassign(&stage);
     let told = stage.refuses(3);
     allow_duplicates! { assert_snapshot!(told.troubles(), @r#"
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     ! nobody owns slots 0-5461; that is mended once every node has said that it holds no key there
         host1:7000 holds 2 keys in slots 935,4998
         host2:7000 holds 2 keys in slots 935,4998
         → To keep the keys, give their slots back to host1:7000 by hand (CLUSTER ADDSLOTS on it) and plan again; if they may go, remove them there.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#); }
-    allow_duplicates! { assert_snapshot!(told.drift, @"rcl.yaml: blocked: nobody owns slots 0-5461; that is mended once every node has said that it holds no key there (host1:7000 holds 2 keys in slots 935,4998; host2:7000 holds 2 keys in slots 935,4998)"); }
+    allow_duplicates! { assert_snapshot!(told.drift, @"
+        rcl.yaml: outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+        rcl.yaml: blocked: nobody owns slots 0-5461; that is mended once every node has said that it holds no key there (host1:7000 holds 2 keys in slots 935,4998; host2:7000 holds 2 keys in slots 935,4998)
+        "); }
     // The way out, as a person goes it.
     stage.tell("host1:7000", "CLUSTER ADDSLOTSRANGE 0 5461");
     judge::wait_until_matches(&stage.servers, &Shard::seed());
@@ -75,6 +79,7 @@ fn unassigned_with_a_node_down() {
     stage.servers.kill("host2:7002");
     let told = stage.refuses(3);
     assert_snapshot!(told.troubles(), @r#"
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     ! host2:7002 does not answer (host2:7002: Connection refused (os error 111))
         → Start the node, or mend its address in the file.
     ! nobody owns slots 0-5461; that is mended once every node has said that it holds no key there
@@ -159,13 +164,17 @@ fn given_up_by_their_owner() {
     stage.tell("host1:7000", "CLUSTER DELSLOTSRANGE 0 99");
     let told = stage.refuses(3);
     assert_snapshot!(told.troubles(), @r#"
+    ! Outage: nobody serves slots 0-99: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     ! the nodes don't agree who owns slots 0-99
         host1:7000: no owner
         host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 4
         → host1:7000 gave them up and the others were never told. To undo that, give slots 0-99 back to it by hand (CLUSTER ADDSLOTS on host1:7000), and plan again.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
-    assert_snapshot!(told.drift, @"rcl.yaml: blocked: the nodes don't agree who owns slots 0-99 (host1:7000: no owner; host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 4)");
+    assert_snapshot!(told.drift, @"
+        rcl.yaml: outage: nobody serves slots 0-99: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+        rcl.yaml: blocked: the nodes don't agree who owns slots 0-99 (host1:7000: no owner; host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 4)
+        ");
     stage.tell("host1:7000", "CLUSTER ADDSLOTSRANGE 0 99");
     stage.repairs(&Shard::seed());
 }

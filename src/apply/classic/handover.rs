@@ -13,6 +13,10 @@ use super::{BREATH, Classic, Stage, TRIES};
 /// nothing of it is told all the same, since clients would ask it in vain.
 const LISTENED: u32 = 50;
 
+/// The same of one that has heard nothing of the slots before: for a quarter of a second. What keeps the two from
+/// hearing each other lasts, and would cost the two seconds for every few slots.
+const LISTENED_IN_VAIN: u32 = 10;
+
 /// A broadcast takes less than that.
 const SOON: Duration = Duration::from_millis(5);
 
@@ -162,11 +166,16 @@ impl Classic<'_> {
         let rest: SlotSet = self.rest.iter().copied().collect();
         let told = self.open().difference(&rest);
         let kept = own.is_some_and(|own| !own.intersection(&told).is_empty());
-        if kept && before < LISTENED {
+        let most = match self.deaf {
+            true => LISTENED_IN_VAIN,
+            false => LISTENED,
+        };
+        if kept && before < most {
             let commands = vec![Command::new("CLUSTER NODES")];
             let after = SOON * before.min(10);
             return Ok(self.once_more(Stage::Heard(before + 1), after, source, commands));
         }
+        self.deaf = kept;
         if !rest.is_empty() {
             let rest = std::mem::take(&mut self.rest);
             return Ok(self.take(rest));

@@ -17,7 +17,7 @@ use super::failure_word;
 /// Whatever of a diff is written.
 #[derive(Debug, Serialize)]
 pub(in crate::view) struct DiffJson<'a> {
-    unserved: SlotSet,
+    unserved: &'a SlotSet,
     differences: Vec<DifferenceJson<'a>>,
     blocked: &'a [Blocked],
     notes: &'a [Note],
@@ -30,6 +30,7 @@ impl<'a> DiffJson<'a> {
             differences,
             blocked,
             notes,
+            unserved,
         } = diff;
         Self {
             differences: differences
@@ -41,7 +42,7 @@ impl<'a> DiffJson<'a> {
                 .collect(),
             blocked,
             notes,
-            unserved: diff.unserved(),
+            unserved,
         }
     }
 }

@@ -75,7 +75,10 @@ fn text(rows: &[Row]) -> String {
         ends.sort_unstable();
         ends.dedup();
         let each = |of: fn(&Row) -> String| {
-            let values: Vec<String> = alike.iter().map(|row| of(row)).collect();
+            let mut values: Vec<String> = alike.iter().map(|row| of(row)).collect();
+            if values.iter().all(|value| *value == values[0]) {
+                values.truncate(1);
+            }
             values.join(" ")
         };
         let wrong = alike.iter().filter(|row| !row.wrong.is_empty()).count();

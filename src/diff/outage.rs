@@ -1,0 +1,43 @@
+//! Slots that clients get no answer for.
+
+use crate::base::{NodeId, SlotSet};
+use crate::observed::LiveMember;
+
+use super::{Diff, Difference, Look};
+
+/// What no living member serves of a cluster in which somebody serves something.
+pub(super) fn unserved(look: &Look<'_>, diff: &Diff) -> SlotSet {
+    let joinable = &diff.pairing.joinable;
+    let together = look.cluster.islands.iter().filter(|island| {
+        joinable.is_empty() || island.answered.iter().any(|id| joinable.contains(id))
+    });
+    // Before anything is paired the largest stands for all.
+    let islands = match joinable.is_empty() {
+        true => together.take(1).collect::<Vec<_>>(),
+        false => together.collect(),
+    };
+    let owners = || islands.iter().flat_map(|island| &island.owners);
+    if owners().all(|(_, slots)| slots.is_empty()) {
+        return SlotSet::new();
+    }
+    // Who came back blank answers under another id where its peers still look for the old one.
+    let replaced = |id: NodeId, member: &LiveMember| {
+        let mut views = look.observed.views.values();
+        views.any(|view| view.id != id && Some(view.dialled) == member.usual_address())
+    };
+    let serves = |id: NodeId| {
+        let member = look.cluster.members.get(&id);
+        member.is_some_and(|member| member.lives() && (member.answered || !replaced(id, member)))
+    };
+    let served = owners().filter(|(id, _)| serves(**id));
+    let served: SlotSet = served.map(|(_, slots)| slots).collect();
+    // Each of two leaves these to the other.
+    let unclaimed = diff.differences.iter().filter_map(|one| {
+        let Difference::Unclaimed(unclaimed) = one else {
+            return None;
+        };
+        Some(&unclaimed.slots)
+    });
+    let unclaimed: SlotSet = unclaimed.collect();
+    SlotSet::full().difference(&served).union(&unclaimed)
+}
