@@ -80,7 +80,7 @@ pub async fn run(args: &DriftArgs, verbose: bool, output: &mut Output<'_>) -> Ex
                     }
                 };
                 output.data(&text);
-                Exit::of_state(&diff)
+                Exit::of_state(&diff, !applying.is_empty())
             }
             Found::NotLoaded(error) => fail_as(json, output, &error),
             Found::OutOfTime { silent } => {

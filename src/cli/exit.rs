@@ -1,6 +1,6 @@
 //! Exit codes, derived from the same values as the texts.
 
-use crate::diff::{Diff, Difference, Severity};
+use crate::diff::{Blocked, Diff, Difference, Severity};
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +51,25 @@ impl Exit {
         }
     }
 
-    /// What a diff says of the cluster as it is: an outage doesn't wait, though an apply may end it.
+    /// What a diff says of the cluster as it is: an outage doesn't wait, though an apply may end it. And marks and keys
+    /// that an apply under way has just on their way are nothing for a person.
     #[must_use]
-    pub fn of_state(diff: &Diff) -> Self {
+    pub fn of_state(diff: &Diff, applying: bool) -> Self {
         let exit = Self::of_diff(diff);
-        match exit == Self::Pending && !diff.unserved.is_empty() {
-            true => Self::Blocked,
-            false => exit,
+        let down = diff.differences.iter().any(Difference::is_loss);
+        match exit {
+            Self::Pending if !diff.unserved.is_empty() => Self::Blocked,
+            Self::Blocked
+                if applying
+                    && !down
+                    && diff.unserved.is_empty()
+                    && diff.blocked.iter().all(Blocked::passes) =>
+            {
+                Self::Pending
+            }
+            Self::Fine | Self::Error | Self::Pending | Self::Blocked | Self::Held | Self::Usage => {
+                exit
+            }
         }
     }
 

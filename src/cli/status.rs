@@ -75,7 +75,7 @@ pub async fn run(args: &StatusArgs, output: &mut Output<'_>) -> Exit {
     output.data(&text);
     match (&diff, observed.views.is_empty()) {
         (_, true) => Exit::Error,
-        (Some(diff), false) => Exit::of_state(diff),
+        (Some(diff), false) => Exit::of_state(diff, !observed.applying.is_empty()),
         (None, false) => match view::status::health(&view) {
             Health::Well => Exit::Fine,
             Health::Ill => Exit::Blocked,

@@ -435,6 +435,20 @@ impl Difference {
     }
 }
 
+impl Blocked {
+    /// Whether a move that is under way looks like that for a moment: nodes are not all asked at once.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        const PASSING: [&str; 4] = [
+            "views-disagree",
+            "open-slots",
+            "stray-keys",
+            "key-on-both-sides",
+        ];
+        PASSING.contains(&self.code)
+    }
+}
+
 impl Diff {
     /// Whether the cluster is as declared: nothing differs and nothing is in the way.
     #[must_use]

@@ -78,7 +78,7 @@ pub(super) fn old_keys(
         false => "An apply is under way and may just be moving them. Look again once it has ended."
             .to_owned(),
         true => format!(
-            "Compare the keys of both (CLUSTER GETKEYSINSLOT). What {owns} lacks may be the only copy, or a key that clients have removed since: to bring them there could bring old values back. Remove at {holds} only what you don't need: of each slot CLUSTER SETSLOT with IMPORTING {owner}, ASKING and DEL for each key over one connection, CLUSTER SETSLOT with STABLE."
+            "Compare the keys of both (CLUSTER GETKEYSINSLOT). What {owns} lacks may be the only copy, or a key that clients have removed since: to bring it there could bring old values back. Of each slot, at {holds} and over one connection: CLUSTER SETSLOT with IMPORTING {owner}, MIGRATE to {owns} what you need, ASKING and DEL for each key that you don't, CLUSTER SETSLOT with STABLE."
         ),
     };
     diff.blocked.push(Blocked {

@@ -627,8 +627,8 @@ fn what_a_move_has_carried_over_is_not_stray() {
     for _ in 0..3 {
         apply.expect("MIGRATE");
     }
-    // The nodes are read while marks come and go: which of them are seen hangs on the moment.
-    let ran = stage.rcl.run(&["drift"]).one_of(&[2, 3]);
+    // The nodes are read while marks come and go: which of them are seen hangs on the moment, but nobody is called.
+    let ran = stage.rcl.run(&["drift"]).code(2);
     let drift = ran.stdout();
     assert!(!drift.contains("holds keys"), "{drift}");
     apply.end().code(0);

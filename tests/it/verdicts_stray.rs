@@ -173,7 +173,7 @@ fn what_a_giver_finds_when_it_starts_again_on_redis() {
             "host1:7000 holds 1 key of slot {slot}, which host1:7001 owns and does not give away"
         ),
         format!("host1:7001, the owner, holds 0 keys of slot {slot}"),
-        "Remove at host1:7000 only what you don't need: of each slot CLUSTER SETSLOT with IMPORTING ID2, ASKING and DEL".to_owned(),
+        "Of each slot, at host1:7000 and over one connection: CLUSTER SETSLOT with IMPORTING ID2, MIGRATE to host1:7001 what you need, ASKING and DEL".to_owned(),
     ] {
         assert!(told.plan.contains(&words), "{words}: {}", told.plan);
     }
