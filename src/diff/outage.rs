@@ -1,20 +1,17 @@
 //! Slots that clients get no answer for.
 
 use crate::base::{NodeId, SlotSet};
-use crate::observed::LiveMember;
+use crate::observed::{Island, LiveMember};
 
 use super::{Diff, Difference, Look};
 
 /// What no living member serves of a cluster in which somebody serves something.
 pub(super) fn unserved(look: &Look<'_>, diff: &Diff) -> SlotSet {
     let joinable = &diff.pairing.joinable;
-    let together = look.cluster.islands.iter().filter(|island| {
-        joinable.is_empty() || island.answered.iter().any(|id| joinable.contains(id))
-    });
-    // Before anything is paired the largest stands for all.
-    let islands = match joinable.is_empty() {
-        true => together.take(1).collect::<Vec<_>>(),
-        false => together.collect(),
+    let islands: Vec<&Island> = match joinable.is_empty() {
+        // Before anything is paired the largest stands for all.
+        true => look.cluster.main().into_iter().collect(),
+        false => look.cluster.islands_of(joinable).collect(),
     };
     let owners = || islands.iter().flat_map(|island| &island.owners);
     if owners().all(|(_, slots)| slots.is_empty()) {

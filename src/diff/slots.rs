@@ -115,14 +115,7 @@ pub struct Ownership {
 #[must_use]
 pub fn ownership(desired: &Desired, cluster: &Cluster, pairing: &Pairing) -> Ownership {
     let owners: BTreeMap<NodeId, SlotSet> = cluster
-        .islands
-        .iter()
-        .filter(|island| {
-            island
-                .answered
-                .iter()
-                .any(|id| pairing.joinable.contains(id))
-        })
+        .islands_of(&pairing.joinable)
         .flat_map(|island| island.owners.clone())
         .collect();
     let assigned: SlotSet = owners.values().collect();

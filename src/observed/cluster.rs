@@ -118,6 +118,15 @@ impl Cluster {
         self.islands.first()
     }
 
+    /// The islands in which any of these nodes answered.
+    pub fn islands_of<'a>(
+        &'a self,
+        nodes: &'a BTreeSet<NodeId>,
+    ) -> impl Iterator<Item = &'a Island> {
+        let islands = self.islands.iter();
+        islands.filter(|island| !island.answered.is_disjoint(nodes))
+    }
+
     /// The island a node answered in.
     #[must_use]
     pub fn island_of(&self, node: NodeId) -> Option<&Island> {

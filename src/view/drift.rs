@@ -33,10 +33,7 @@ pub fn human(file: &str, diff: &Diff, everything: bool, styles: Styles) -> Strin
 pub fn applying(file: &str, applying: &BTreeSet<Presence>, styles: Styles) -> String {
     let mut page = Page::new(styles);
     for presence in applying {
-        page.plain(file)
-            .plain(": ")
-            .put(Meaning::Note, "note")
-            .plain(": ")
+        begin(&mut page, file, Meaning::Note, "note")
             .plain(lock::under_way(presence))
             .end();
     }
@@ -53,12 +50,14 @@ pub fn left(file: &str, diff: &Diff, styles: Styles) -> String {
     page.into_text()
 }
 
+/// A line that says in a word what it is.
+fn begin<'p>(page: &'p mut Page, file: &str, meaning: Meaning, word: &str) -> &'p mut Page {
+    page.plain(file).plain(": ").put(meaning, word).plain(": ")
+}
+
 fn notes<'a>(page: &mut Page, file: &str, notes: impl Iterator<Item = &'a Note>) {
     for note in notes {
-        page.plain(file)
-            .plain(": ")
-            .put(Meaning::Note, "note")
-            .plain(": ")
+        begin(page, file, Meaning::Note, "note")
             .plain(note_text(note))
             .end();
     }
@@ -74,19 +73,13 @@ fn lines(file: &str, diff: &Diff, most: usize, styles: Styles) -> Page {
     } = diff;
     let mut page = Page::new(styles);
     if !unserved.is_empty() {
-        page.plain(file)
-            .plain(": ")
-            .put(Meaning::Blocked, "outage")
-            .plain(": ")
+        begin(&mut page, file, Meaning::Blocked, "outage")
             .plain(outage(unserved))
             .end();
     }
     for group in alike::blocked(blocked, most) {
         let Some(first) = group.first() else { continue };
-        page.plain(file)
-            .plain(": ")
-            .put(Meaning::Blocked, heading(first.severity))
-            .plain(": ")
+        begin(&mut page, file, Meaning::Blocked, heading(first.severity))
             .plain(why(first, differences))
             .plain(alike::others(&group))
             .end();
