@@ -47,16 +47,17 @@ bench:
 	cargo bench --locked --bench cluster -- --grow 200000 --paces
 	cargo bench --locked --bench cluster -- --runs 3 --empty --tools redis-cli,rcl,native
 
-## Feed the parsers what nobody sends, for ten minutes or as long as one says.
+## Feed the parsers what nobody sends: ten minutes each, or as long as one says.
 FUZZ_SECONDS ?= 600
 fuzz:
-	RCL_FUZZ_SECONDS=$(FUZZ_SECONDS) cargo test --locked --test fuzz -- --nocapture
+	@.ci/fuzz $(FUZZ_SECONDS)
 
 build:
 	cargo build --release --locked
 
 lint:
 	cargo fmt --check
+	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 	CLIPPY_CONF_DIR=.ci cargo clippy --locked --all-targets -- -D warnings
 
 doc:

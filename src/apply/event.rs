@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::{Command, NodeId, Reply};
-use crate::plan::StepId;
+use crate::plan::{Plan, Step, StepId};
 
 /// Something that has just happened, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +131,24 @@ impl Outcome {
         self.ends.iter().find_map(|(step, end)| match end {
             End::Failed(trouble) => Some((*step, trouble)),
             End::Done { .. } | End::AlreadySo | End::Skipped(_) => None,
+        })
+    }
+
+    /// The steps of a plan that should have put back what this run set for a while, and have not.
+    pub fn not_put_back<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a Step> {
+        plan.steps.iter().filter(|step| {
+            let set = plan.steps.iter().any(|earlier| {
+                let sent = match self.ends.get(&earlier.id) {
+                    Some(End::Done { .. } | End::Failed(_)) => true,
+                    Some(End::AlreadySo | End::Skipped(_)) | None => false,
+                };
+                sent && step.action.undoes(&earlier.action)
+            });
+            let back = match self.ends.get(&step.id) {
+                Some(End::Done { .. } | End::AlreadySo) => true,
+                Some(End::Failed(_) | End::Skipped(_)) | None => false,
+            };
+            set && !back
         })
     }
 

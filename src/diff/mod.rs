@@ -39,6 +39,7 @@ use crate::observed::{Cluster, Failure, Libraries, NodeView, Observed, Questions
 
 pub use announce::wanted as wanted_address;
 pub use big_keys::big_key;
+pub use outage::outage;
 pub use pairing::Pairing;
 pub use slots::{Ownership, Share, ownership, shares};
 pub use unfit::{has_login, logs_in_by_itself};

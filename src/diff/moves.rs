@@ -10,9 +10,6 @@ use super::strays::{old_keys, stray};
 use super::unfit::{blocked, shard_of, unfit};
 use super::{Blocked, Diff, Difference, Look, Misplaced, Ownership, Scope, Severity};
 
-/// Keys that a line names.
-const NAMED: usize = 5;
-
 /// Who gives slots to whom.
 pub(super) type Pair = (NodeId, NodeId);
 
@@ -406,19 +403,7 @@ fn doubled(look: &Look<'_>, diff: &mut Diff, open: &mut HalfWay) {
         *slots = slots.difference(&held);
         let (source, target) = (diff.pairing.label(pair.0), diff.pairing.label(pair.1));
         let keys: usize = doubles.iter().map(|one| one.keys.len()).sum();
-        let evidence = doubles.iter().map(|one| {
-            let named: Vec<String> = one
-                .keys
-                .iter()
-                .take(NAMED)
-                .map(|key| format!("{key:?}"))
-                .collect();
-            let more = match one.keys.len() - named.len() {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            format!("slot {}: {}{more}", one.slot, named.join(", "))
-        });
+        let evidence = doubles.iter().map(ToString::to_string);
         diff.blocked.push(Blocked {
             code: "key-on-both-sides",
             severity: Severity::Blocked,

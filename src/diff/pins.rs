@@ -1,6 +1,6 @@
 //! When replicas have to be kept where they are, and what that leaves behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{NodeId, SlotSet};
 use crate::desired::{Desired, Engine};
@@ -12,19 +12,30 @@ use super::{Diff, Difference, Look, Note};
 /// only the file could tell the next one.
 pub(super) fn note(look: &Look<'_>, diff: &mut Diff) {
     const OPTION: &str = "cluster-allow-replica-migration";
+    let undeclared = |value: &str| -> BTreeSet<NodeId> {
+        let names = diff.pairing.names.iter();
+        let so = names.filter(|(id, name)| {
+            let view = look.observed.views.get(id);
+            let live = view.and_then(|view| view.config.get(OPTION));
+            let node = look.desired.nodes.get(*name);
+            live.is_some_and(|live| live == value)
+                && node.is_some_and(|node| !node.config.contains_key(OPTION))
+        });
+        so.map(|(id, _)| *id).collect()
+    };
+    let off = undeclared("no");
+    if !off.is_empty() {
+        let labels = diff.pairing.label_all(&off);
+        diff.notes.push(Note {
+            code: "left-off",
+            subject: OPTION.to_owned(),
+            text: format!("{OPTION} is off at {labels}, as an apply under way has it, or one that was killed, and the file doesn't declare it: no apply changes it. Declare it under `config`."),
+        });
+    }
     if !diff.tempts_replicas(look.desired, &look.observed.views) {
         return;
     }
-    let unknown = diff.pairing.names.iter().any(|(id, name)| {
-        let view = look.observed.views.get(id);
-        let on = view
-            .and_then(|view| view.config.get(OPTION))
-            .map(String::as_str)
-            == Some("yes");
-        let node = look.desired.nodes.get(name);
-        on && node.is_some_and(|node| !node.config.contains_key(OPTION))
-    });
-    if unknown {
+    if !undeclared("yes").is_empty() {
         diff.notes.push(Note {
             code: "put-back",
             subject: OPTION.to_owned(),

@@ -1,6 +1,7 @@
 //! Keys that both ends of a begun move hold.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,22 @@ pub struct Doubles {
     pub target: NodeId,
     /// As people see their names.
     pub keys: Vec<String>,
+}
+
+/// Keys of a slot that are named one by one.
+const NAMED: usize = 5;
+
+/// `slot 5: "a", "b" and 3 more`.
+impl fmt::Display for Doubles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.keys.iter().take(NAMED);
+        let named: Vec<String> = named.map(|key| format!("{key:?}")).collect();
+        write!(f, "slot {}: {}", self.slot, named.join(", "))?;
+        match self.keys.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
 }
 
 impl Doubles {

@@ -171,28 +171,13 @@ pub fn check(plan: &Plan, observed: &Observed) -> Vec<Violation> {
 
 /// Options that are set for a while only are put back at the end, come what may.
 fn not_restored(plan: &Plan, step: &Step) -> Option<Violation> {
-    let names = |options: &[(String, Arg)]| -> Vec<String> {
-        options.iter().map(|(name, _)| name.clone()).collect()
-    };
-    let set = if let Action::Hasten { node, options, .. } | Action::Pin { node, options } =
-        &step.action
-    {
-        (*node, names(options))
-    } else {
-        return None;
-    };
-    let restored = plan.steps.iter().any(|other| {
-        let back = if let Action::Restore { node, options, .. } | Action::Unpin { node, options } =
-            &other.action
-        {
-            Some((*node, names(options)))
-        } else {
-            None
-        };
-        back.as_ref() == Some(&set) && other.always && other.id > step.id
-    });
+    let (node, _) = step.action.sets_for_a_while()?;
+    let restored = plan
+        .steps
+        .iter()
+        .any(|other| other.always && other.id > step.id && other.action.undoes(&step.action));
     let step = step.id;
-    (!restored).then_some(Violation::NotRestored { step, node: set.0 })
+    (!restored).then_some(Violation::NotRestored { step, node })
 }
 
 /// Moves that could run side by side, and of which one gives what the other takes: at one node by the

@@ -28,7 +28,8 @@ pub(super) fn pins(terms: &Terms<'_>) -> (Vec<Step>, Vec<Step>) {
         .collect();
     members.sort_by_key(|view| terms.diff.pairing.label(view.id));
     for view in members {
-        let Some(value) = kept_at(terms, view).filter(|value| value != "no") else {
+        let Some((value, declared)) = kept_at(terms, view).filter(|(value, _)| value != "no")
+        else {
             continue;
         };
         let node = view.id;
@@ -52,19 +53,20 @@ pub(super) fn pins(terms: &Terms<'_>) -> (Vec<Step>, Vec<Step>) {
             ..terms.step(Action::Unpin {
                 node,
                 options: back,
+                declared,
             })
         });
     }
     (pins, unpins)
 }
 
-/// The declared value, which earlier steps set; else the one that was seen.
-fn kept_at(terms: &Terms<'_>, view: &NodeView) -> Option<String> {
+/// The declared value, which earlier steps set; else the one that was seen. And whether it is declared.
+fn kept_at(terms: &Terms<'_>, view: &NodeView) -> Option<(String, bool)> {
     let name = terms.diff.pairing.names.get(&view.id);
     let node = name.and_then(|name| terms.desired.nodes.get(name));
     let live = view.config.get(MIGRATION)?;
     match node.and_then(|node| node.config.get(MIGRATION)) {
-        Some(Setting::Plain(text)) => Some(wire_value(MIGRATION, text)),
-        Some(Setting::Secret { .. }) | None => Some(live.clone()),
+        Some(Setting::Plain(text)) => Some((wire_value(MIGRATION, text), true)),
+        Some(Setting::Secret { .. }) | None => Some((live.clone(), false)),
     }
 }

@@ -192,6 +192,8 @@ pub enum Action {
     Unpin {
         node: NodeId,
         options: Vec<(String, Arg)>,
+        /// Whether the file says so too: then a later run would mend what this one leaves.
+        declared: bool,
     },
     /// Takes a living member out of the cluster.
     Remove { node: NodeId },
@@ -390,6 +392,26 @@ impl Action {
         }
     }
 
+    /// Where it sets which options for a while only.
+    #[must_use]
+    pub fn sets_for_a_while(&self) -> Option<(NodeId, BTreeSet<&str>)> {
+        if let Self::Hasten { node, options, .. } | Self::Pin { node, options } = self {
+            Some((*node, names(options)))
+        } else {
+            None
+        }
+    }
+
+    /// Whether it puts back what another action sets for a while only.
+    #[must_use]
+    pub fn undoes(&self, other: &Self) -> bool {
+        if let Self::Restore { node, options, .. } | Self::Unpin { node, options, .. } = self {
+            other.sets_for_a_while() == Some((*node, names(options)))
+        } else {
+            false
+        }
+    }
+
     /// The action without the amounts that change with every write of a client.
     #[must_use]
     pub fn without_load(&self) -> Self {
@@ -399,4 +421,8 @@ impl Action {
         }
         action
     }
+}
+
+fn names(options: &[(String, Arg)]) -> BTreeSet<&str> {
+    options.iter().map(|(name, _)| name.as_str()).collect()
 }

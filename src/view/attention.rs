@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::SlotSet;
 use crate::diff::{Blocked, Diff, Difference, Note};
 
 use super::page::Page;
@@ -22,8 +23,7 @@ struct Trouble<'a> {
 const MOST_EVIDENCE: usize = 8;
 
 /// That clients are not served.
-pub(super) fn outage(page: &mut Page, diff: &Diff) {
-    let unserved = &diff.unserved;
+pub(super) fn outage(page: &mut Page, unserved: &SlotSet) {
     if !unserved.is_empty() {
         page.put(Meaning::Blocked, "! ")
             .put(Meaning::Bad, "Outage: ")

@@ -168,7 +168,7 @@ fn object(action: &Action, pairing: &Pairing) -> Option<String> {
             shard, transfer, ..
         } => what_moves(shard, transfer, pairing),
         Action::FailOver { name, shard, .. } => format!("shard {shard} to {name}"),
-        Action::Pin { node, options } | Action::Unpin { node, options } => {
+        Action::Pin { node, options } | Action::Unpin { node, options, .. } => {
             format!("{} on {}", values(options), label(node))
         }
         Action::Remove { node } | Action::Forget { node } => label(node),

@@ -114,6 +114,21 @@ fn move_on_valkey_9_1() {
 }
 
 #[test]
+fn move_on_redis_6_2() {
+    endures(Story::Move, ServerKind::Redis62);
+}
+
+#[test]
+fn move_on_redis_8_2() {
+    endures(Story::Move, ServerKind::Redis82);
+}
+
+#[test]
+fn move_on_valkey_8_1() {
+    endures(Story::Move, ServerKind::Valkey81);
+}
+
+#[test]
 fn shrink_on_redis_7_0() {
     endures(Story::Shrink, ServerKind::Redis70);
 }

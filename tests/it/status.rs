@@ -189,6 +189,7 @@ fn slots_have_no_owner() {
     ├─ primary  host1:7002
     └─ replica  host2:7002  lag [bytes]
 
+    ! Outage: nobody serves slots 0-999,12000: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     ! slots 0-999,12000 have no owner
     ! cluster_state is not ok on host1:7000, host1:7001, host1:7002, host2:7000, host2:7001 and 1 more
     ");
@@ -271,8 +272,8 @@ fn nodes_disagree_on_redis() {
     ├─ primary  host1:7002  host1:7002
     └─ replica  host2:7002  host2:7002  lag [bytes]
 
-    ! cluster_state is not ok on host1:7002
     ! Outage: nobody serves slots 5,16000-16383: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! cluster_state is not ok on host1:7002
 
     ! the nodes don't agree who owns slot 5
         host1:7000: owner is host1:7001 at epoch 5
@@ -299,6 +300,7 @@ fn nodes_disagree_on_redis() {
     ├─ primary  host1:7002
     └─ replica  host2:7002  lag [bytes]
 
+    ! Outage: nobody serves slots 5,16000-16383: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
     ! the nodes don't agree who owns slot 5
         host1:7001 at epoch 5, by host1:7000
         host1:7000 at epoch 4, by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002

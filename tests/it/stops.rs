@@ -100,3 +100,44 @@ fn twice_and_it_stops_where_it_stands_on_redis() {
     let said = ended.stderr().to_owned();
     crowded.finish(&said);
 }
+
+/// What keeps replicas in their places is lowered for the move. Nobody has declared it, so rcl says who puts it back.
+#[test]
+fn twice_and_what_was_lowered_is_named_on_redis() {
+    const OPTION: [&str; 3] = ["CONFIG", "GET", "cluster-allow-replica-migration"];
+    let mut crowded = Crowded::new();
+    let mut shards = Shard::seed();
+    shards[0].slots = Vec::new();
+    shards[1].slots = vec![(0, 10922)];
+    let yaml = Yaml::new(&crowded.stage.servers, &shards);
+    let declare = |moves: &str| format!("{yaml}policy: {{move: {moves}}}\n");
+    crowded
+        .stage
+        .file(&declare("{engine: classic, batch: 1, pause: 100ms}"));
+    let mut apply = crowded.stage.rcl.start(&["apply", "--yes", "-v"]);
+    apply.expect("MIGRATE");
+    apply.interrupt();
+    apply.expect("Stopping").interrupt();
+    let said = apply.end().code(1).stderr().to_owned();
+    let nodes = crowded.stage.servers.running();
+    for node in &nodes {
+        let value = crowded.stage.servers.call(node, &OPTION);
+        assert!(format!("{value:?}").contains("no"), "{node}: {value:?}");
+        let back = format!("{node}> CONFIG SET cluster-allow-replica-migration yes");
+        assert!(said.contains(&back), "{said}");
+    }
+    assert!(said.contains("no later `rcl apply` does it"), "{said}");
+    let plan = crowded.stage.run(&["plan"], 0);
+    assert!(
+        plan.contains("cluster-allow-replica-migration is off at"),
+        "{plan}"
+    );
+    for node in &nodes {
+        let back = ["CONFIG", "SET", "cluster-allow-replica-migration", "yes"];
+        crowded.stage.servers.call(node, &back);
+    }
+    crowded.stage.file(&declare("{engine: classic}"));
+    crowded.stage.repairs(&shards);
+    let plan = crowded.stage.run(&["plan"], 0);
+    assert!(!plan.contains("cluster-allow-replica-migration"), "{plan}");
+}

@@ -49,7 +49,7 @@ pub fn human(view: &PlanView<'_>, styles: Styles) -> String {
     if !plan.diff.is_empty() {
         page.put(Meaning::Heading, header(view, &cluster)).end();
     }
-    attention::outage(&mut page, &plan.diff);
+    attention::outage(&mut page, &plan.diff.unserved);
     // Before the nodes are paired with the file there is nothing to compare by.
     if !plan.diff.everything_blocked() {
         let declared = topology::Declared {

@@ -92,6 +92,8 @@ enum LineJson<'a> {
         took_ms: u64,
         totals: TotalsJson,
         moved: MovedJson,
+        /// The steps that should have put back what was set for this run, and have not.
+        not_put_back: Vec<StepId>,
         done: usize,
         failed: usize,
         skipped: usize,
@@ -229,6 +231,7 @@ impl Progress for JsonLines<'_, '_> {
             took_ms: millis(outcome.took),
             totals: TotalsJson::new(plan.totals(|step| outcome.did(step.id))),
             moved: MovedJson { slots, keys, bytes },
+            not_put_back: outcome.not_put_back(plan).map(|step| step.id).collect(),
             done,
             failed,
             skipped,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::apply::{End, Outcome, Trouble, TroubleKind};
 use crate::base::counted;
-use crate::plan::{Plan, StepId};
+use crate::plan::{Action, Plan, Step, StepId};
 use crate::view::output::Output;
 use crate::view::page::Page;
 use crate::view::styles::{Meaning, Styles};
@@ -56,6 +56,7 @@ pub fn outcome(plan: &Plan, outcome: &Outcome, file: &str, styles: Styles) -> St
         page.put(Meaning::Dim, format_args!("  … and {more} failed"))
             .end();
     }
+    lowered(&mut page, plan, outcome);
     page.plain(format_args!("{}.", tally(plan, outcome))).end();
     page.put(
         Meaning::Note,
@@ -130,6 +131,44 @@ fn failures(page: &mut Page, plan: &Plan, outcome: &Outcome, steps: &[Failure<'_
         let nodes = list(&nodes, MOST_ALIKE);
         page.plain(format_args!("    the same on {nodes}")).end();
     }
+}
+
+/// What this run has set for a while and could not put back, as after a second Ctrl-C, and who mends it.
+fn lowered(page: &mut Page, plan: &Plan, outcome: &Outcome) {
+    let steps: Vec<&Step> = outcome.not_put_back(plan).collect();
+    if steps.is_empty() {
+        return;
+    }
+    page.put(Meaning::Bad, "! ")
+        .plain("options that were set for this run have not been put back; this does it:")
+        .end();
+    let sends = || steps.iter().flat_map(|step| &step.sends);
+    for send in sends().take(OBJECTIONS) {
+        let label = plan.diff.pairing.label(send.node);
+        page.put(Meaning::Dim, format_args!("    {label}> "))
+            .put(Meaning::Command, command(&send.command))
+            .end();
+    }
+    let more = sends().count().saturating_sub(OBJECTIONS);
+    if more > 0 {
+        let more = counted(more, "more node");
+        page.put(Meaning::Dim, format_args!("    … and {more}"))
+            .end();
+    }
+    let undeclared = |step: &&Step| {
+        matches!(
+            step.action,
+            Action::Unpin {
+                declared: false,
+                ..
+            }
+        )
+    };
+    let who = match steps.iter().any(undeclared) {
+        true => "Where the file doesn't declare them, no later `rcl apply` does it.",
+        false => "The file declares them, so the next `rcl apply` does it too.",
+    };
+    page.plain(format_args!("    {who}")).end();
 }
 
 /// How far a move came that was stopped or has failed.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{NodeId, SlotSet, named};
+use crate::base::{NodeId, SlotSet, counted, named};
 use crate::observed::{Cluster, Direction, Observed};
 use crate::view::difference::unassigned;
 use crate::view::topology::Topology;
@@ -39,6 +39,7 @@ pub(super) fn wrong(
         });
     }
     found.extend(open_slots(observed, &label));
+    found.extend(doubles(observed, &label));
     found.extend(links(observed, &label));
     let answered = cluster.main().map(|main| &main.answered);
     let mut not_ok: Vec<String> = answered
@@ -113,6 +114,22 @@ fn open_slots(observed: &Observed, label: &impl Fn(NodeId) -> String) -> Option<
         evidence: marks
             .into_iter()
             .map(|(mark, slots)| format!("{mark}: {slots}"))
+            .collect(),
+    })
+}
+
+fn doubles(observed: &Observed, label: &impl Fn(NodeId) -> String) -> Option<Wrong> {
+    let doubles = &observed.doubles;
+    let keys: usize = doubles.iter().map(|one| one.keys.len()).sum();
+    (keys > 0).then(|| Wrong {
+        code: "key-on-both-sides",
+        what: format!("both sides of a begun move hold {}", counted(keys, "key")),
+        evidence: doubles
+            .iter()
+            .map(|one| {
+                let (source, target) = (label(one.source), label(one.target));
+                format!("{source} and {target}, {one}")
+            })
             .collect(),
     })
 }

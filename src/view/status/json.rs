@@ -34,6 +34,9 @@ struct StatusJson<'a> {
     applying: Vec<ApplyingJson<'a>>,
     /// `null` without a file.
     matches: Option<bool>,
+    /// Without a file; with one it is a member of the comparison.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unserved: Option<&'a SlotSet>,
     #[serde(flatten)]
     diff: Option<DiffJson<'a>>,
 }
@@ -120,6 +123,7 @@ pub fn json(view: &StatusView<'_>) -> String {
         wrong: seen.wrong.iter().map(wrong_json).collect(),
         applying: ApplyingJson::all(&observed.applying),
         matches: file.map(|file| file.diff.is_empty()),
+        unserved: file.is_none().then_some(&seen.unserved),
         diff: file.map(|FileView { desired: _, diff }| DiffJson::new(diff)),
     })
 }

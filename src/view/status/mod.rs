@@ -261,6 +261,7 @@ fn no_answer(page: &mut Page, seen: &Seen<'_>) {
 fn wrong(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
     let untold: Vec<&Wrong> = seen.untold(view).collect();
     page.gap();
+    attention::outage(page, &seen.unserved);
     for wrong in &untold {
         page.put(Meaning::Blocked, "! ").plain(&wrong.what).end();
         for line in &wrong.evidence {
@@ -273,7 +274,6 @@ fn wrong(page: &mut Page, view: &StatusView<'_>, seen: &Seen<'_>) {
         }
         return;
     };
-    attention::outage(page, diff);
     attention::notes(page, &diff.notes, Commands::Folded);
     attention::blocked(page, &diff.blocked, Commands::Folded);
     // Who does not answer has been told above.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, Server};
+use crate::base::{NodeId, Server, SlotSet};
+use crate::diff::outage;
 use crate::observed::{Answer, Cluster, Failure};
 use crate::view::topology::{self, LiveShard, Topology};
 
@@ -20,6 +21,8 @@ pub(super) struct Seen<'a> {
     /// How many members say that the cluster is ok, of how many that answered.
     pub(super) ok: (usize, usize),
     pub(super) wrong: Vec<Wrong>,
+    /// What clients get no answer for.
+    pub(super) unserved: SlotSet,
 }
 
 /// A node that was asked and gave no view.
@@ -57,7 +60,12 @@ impl<'a> Seen<'a> {
         let wrong = health::wrong(view.observed, &cluster, &topology, title);
         let silent = silent(view, title);
         let servers = view.observed.views.values().map(|own| own.server);
+        let unserved = match view.file {
+            Some(file) => file.diff.unserved.clone(),
+            None => outage(view.observed),
+        };
         Self {
+            unserved,
             servers: servers.collect(),
             silent,
             ok,

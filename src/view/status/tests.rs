@@ -272,6 +272,7 @@ fn everything_at_once() {
     No answer
       10.0.0.2:7000  no answer in 2s
 
+    ! Outage: nobody serves slot 12001: clients get errors for it, and for all other slots too unless cluster-require-full-coverage is no
     ! slot 12001 has no owner
     ! 1 slot is open: a move was begun and not finished
         10.0.0.1:7002 is giving to 10.0.0.1:7000: 12000
@@ -404,7 +405,7 @@ fn the_same_values_as_json() {
     blocked: []
     cluster: "orders"
     differences: []
-    format_version: "1.2"
+    format_version: "1.3"
     kind: "status"
     loose:
       {"address":"10.0.0.9:7009","answers":false,"failed":false,"id":"0009700900000000000000000000000000000000","keys":null,"link":null,"name":null,"noaddr":false,"role":"primary","server":null,"used_memory":null,"zone":null}

@@ -59,6 +59,12 @@ impl ServerKind {
         self != Self::Redis62
     }
 
+    /// `bind-source-addr` came with Redis 7.0. Before, the bus and replication dial from the first `bind` address, and
+    /// MIGRATE from any.
+    pub(crate) fn has_source_addr(self) -> bool {
+        self != Self::Redis62
+    }
+
     /// The program to start. A missing one fails the test: a skipped test proves nothing.
     #[track_caller]
     pub(crate) fn program(self) -> PathBuf {

@@ -178,7 +178,9 @@ impl Launch {
         if self.behind_network {
             let hidden = network::hidden(ip.parse().expect("an IP address")).to_string();
             settings.insert("bind".to_owned(), hidden.clone());
-            settings.insert("bind-source-addr".to_owned(), hidden);
+            if self.kind.has_source_addr() {
+                settings.insert("bind-source-addr".to_owned(), hidden);
+            }
         }
         settings.extend(self.settings.clone());
         if least::asked_for() {

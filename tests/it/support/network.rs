@@ -2,8 +2,9 @@
 //!
 //! Behind it a server listens on a hidden address and announces its usual one, where a forwarder listens: its
 //! client port and its bus port. Servers that dial from their own hidden address (`bind-source-addr`, Redis 7.0
-//! and later, Valkey) are told apart, so that the way between two nodes can be cut and no other. What is cut
-//! is silent, as on a real network: connections stay, nothing passes, and what was sent comes later.
+//! and later, Valkey) are told apart, so that the way between two nodes can be cut and no other; on Redis 6.2 all but
+//! MIGRATE are. What is cut is silent, as on a real network: connections stay, nothing passes, and what was sent
+//! comes later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub(crate) const FORMAT_VERSION: &str = "1.2";
+pub(crate) const FORMAT_VERSION: &str = "1.3";
 
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -470,6 +470,7 @@ pub(crate) enum Line {
         done: usize,
         failed: usize,
         skipped: usize,
+        not_put_back: Vec<u32>,
         not_started: usize,
     },
 }

@@ -127,7 +127,7 @@ fn the_same_values_as_json() {
       {"failure":"unreachable","id":"0002700000000000000000000000000000000000","kind":"down","node":"host2:7000","owns":"none","text":"host2:7000 does not answer (10.0.0.2:7000: connection refused)","tried":["10.0.0.2:7000"],"words":"connection refused"}
       {"have":"15000","id":"0001700000000000000000000000000000000000","kind":"option","node":"host1:7000","option":"cluster-node-timeout","text":"cluster-node-timeout of host1:7000 is 15s, the file says 5s","want":"5000"}
     file: "rcl.yaml"
-    format_version: "1.2"
+    format_version: "1.3"
     kind: "plan"
     notes: []
     steps:

@@ -1,0 +1,5 @@
+//! GETSLOTMIGRATIONS.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| rcl_fuzz::jobs(input));

@@ -1,0 +1,5 @@
+//! CLUSTER NODES.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| rcl_fuzz::nodes(input));

@@ -1,0 +1,5 @@
+//! Saved plans.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| rcl_fuzz::saved(input));

@@ -1,0 +1,5 @@
+//! Files.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| rcl_fuzz::yaml(input));
