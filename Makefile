@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR ?= auto
 SERVER_TEST_THREADS ?= 5
 
 # Tests without servers, or that name theirs: a second run, with Valkey in Redis's part, would show nothing new.
-NO_SERVERS = $(addprefix --skip ,mistakes:: desired:: check:: layers:: docs:: help:: conf:: plans:: readme:: lab:: valkey \
+NO_SERVERS = $(addprefix --skip ,mistakes:: clock:: desired:: check:: layers:: docs:: help:: conf:: plans:: readme:: lab:: valkey \
 	access:: export:: faults:: hostile:: init:: nat:: roles:: secrets:: security:: \
 	verdicts_newcomers:: a_primary_came_back_with_its_keys)
 

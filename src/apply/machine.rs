@@ -210,7 +210,7 @@ impl<'a> Machine<'a> {
             return;
         };
         match result {
-            Ok(Reply::Error(words)) if send.is_moot(words) => {}
+            Ok(Reply::Error(words)) if send.command.is_moot(words) => {}
             Ok(Reply::Error(words)) => {
                 sent.refused
                     .push((send.node, send.command.clone(), words.clone()))

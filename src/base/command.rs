@@ -343,6 +343,12 @@ impl Command {
             .is_some_and(|word| word.shown() == "FORGET")
     }
 
+    /// Whether what the server refuses is so already: whoever doesn't know a node has forgotten it.
+    #[must_use]
+    pub fn is_moot(&self, words: &str) -> bool {
+        self.forgets() && words.starts_with("ERR Unknown node")
+    }
+
     /// Whether it is a CLUSTER SETSLOT, of which those for different slots don't depend on each other.
     #[must_use]
     pub fn sets_slot(&self) -> bool {

@@ -42,7 +42,8 @@ const DEFAULT_FILE: &str = "rcl.yaml";
 const EXIT_CODES: &str = "\
 Exit codes:
   0   fine: done, nothing to do, or nothing differs
-  1   error: unreadable file, unreachable nodes, declined, interrupted, out of time
+  1   error: unreadable file, unreachable nodes, declined, interrupted, out of time,
+      or an apply that leaves something to be done
   2   changes are pending (drift, status, and plan --detailed-exitcode)
   3   blocked, or a node or link is down, or nobody serves some slots (drift
       and status), or the cluster changed meanwhile,

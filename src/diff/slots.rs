@@ -146,12 +146,9 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, removals: &Removals) {
     if unassigned.is_empty() {
         return;
     }
-    if let Some(blocked) = unsafe_to_assign(look, diff, &unassigned) {
-        diff.blocked.push(blocked);
-        return;
-    }
+    let held = unsafe_to_assign(look, diff, &unassigned);
     for share in shares {
-        let slots = share.target.intersection(&unassigned);
+        let slots = share.target.intersection(&unassigned).difference(&held);
         if slots.is_empty() || diff.is_shard_blocked(&share.shard) {
             continue;
         }
@@ -181,8 +178,8 @@ pub(super) fn compare(look: &Look<'_>, diff: &mut Diff, removals: &Removals) {
 }
 
 /// Giving a slot to a primary makes every other node delete what it holds of it, so nobody
-/// may hold a key there, and everyone must have said so.
-fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Option<Blocked> {
+/// may hold a key there, and everyone must have said so. Those slots of which this is not known.
+fn unsafe_to_assign(look: &Look<'_>, diff: &mut Diff, unassigned: &SlotSet) -> SlotSet {
     let mut evidence = Vec::new();
     let mut no_answer =
         |who: String, failure: &Failure| evidence.push(format!("{who} did not answer: {failure}"));
@@ -204,14 +201,27 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         }
     }
     let missing = !evidence.is_empty();
+    let mut views = look.observed.views.values();
+    let untold = missing || views.any(|view| view.keys_elsewhere > 0);
+    let held = match untold {
+        true => unassigned.clone(),
+        false => holders(look, unassigned)
+            .into_iter()
+            .flat_map(|view| view.keys_in(unassigned))
+            .map(|(slot, _)| slot)
+            .collect(),
+    };
+    if held.is_empty() {
+        return held;
+    }
     evidence.extend(held_in(look, diff, unassigned));
-    let slots = named(unassigned);
+    let slots = named(&held);
     let mut way_out = Vec::new();
     if missing {
         way_out.push("Start the nodes that did not answer.".to_owned());
     }
     way_out.extend(way_out_of_keys(diff, &holders(look, unassigned)));
-    (!evidence.is_empty()).then(|| Blocked {
+    diff.blocked.push(Blocked {
         code: "unassigned-slots",
         severity: Severity::Blocked,
         why: format!(
@@ -221,7 +231,8 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &Diff, unassigned: &SlotSet) -> Optio
         evidence,
         way_out: way_out.join(" "),
         scope: Scope::Alone,
-    })
+    });
+    held
 }
 
 pub(super) fn holders<'a>(look: &'a Look<'_>, slots: &SlotSet) -> Vec<&'a NodeView> {
@@ -274,11 +285,11 @@ fn way_out_of_keys(diff: &Diff, holders: &[&NodeView]) -> Option<String> {
         [primary] => {
             let primary = diff.pairing.label(*primary);
             Some(format!(
-                "To keep the keys, give their slots back to {primary} by hand (CLUSTER ADDSLOTS on it) and plan again; if they may go, remove them there."
+                "To keep the keys, give their slots back to {primary} by hand (CLUSTER ADDSLOTS on it) and plan again. Only then can keys be removed one by one: servers refuse commands for slots that nobody owns."
             ))
         }
         [_, _, ..] => Some(
-            "Save these keys, or remove them: when one node gets the slots, the others delete what they hold of them."
+            "Compare what these nodes hold, and give each slot to the one whose keys are right by hand (CLUSTER ADDSLOTS on it): the others may delete what they hold of it then."
                 .to_owned(),
         ),
     }

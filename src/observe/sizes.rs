@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use crate::base::{Address, Command, Key, NodeId, Slot, SlotSet};
 use crate::net::Wire;
-use crate::observed::{Observed, SizedKey};
+use crate::observed::{Observed, Sample};
 
 use super::ANSWER_WITHIN;
 
@@ -45,8 +45,8 @@ pub async fn sample_sizes(
             .map(|(_, key)| Command::memory_usage(key))
             .collect();
         let sizes = wire.call(*address, &sizes, ANSWER_WITHIN).await.ok()?;
-        Some((*node, SizedKey::largest(&keys, &sizes)))
+        Some((*node, Sample::new(&keys, &sizes)))
     }))
     .await;
-    observed.largest.extend(answers.into_iter().flatten());
+    observed.sampled.extend(answers.into_iter().flatten());
 }

@@ -30,7 +30,7 @@ pub use equipment::{Equipment, Libraries, Told};
 pub use fingerprint::{Change, Fingerprint, Part};
 pub use jobs::{Job, JobState, Side};
 pub use nodes::{Direction, Flags, Link, Member, NodeTable, OpenSlot, ParseNodesError};
-pub use sizes::SizedKey;
+pub use sizes::{Sample, SizedKey};
 pub use tables::{Group, Table, groups};
 pub use view::{NodeView, Questions, Replication, ViewError};
 
@@ -42,9 +42,9 @@ pub struct Observed {
     /// What else answers where a declared node is to be announced.
     #[serde(default)]
     pub usurped: BTreeMap<NodeName, Usurper>,
-    /// The largest of some keys that were asked, in slots that are to move.
+    /// Sizes of some keys in slots that are to move.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub largest: BTreeMap<NodeId, Vec<SizedKey>>,
+    pub sampled: BTreeMap<NodeId, Sample>,
     /// Keys that both ends of a begun move hold, where that was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubles: Vec<Doubles>,

@@ -16,21 +16,37 @@ pub struct SizedKey {
     pub bytes: u64,
 }
 
-impl SizedKey {
-    /// The largest ones, the first of them first. A size that was refused is none.
+/// What was asked of one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The largest keys, the first of them first.
+    pub largest: Vec<SizedKey>,
+    pub keys: u64,
+    /// Of all these keys together.
+    pub bytes: u64,
+}
+
+impl Sample {
+    /// A size that was refused is none.
     #[must_use]
-    pub fn largest(keys: &[(Slot, Key)], replies: &[Reply]) -> Vec<Self> {
+    pub fn new(keys: &[(Slot, Key)], replies: &[Reply]) -> Self {
         let sized = keys.iter().zip(replies).filter_map(|((slot, key), reply)| {
-            Some(Self {
+            Some(SizedKey {
                 slot: *slot,
                 name: key.shown().to_owned(),
                 bytes: reply.as_count()?,
             })
         });
-        let mut sized: Vec<Self> = sized.collect();
-        sized.sort_by_key(|key| std::cmp::Reverse(key.bytes));
-        sized.truncate(KEPT);
-        sized
+        let mut largest: Vec<SizedKey> = sized.collect();
+        let sum = |sum: u64, key: &SizedKey| sum.saturating_add(key.bytes);
+        let (keys, bytes) = (largest.len() as u64, largest.iter().fold(0, sum));
+        largest.sort_by_key(|key| std::cmp::Reverse(key.bytes));
+        largest.truncate(KEPT);
+        Self {
+            largest,
+            keys,
+            bytes,
+        }
     }
 }
 
@@ -47,8 +63,10 @@ mod tests {
         let refused = Reply::Error("NOPERM".to_owned());
         let numbers = [5, 7, 0, 9, 6].map(Reply::Integer);
         let replies: Vec<Reply> = [refused].into_iter().chain(numbers).collect();
-        let largest = SizedKey::largest(&keys, &replies);
-        let named: Vec<(&str, u64)> = largest
+        let sample = Sample::new(&keys, &replies);
+        assert_eq!((sample.keys, sample.bytes), (5, 27));
+        let named: Vec<(&str, u64)> = sample
+            .largest
             .iter()
             .map(|key| (key.name.as_str(), key.bytes))
             .collect();

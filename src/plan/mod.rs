@@ -60,6 +60,10 @@ pub struct Totals {
     pub moves: usize,
     /// Slots, with what was in them.
     pub given_up: usize,
+    /// Slots whose marks of a begun move are taken away.
+    pub closed: usize,
+    /// Slots whose stray keys go to their owner.
+    pub brought_home: usize,
     pub attached: usize,
     pub detached: usize,
     pub failed_over: usize,
@@ -198,6 +202,10 @@ impl Plan {
                 Action::GiveUp { transfer, .. } => {
                     totals.given_up += usize::from(transfer.slots.count());
                 }
+                Action::Close { slots, .. } => totals.closed += usize::from(slots.count()),
+                Action::BringHome { transfer, .. } => {
+                    totals.brought_home += usize::from(transfer.slots.count());
+                }
                 Action::Announce { .. } => totals.announced += 1,
                 Action::Configure { .. } => totals.configured += 1,
                 Action::Remove { .. } | Action::Forget { .. } => totals.removed += 1,
@@ -207,8 +215,6 @@ impl Plan {
                 | Action::Unpin { .. }
                 | Action::Watch { .. }
                 | Action::SetEpoch { .. }
-                | Action::Close { .. }
-                | Action::BringHome { .. }
                 | Action::CopyLibraries { .. }
                 | Action::Await { .. }
                 | Action::Settle => {}

@@ -117,7 +117,10 @@ pub(super) fn bring_home(terms: &Terms<'_>) -> Vec<Step> {
             torn: SlotSet::new(),
             engine: Engine::Homeward(bounds(terms, giving, taking)),
         };
-        let bytes = giving.data_memory.saturating_mul(*keys) / giving.keys.max(1);
+        let load = Load {
+            keys: *keys,
+            bytes: bytes(terms, giving, *keys),
+        };
         steps.push(Step {
             because: vec![index],
             ready_when: Condition::All(jobs::none_at(terms, [*holder, *owner])),
@@ -126,10 +129,7 @@ pub(super) fn bring_home(terms: &Terms<'_>) -> Vec<Step> {
                 slots: slots.clone(),
             },
             done_when: Condition::All(vec![closed, gone]),
-            ..terms.step(Action::BringHome {
-                transfer,
-                load: Load { keys: *keys, bytes },
-            })
+            ..terms.step(Action::BringHome { transfer, load })
         });
     }
     steps
@@ -187,7 +187,7 @@ pub(super) fn moves(terms: &Terms<'_>) -> Vec<Step> {
             },
             ..terms.step(Action::Move {
                 shard: shard.clone(),
-                load: load(giving, slots),
+                load: load(terms, giving, slots),
                 transfer,
             })
         });
@@ -290,7 +290,8 @@ pub(super) fn big_keys(steps: &[Step], observed: &Observed, pairing: &Pairing) -
             continue;
         };
         let atomic = giving.server.moves_atomically_to(taking.server);
-        let keys = observed.largest.get(&transfer.source).into_iter().flatten();
+        let sample = observed.sampled.get(&transfer.source);
+        let keys = sample.into_iter().flat_map(|sample| &sample.largest);
         let keys = keys.filter(|key| transfer.slots.contains(key.slot));
         notes.extend(
             keys.filter_map(|key| big_key(pairing, transfer.source, key, bounds.limit, atomic)),
@@ -300,7 +301,7 @@ pub(super) fn big_keys(steps: &[Step], observed: &Observed, pairing: &Pairing) -
 }
 
 /// Counted where the look has counted; else by the slots' part of what the node holds.
-fn load(giving: &NodeView, slots: &SlotSet) -> Load {
+fn load(terms: &Terms<'_>, giving: &NodeView, slots: &SlotSet) -> Load {
     let owned = u64::from(giving.own_slots().count()).max(1);
     let keys = match slots.difference(&giving.counted).is_empty() {
         true => giving.keys_in(slots).map(|(_, keys)| keys).sum(),
@@ -308,6 +309,17 @@ fn load(giving: &NodeView, slots: &SlotSet) -> Load {
     };
     Load {
         keys,
-        bytes: giving.data_memory.saturating_mul(keys) / giving.keys.max(1),
+        bytes: bytes(terms, giving, keys),
     }
+}
+
+/// Roughly what so many keys take: as much as those that were asked, if these were as many; else as all that the node
+/// holds, whose own tables outweigh few keys.
+fn bytes(terms: &Terms<'_>, giving: &NodeView, keys: u64) -> u64 {
+    let sample = terms.sampled.get(&giving.id);
+    let sample = sample.filter(|sample| sample.keys >= keys.max(1));
+    let (taken, by) = sample.map_or((giving.data_memory, giving.keys), |sample| {
+        (sample.bytes, sample.keys)
+    });
+    taken.saturating_mul(keys) / by.max(1)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::{NodeId, NodeName, ShardName, SlotSet};
 use crate::desired::{Desired, Setting, wire_value};
 use crate::diff::{Diff, Difference};
-use crate::observed::{Cluster, Job, NodeView, Observed};
+use crate::observed::{Cluster, Job, NodeView, Observed, Sample};
 
 use super::{
     Action, Condition, Engine, Phase, Risk, Step, StepId, Transfer, config, given_up, hasten, jobs,
@@ -23,6 +23,8 @@ pub(super) struct Terms<'a> {
     pub(super) views: &'a BTreeMap<NodeId, NodeView>,
     /// Moves that servers carry out by themselves now, by the node that gives.
     pub(super) jobs: &'a BTreeMap<NodeId, Vec<Job>>,
+    /// Sizes of some keys that are to move.
+    pub(super) sampled: &'a BTreeMap<NodeId, Sample>,
     /// The nodes that are the cluster now.
     pub(super) main: BTreeSet<NodeId>,
     pub(super) absent: BTreeSet<NodeId>,
@@ -186,6 +188,7 @@ fn terms<'a>(
         diff,
         views: &observed.views,
         jobs: &observed.jobs,
+        sampled: &observed.sampled,
         main: cluster
             .main()
             .filter(|_| !diff.pairing.forming)

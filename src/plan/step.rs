@@ -78,14 +78,6 @@ pub struct Send {
     pub command: Command,
 }
 
-impl Send {
-    /// Whether what the server refuses is so already: whoever doesn't know a node has forgotten it.
-    #[must_use]
-    pub fn is_moot(&self, words: &str) -> bool {
-        self.command.forgets() && words.starts_with("ERR Unknown node")
-    }
-}
-
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {

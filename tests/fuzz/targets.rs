@@ -8,7 +8,7 @@ use rcl::diff::{Allowed, diff};
 use rcl::export::{Wishes, export};
 use rcl::layout::{Given, lay_out};
 use rcl::lint::{Level, lint};
-use rcl::observed::{Answer, Equipment, Job, NodeTable, NodeView, Observed, Questions, SizedKey};
+use rcl::observed::{Answer, Equipment, Job, NodeTable, NodeView, Observed, Questions, Sample};
 use rcl::plan::{SavedPlan, check, plan};
 use rcl::view::Styles;
 use rcl::view::error::{human_text, line_of};
@@ -141,7 +141,7 @@ pub fn equipment(input: &[u8]) {
     let sizes: Vec<Reply> = part(2).split(|byte| *byte == 0x1f).map(scalar).collect();
     let slot: Slot = 7;
     let keys = vec![(slot, Key::new(part(1))); sizes.len()];
-    let largest = SizedKey::largest(&keys, &sizes);
+    let largest = Sample::new(&keys, &sizes).largest;
     assert!(largest.len() <= 3 && largest.is_sorted_by_key(|key| std::cmp::Reverse(key.bytes)));
 }
 

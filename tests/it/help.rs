@@ -59,7 +59,8 @@ fn the_help_is_a_screen() {
 
     Exit codes:
       0   fine: done, nothing to do, or nothing differs
-      1   error: unreadable file, unreachable nodes, declined, interrupted, out of time
+      1   error: unreadable file, unreachable nodes, declined, interrupted, out of time,
+          or an apply that leaves something to be done
       2   changes are pending (drift, status, and plan --detailed-exitcode)
       3   blocked, or a node or link is down, or nobody serves some slots (drift
           and status), or the cluster changed meanwhile,

@@ -9,6 +9,7 @@ mod access;
 mod addresses;
 mod apply_ui;
 mod check;
+mod clock;
 mod conf;
 mod cut_short;
 mod desired;

@@ -34,6 +34,8 @@ pub fn summary(plan: &Plan, file: &str) -> String {
     ];
     let rest = [
         (totals.given_up, "slots to give up EMPTY, their data lost"),
+        (totals.closed, "slots to close"),
+        (totals.brought_home, "slots whose keys go home"),
         (plan.awaited().count(), "to wait for"),
         (totals.detached, "to detach"),
         (totals.failed_over, "to fail over"),

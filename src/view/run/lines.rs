@@ -129,13 +129,16 @@ pub(super) fn told(plan: &Plan, event: &Event, commands: bool, styles: Styles) -
             command: sent,
             reply,
         } => {
-            let refused = reply.as_error().is_some();
+            let words = reply.as_error();
+            let moot = words.is_some_and(|words| sent.is_moot(words));
+            let refused = words.is_some() && !moot;
             if commands || refused {
                 number(&mut page, plan, *step);
                 let node = plan.diff.pairing.label(*node);
                 let meaning = if refused { Meaning::Bad } else { Meaning::Dim };
                 page.plain(format_args!("{node}> {}  ", command(sent)))
                     .put(meaning, answer(&self::reply(reply), sent))
+                    .put(Meaning::Dim, if moot { " (so already)" } else { "" })
                     .end();
             }
         }

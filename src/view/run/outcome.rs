@@ -222,6 +222,17 @@ fn complete(plan: &Plan, outcome: &Outcome) -> String {
             format!("{} given up empty", counted(totals.given_up, "slot")),
         ),
         (
+            totals.closed,
+            format!("{} closed", counted(totals.closed, "slot")),
+        ),
+        (
+            totals.brought_home,
+            format!(
+                "keys of {} brought home",
+                counted(totals.brought_home, "slot")
+            ),
+        ),
+        (
             totals.attached,
             format!("{} attached", counted(totals.attached, "replica")),
         ),

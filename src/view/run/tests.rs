@@ -191,7 +191,7 @@ fn lines_for_programs() {
     {"format_version":"1.3","kind":"step_ended","step":9,"end":"already_so"}
     {"format_version":"1.3","kind":"step_started","step":13,"text":"wait until all nodes agree"}
     {"format_version":"1.3","kind":"apply_stopping"}
-    {"format_version":"1.3","kind":"apply_ended","complete":false,"interrupted":true,"summary":"Apply interrupted after 1.2s.","took_ms":1234,"totals":{"joins":4,"slots_assigned":16384,"slots_moved":0,"slots_given_up":0,"replicas_attached":2,"detached":0,"failed_over":0,"removed":0,"announced":0,"configured":0},"moved":{"slots":0,"keys":0,"bytes":0},"not_put_back":[],"done":13,"failed":0,"skipped":0,"not_started":0}
+    {"format_version":"1.3","kind":"apply_ended","complete":false,"interrupted":true,"summary":"Apply interrupted after 1.2s.","took_ms":1234,"totals":{"joins":4,"slots_assigned":16384,"slots_moved":0,"slots_given_up":0,"slots_closed":0,"slots_brought_home":0,"replicas_attached":2,"detached":0,"failed_over":0,"removed":0,"announced":0,"configured":0},"moved":{"slots":0,"keys":0,"bytes":0},"not_put_back":[],"done":13,"failed":0,"skipped":0,"not_started":0}
     "#);
 }
 

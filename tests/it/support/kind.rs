@@ -68,11 +68,7 @@ impl ServerKind {
     /// The program to start. A missing one fails the test: a skipped test proves nothing.
     #[track_caller]
     pub(crate) fn program(self) -> PathBuf {
-        let folder = std::env::var_os(FOLDER_VARIABLE).map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers"),
-            PathBuf::from,
-        );
-        self.program_in(&folder)
+        self.program_in(&folder())
             .unwrap_or_else(|missing| panic!("{missing}"))
     }
 
@@ -92,6 +88,14 @@ impl ServerKind {
             installed.display()
         ))
     }
+}
+
+/// Where `.ci/servers` puts what the tests start.
+pub(super) fn folder() -> PathBuf {
+    std::env::var_os(FOLDER_VARIABLE).map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers"),
+        PathBuf::from,
+    )
 }
 
 /// Where a program is on PATH.

@@ -35,6 +35,7 @@ pub(crate) struct Launch {
     ports: u16,
     announce: bool,
     pub(super) behind_network: bool,
+    pub(super) with_clocks: bool,
     address: Option<IpAddr>,
     settings: BTreeMap<String, String>,
     pub(super) tls: Option<Certs>,
@@ -50,6 +51,7 @@ impl Launch {
             ports: 3,
             announce: true,
             behind_network: false,
+            with_clocks: false,
             address: None,
             settings: TEST_SETTINGS
                 .map(|(option, value)| (option.to_owned(), value.to_owned()))
@@ -86,6 +88,13 @@ impl Launch {
     /// With forwarders between all of them, that can be cut and slowed: see the network.
     pub(crate) fn behind_network(mut self) -> Self {
         self.behind_network = true;
+        self
+    }
+
+    /// Each with a clock of its own, that can be set. Debian's 7.0 doesn't start with one: its allocator asks for the time
+    /// before libfaketime can tell it.
+    pub(crate) fn with_clocks(mut self) -> Self {
+        self.with_clocks = true;
         self
     }
 

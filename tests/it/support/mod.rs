@@ -4,6 +4,7 @@
 pub(crate) mod bulk;
 pub(crate) mod by_hand;
 pub(crate) mod certs;
+pub(crate) mod clock;
 pub(crate) mod forwarder;
 pub(crate) mod hostile;
 pub(crate) mod judge;

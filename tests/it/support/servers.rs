@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::certs::{Certs, SERVER_NAME};
+use super::clock::Clock;
 use super::judge;
 use super::kind::{ServerKind, on_path};
 use super::launch::{self, BUS_OFFSET, Launch, TLS_OFFSET};
@@ -91,6 +92,13 @@ impl Servers {
     #[track_caller]
     pub(crate) fn network(&self) -> &Network {
         self.network.as_ref().expect("servers behind a network")
+    }
+
+    /// The clock of one, for servers that were prepared for it.
+    #[track_caller]
+    pub(crate) fn clock(&self, name: &str) -> Clock {
+        assert!(self.launch.with_clocks, "servers with clocks");
+        Clock::new(&self.node(name).folder)
     }
 
     pub(crate) fn kind(&self) -> ServerKind {
@@ -342,10 +350,13 @@ impl Servers {
             arguments.splice(0..0, [setpriv.into(), "--pdeathsig".into(), "KILL".into()]);
         }
         let talk = fs::File::create(folder.join("out.txt")).expect("a file for the output");
+        let clock = self.launch.with_clocks.then(|| Clock::new(folder));
+        let variables = clock.iter().flat_map(Clock::variables);
         Command::new(&arguments[0])
             .args(&arguments[1..])
             .current_dir(folder)
             .env_clear()
+            .envs(variables)
             .stdin(Stdio::null())
             .stdout(talk.try_clone().expect("a second handle"))
             .stderr(talk)

@@ -147,6 +147,8 @@ pub(crate) struct Totals {
     pub(crate) slots_assigned: usize,
     pub(crate) slots_moved: usize,
     pub(crate) slots_given_up: usize,
+    pub(crate) slots_closed: usize,
+    pub(crate) slots_brought_home: usize,
     pub(crate) replicas_attached: usize,
     pub(crate) detached: usize,
     pub(crate) failed_over: usize,
