@@ -42,6 +42,7 @@ bench:
 	@.ci/servers
 	cargo bench --locked --bench cluster -- --runs 3 --tools redis-cli,rcl,native
 	cargo bench --locked --bench cluster -- --runs 3 --grow 1000000
+	cargo bench --locked --bench cluster -- --runs 2 --grow 1000000 --kind valkey-8.1
 	cargo bench --locked --bench cluster -- --runs 5 --grow 1000000 --kind valkey-9.1 --tools rcl,native
 	cargo bench --locked --bench cluster -- --grow 1000000 --delay 1
 	cargo bench --locked --bench cluster -- --grow 200000 --paces
