@@ -331,7 +331,10 @@ async fn finish(
         false => view::drift::left(&loaded.name, &left.diff, output.out.styles),
     };
     if !left.diff.is_empty() && !shared.json {
-        output.data("The cluster is not as the file says yet:\n");
+        output.data(match settle.is_zero() {
+            true => "The cluster is not as the file says yet (seen at once; some of it may pass by itself):\n",
+            false => "The cluster is not as the file says yet:\n",
+        });
     }
     if !left_over.is_empty() {
         output.data(&left_over);

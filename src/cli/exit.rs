@@ -58,11 +58,11 @@ impl Exit {
         let exit = Self::of_diff(diff);
         let down = diff.differences.iter().any(Difference::is_loss);
         match exit {
-            Self::Pending if !diff.unserved.is_empty() => Self::Blocked,
+            Self::Pending if !diff.unserved.slots.is_empty() => Self::Blocked,
             Self::Blocked
                 if applying
                     && !down
-                    && diff.unserved.is_empty()
+                    && diff.unserved.slots.is_empty()
                     && diff.blocked.iter().all(Blocked::passes) =>
             {
                 Self::Pending

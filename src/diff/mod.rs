@@ -39,7 +39,7 @@ use crate::observed::{Cluster, Failure, Libraries, NodeView, Observed, Questions
 
 pub use announce::wanted as wanted_address;
 pub use big_keys::big_key;
-pub use outage::outage;
+pub use outage::{Unserved, outage};
 pub use pairing::Pairing;
 pub use slots::{Ownership, Share, ownership, shares};
 pub use unfit::{has_login, logs_in_by_itself};
@@ -51,9 +51,7 @@ pub struct Diff {
     pub differences: Vec<Difference>,
     pub blocked: Vec<Blocked>,
     pub notes: Vec<Note>,
-    /// Slots that nobody serves while others are served: clients get errors for these, and for all where the servers
-    /// insist on full coverage. Of a cluster that is still to come nobody expects an answer.
-    pub unserved: SlotSet,
+    pub unserved: Unserved,
 }
 
 /// One thing that is not as declared.

@@ -8,7 +8,7 @@ use crate::observed::{Direction, Doubles, NodeView, OpenSlot};
 use super::removal::Removals;
 use super::strays::{old_keys, stray};
 use super::unfit::{blocked, shard_of, unfit};
-use super::{Blocked, Diff, Difference, Look, Misplaced, Ownership, Scope, Severity};
+use super::{Blocked, Diff, Difference, Look, Misplaced, Note, Ownership, Scope, Severity};
 
 /// Who gives slots to whom.
 pub(super) type Pair = (NodeId, NodeId);
@@ -55,6 +55,8 @@ pub(super) fn compare(
     });
     for ((source, target), slots) in wanted {
         let begun = open.finish.remove(&(source, target)).unwrap_or_default();
+        diff.notes
+            .extend(against_the_file(diff, ownership, target, &begun));
         let slots = slots.union(&begun);
         if !slots.is_empty() {
             diff.differences.push(Difference::Misplaced(Misplaced {
@@ -114,6 +116,30 @@ fn misplaced(look: &Look<'_>, diff: &mut Diff, ownership: &Ownership) -> BTreeMa
         }
     }
     wanted
+}
+
+/// A begun move is finished first, wherever the file has its slots.
+fn against_the_file(
+    diff: &Diff,
+    ownership: &Ownership,
+    target: NodeId,
+    begun: &SlotSet,
+) -> Option<Note> {
+    let mut shares = ownership.shares.iter();
+    let share = shares.find(|share| diff.pairing.primaries.get(&share.shard) == Some(&target));
+    let elsewhere = match share {
+        Some(share) => begun.difference(&share.target),
+        None => begun.clone(),
+    };
+    (!elsewhere.is_empty()).then(|| Note {
+        code: "finished-first",
+        subject: named(&elsewhere),
+        text: format!(
+            "A begun move of {} to {} is finished first, though the file has them elsewhere: to bring them there takes a second apply.",
+            named(&elsewhere),
+            diff.pairing.label(target)
+        ),
+    })
 }
 
 /// Half-finished moves, sorted by what becomes of them.
@@ -415,7 +441,7 @@ fn doubled(look: &Look<'_>, diff: &mut Diff, open: &mut HalfWay) {
             ),
             evidence: evidence.collect(),
             way_out: format!(
-                "Read each key at both, see which is the right one, remove the other, and plan again: then the move is finished, whatever the file says of the slot. At {target} each command needs ASKING just before it, over the same connection. Clients get the one of {source}."
+                "Read each key at both, see which is the right one, remove the other, and plan again: then the move is finished, whatever the file says of the slot, or closed if {target} has no key of it any more. At {target} each command needs ASKING just before it, over the same connection. Clients get the one of {source}."
             ),
             scope: Scope::Alone,
         });
@@ -442,6 +468,8 @@ fn unclear(look: &Look<'_>, diff: &Diff, open: &HalfWay) -> Blocked {
             format!("Start {silent}, and plan again. If its shard has another primary by now, it must come back as a replica first."),
         ),
     };
+    let doubles = look.observed.doubles.iter();
+    let doubles = doubles.filter(|one| slots.contains(one.slot));
     Blocked {
         code: "open-slots",
         severity: Severity::Blocked,
@@ -450,6 +478,7 @@ fn unclear(look: &Look<'_>, diff: &Diff, open: &HalfWay) -> Blocked {
         evidence: marks
             .iter()
             .map(|(line, slots)| format!("{line}: {}", named(slots)))
+            .chain(doubles.map(|one| format!("both hold keys of {one}")))
             .collect(),
         way_out,
         scope: Scope::Alone,

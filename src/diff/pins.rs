@@ -24,12 +24,12 @@ pub(super) fn note(look: &Look<'_>, diff: &mut Diff) {
         so.map(|(id, _)| *id).collect()
     };
     let off = undeclared("no");
-    if !off.is_empty() {
+    if !off.is_empty() && look.observed.applying.is_empty() {
         let labels = diff.pairing.label_all(&off);
         diff.notes.push(Note {
             code: "left-off",
             subject: OPTION.to_owned(),
-            text: format!("{OPTION} is off at {labels}, as an apply under way has it, or one that was killed, and the file doesn't declare it: no apply changes it. Declare it under `config`."),
+            text: format!("{OPTION} is off at {labels}, as somebody wants it, or an apply that was killed has left it, and the file doesn't declare it: no apply changes it. Declare it under `config`: the servers' default is `yes`."),
         });
     }
     if !diff.tempts_replicas(look.desired, &look.observed.views) {
@@ -39,7 +39,7 @@ pub(super) fn note(look: &Look<'_>, diff: &mut Diff) {
         diff.notes.push(Note {
             code: "put-back",
             subject: OPTION.to_owned(),
-            text: format!("{OPTION} is off while slots move, and is put back to what it is now. Declare it under `config`: then the next apply mends it if this one is killed."),
+            text: format!("an apply turns {OPTION} off while slots move, and puts it back to what it is now. Declare it under `config`: then the next apply mends it if this one is killed."),
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, SLOT_COUNT, ShardName, SlotSet, counted, named};
+use crate::base::{Command, NodeId, SLOT_COUNT, ShardName, SlotSet, counted, named};
 use crate::desired::{Desired, SlotShare};
 use crate::observed::{Answer, Cluster, Failure, NodeView};
 
@@ -203,13 +203,14 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &mut Diff, unassigned: &SlotSet) -> S
     let missing = !evidence.is_empty();
     let mut views = look.observed.views.values();
     let untold = missing || views.any(|view| view.keys_elsewhere > 0);
-    let held = match untold {
+    let filled = filled(&holders(look, unassigned), unassigned);
+    // Whoever is to give these back needs whole ranges where there are many, and where nobody owns anything.
+    let islands = look.cluster.islands_of(&diff.pairing.joinable);
+    let mut owners = islands.flat_map(|island| island.owners.values());
+    let scattered = filled.ranges().len() > SCATTERED || owners.all(SlotSet::is_empty);
+    let held = match untold || (scattered && !filled.is_empty()) {
         true => unassigned.clone(),
-        false => holders(look, unassigned)
-            .into_iter()
-            .flat_map(|view| view.keys_in(unassigned))
-            .map(|(slot, _)| slot)
-            .collect(),
+        false => filled,
     };
     if held.is_empty() {
         return held;
@@ -220,7 +221,7 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &mut Diff, unassigned: &SlotSet) -> S
     if missing {
         way_out.push("Start the nodes that did not answer.".to_owned());
     }
-    way_out.extend(way_out_of_keys(diff, &holders(look, unassigned)));
+    way_out.extend(way_out_of_keys(look, diff, unassigned));
     diff.blocked.push(Blocked {
         code: "unassigned-slots",
         severity: Severity::Blocked,
@@ -233,6 +234,15 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &mut Diff, unassigned: &SlotSet) -> S
         scope: Scope::Alone,
     });
     held
+}
+
+/// Ranges of slots with keys among those without owner, beside which the others are given out.
+const SCATTERED: usize = 32;
+
+/// Those of these slots of which somebody holds keys.
+fn filled(holders: &[&NodeView], slots: &SlotSet) -> SlotSet {
+    let held = holders.iter().flat_map(|view| view.keys_in(slots));
+    held.map(|(slot, _)| slot).collect()
 }
 
 pub(super) fn holders<'a>(look: &'a Look<'_>, slots: &SlotSet) -> Vec<&'a NodeView> {
@@ -278,14 +288,51 @@ pub(super) fn primaries_of(nodes: &[&NodeView]) -> BTreeSet<NodeId> {
         .collect()
 }
 
+/// What gives a node these slots, for a person to send.
+pub(super) fn given_back(look: &Look<'_>, owner: NodeId, slots: &SlotSet) -> String {
+    let view = look.observed.views.get(&owner);
+    let by_range = view.is_some_and(|view| view.server.supports_addslotsrange());
+    match by_range && slots.ranges().len() <= SCATTERED {
+        true => Command::add_slots_range(slots).to_string(),
+        false => "CLUSTER ADDSLOTS with each of them".to_owned(),
+    }
+}
+
 /// Where the keys are at one primary and its replicas, that one should have the slots back.
-fn way_out_of_keys(diff: &Diff, holders: &[&NodeView]) -> Option<String> {
-    match primaries_of(holders).into_iter().collect::<Vec<_>>().as_slice() {
-        [] => None,
-        [primary] => {
+fn way_out_of_keys(look: &Look<'_>, diff: &Diff, slots: &SlotSet) -> Option<String> {
+    let holders = holders(look, slots);
+    let strangers: BTreeSet<NodeId> = holders
+        .iter()
+        .map(|view| view.id)
+        .filter(|id| {
+            let main = look.cluster.main();
+            main.is_some_and(|main| !main.answered.contains(id))
+        })
+        .collect();
+    if !strangers.is_empty() {
+        let strangers = diff.pairing.label_all(&strangers);
+        return Some(format!(
+            "{strangers} can't be given slots before it is a member: save the keys that it holds, or remove them, and plan again."
+        ));
+    }
+    let mut elsewhere = look.observed.views.values();
+    match primaries_of(&holders).into_iter().collect::<Vec<_>>().as_slice() {
+        [] => elsewhere.any(|view| view.keys_elsewhere > 0).then(|| {
+            "Nothing tells whether keys of other databases belong to these slots: save or remove them there, and plan again.".to_owned()
+        }),
+        [primary] if holders.iter().all(|view| view.id != *primary) => {
+            let replicas: BTreeSet<NodeId> = holders.iter().map(|view| view.id).collect();
+            let replicas = diff.pairing.label_all(&replicas);
             let primary = diff.pairing.label(*primary);
             Some(format!(
-                "To keep the keys, give their slots back to {primary} by hand (CLUSTER ADDSLOTS on it) and plan again. Only then can keys be removed one by one: servers refuse commands for slots that nobody owns."
+                "Only a replica holds these keys, and loses them when it copies {primary} again. To keep them, make {replicas} the primary by hand first (CLUSTER FAILOVER TAKEOVER on it), and plan again."
+            ))
+        }
+        [primary] => {
+            let back = given_back(look, *primary, &filled(&holders, slots));
+            let primary = diff.pairing.label(*primary);
+            Some(format!(
+                "To keep the keys, give their slots back to {primary} by hand ({back} on it) and plan again. Only then can keys be removed one by one: servers refuse commands for slots that nobody owns."
             ))
         }
         [_, _, ..] => Some(

@@ -1,13 +1,13 @@
 //! Keys that lie where no client finds them: at a node that doesn't own their slots.
 
-use crate::base::{SlotSet, counted, named};
+use crate::base::{Role, SlotSet, counted, named};
 use crate::observed::NodeView;
 
 use super::moves::Pair;
 use super::{Blocked, Diff, Difference, Look, Scope, Severity, Stray};
 
-/// Keys of slots that others own and nobody gave to their holder. Where the owner holds no key of
-/// any of them they are all that is left of these slots, and go home; else they may be older than
+/// Keys of slots that others own and nobody gave to their holder. Where neither the owner nor anybody else holds a key
+/// of any of them they are all that is left of these slots, and go home; else they may be older than
 /// what clients have written or removed since.
 pub(super) fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slots: &SlotSet) {
     let views = &look.observed.views;
@@ -21,7 +21,12 @@ pub(super) fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slo
     let elsewhere = [giving, taking]
         .into_iter()
         .find(|view| view.keys_elsewhere > 0);
-    if all && there == 0 && legible && elsewhere.is_none() {
+    let others: Vec<&NodeView> = views
+        .values()
+        .filter(|view| view.role() == Role::Primary && ![holder, owner].contains(&view.id))
+        .filter(|view| view.keys_in(slots).next().is_some())
+        .collect();
+    if all && there == 0 && legible && elsewhere.is_none() && others.is_empty() {
         diff.differences.push(Difference::Stray(Stray {
             holder,
             owner,
@@ -37,6 +42,10 @@ pub(super) fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slo
             "{holds} has slots open as importing; Redis does so when it starts with old data"
         ));
     }
+    evidence.extend(others.iter().map(|view| {
+        let keys = counted(count(view), "key");
+        format!("{} holds {keys} of them too", diff.pairing.label(view.id))
+    }));
     if let Some(view) = elsewhere {
         evidence.push(format!(
             "{} holds {} in databases other than 0, whose slots can't be told",
@@ -78,7 +87,7 @@ pub(super) fn old_keys(
         false => "An apply is under way and may just be moving them. Look again once it has ended."
             .to_owned(),
         true => format!(
-            "Compare the keys of both (CLUSTER GETKEYSINSLOT). What {owns} lacks may be the only copy, or a key that clients have removed since: to bring it there could bring old values back. Of each slot, at {holds} and over one connection: CLUSTER SETSLOT with IMPORTING {owner}, MIGRATE to {owns} what you need, ASKING and DEL for each key that you don't, CLUSTER SETSLOT with STABLE."
+            "Compare the keys of both (CLUSTER GETKEYSINSLOT). What {owns} lacks may be the only copy, or a key that clients have removed since: to bring it there could bring old values back. Of each slot, at {holds} and over one connection: CLUSTER SETSLOT with IMPORTING {owner}, MIGRATE to {owns} what you need (with REPLACE where both have a key and this one is right), ASKING and DEL for each key that you don't, CLUSTER SETSLOT with STABLE."
         ),
     };
     diff.blocked.push(Blocked {

@@ -3,6 +3,7 @@
 use crate::base::{NodeId, counted, named};
 use crate::observed::{Claim, Disagreement, LiveMember, NodeView};
 
+use super::slots::given_back;
 use super::{
     Blocked, Diff, Difference, Look, Scope, Severity, Unclaimed, cut_off, given_up, lost, roles,
     unclaimed,
@@ -17,7 +18,10 @@ pub(super) fn disagreements(look: &Look<'_>, diff: &mut Diff) {
         .map(|one| unclaimed::judge(look, diff, one))
         .collect::<Option<Vec<Unclaimed>>>();
     let Some(mended) = mended else {
-        let blocked: Vec<Blocked> = all.into_iter().map(|one| disagree(one, diff)).collect();
+        let blocked: Vec<Blocked> = all
+            .into_iter()
+            .map(|one| disagree(look, diff, one))
+            .collect();
         diff.blocked.extend(blocked);
         return;
     };
@@ -25,7 +29,7 @@ pub(super) fn disagreements(look: &Look<'_>, diff: &mut Diff) {
         .extend(mended.into_iter().map(Difference::Unclaimed));
 }
 
-fn disagree(disagreement: &Disagreement, diff: &Diff) -> Blocked {
+fn disagree(look: &Look<'_>, diff: &Diff, disagreement: &Disagreement) -> Blocked {
     let slots = named(&disagreement.slots);
     let mut claims: Vec<&Claim> = disagreement.claims.iter().collect();
     // The odd ones out first; by id the order would change from cluster to cluster.
@@ -45,13 +49,13 @@ fn disagree(disagreement: &Disagreement, diff: &Diff) -> Blocked {
         severity: Severity::Blocked,
         why: format!("the nodes don't agree who owns {slots}"),
         evidence: evidence.collect(),
-        way_out: way_out_of(disagreement, &slots, diff),
+        way_out: way_out_of(look, diff, disagreement),
         subject: slots,
         scope: Scope::Everything,
     }
 }
 
-fn way_out_of(disagreement: &Disagreement, slots: &str, diff: &Diff) -> String {
+fn way_out_of(look: &Look<'_>, diff: &Diff, disagreement: &Disagreement) -> String {
     let claims = &disagreement.claims;
     let denies = |owner: NodeId| {
         let nobody = |claim: &&Claim| claim.owner.is_none();
@@ -64,9 +68,10 @@ fn way_out_of(disagreement: &Disagreement, slots: &str, diff: &Diff) -> String {
     match owners.as_slice() {
         // What DELSLOTS does on an owner is never told to others.
         [owner] if denies(*owner) => {
+            let back = given_back(look, *owner, &disagreement.slots);
             let owner = diff.pairing.label(*owner);
             format!(
-                "{owner} gave them up and the others were never told. To undo that, give {slots} back to it by hand (CLUSTER ADDSLOTS on {owner}), and plan again."
+                "{owner} gave them up, and not all others have heard of it. To undo that, give them back to it by hand ({back} on {owner}), and plan again."
             )
         }
         _ => "Look for a cut network or a full disk between these nodes, and plan again. If it stays, see which of them holds the keys (CLUSTER COUNTKEYSINSLOT) and make that one the owner by hand, slot by slot (CLUSTER SETSLOT … NODE on the nodes that say otherwise): servers believe the owner with the higher epoch."
@@ -193,7 +198,15 @@ fn primary_failed(look: &Look<'_>, diff: &Diff, id: NodeId, member: &LiveMember)
             "{alive} of {owners} primaries with slots alive: an election needs {needed}"
         ));
     }
-    let way_out = way_out_of_election(&label, member, alive >= needed);
+    let mut way_out = way_out_of_election(&label, member, alive >= needed);
+    // Where others hold keys, this shard most likely did.
+    let mut others = look.observed.views.values();
+    let emptied = replicas.iter().all(|view| view.keys == 0);
+    if !replicas.is_empty() && emptied && others.any(|view| view.keys > 0) {
+        way_out.push_str(&format!(
+            " But no replica that answers holds a key: once it leads, {label} and all others copy its emptiness. If the shard had keys, stop these replicas until one that has them, or {label}, is back."
+        ));
+    }
     blocked(
         "election-pending",
         format!(

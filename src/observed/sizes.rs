@@ -1,8 +1,10 @@
 //! What single keys take in memory, of a few that were asked.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Key, Reply, Slot};
+use crate::base::{Key, Reply, Slot, SlotSet};
 
 /// Of each node so many are kept.
 const KEPT: usize = 3;
@@ -21,9 +23,8 @@ pub struct SizedKey {
 pub struct Sample {
     /// The largest keys, the first of them first.
     pub largest: Vec<SizedKey>,
-    pub keys: u64,
-    /// Of all these keys together.
-    pub bytes: u64,
+    /// How many keys of a slot were asked, and what they take together.
+    pub slots: BTreeMap<Slot, (u64, u64)>,
 }
 
 impl Sample {
@@ -38,15 +39,24 @@ impl Sample {
             })
         });
         let mut largest: Vec<SizedKey> = sized.collect();
-        let sum = |sum: u64, key: &SizedKey| sum.saturating_add(key.bytes);
-        let (keys, bytes) = (largest.len() as u64, largest.iter().fold(0, sum));
+        let mut slots: BTreeMap<Slot, (u64, u64)> = BTreeMap::new();
+        for key in &largest {
+            let (keys, bytes) = slots.entry(key.slot).or_default();
+            *keys += 1;
+            *bytes = bytes.saturating_add(key.bytes);
+        }
         largest.sort_by_key(|key| std::cmp::Reverse(key.bytes));
         largest.truncate(KEPT);
-        Self {
-            largest,
-            keys,
-            bytes,
-        }
+        Self { largest, slots }
+    }
+
+    /// How many keys of these slots were asked, and what they take together.
+    #[must_use]
+    pub fn of(&self, slots: &SlotSet) -> (u64, u64) {
+        let asked = self.slots.iter().filter(|(slot, _)| slots.contains(**slot));
+        asked.fold((0, 0), |(keys, bytes), (_, (more, taken))| {
+            (keys + more, bytes.saturating_add(*taken))
+        })
     }
 }
 
@@ -64,7 +74,8 @@ mod tests {
         let numbers = [5, 7, 0, 9, 6].map(Reply::Integer);
         let replies: Vec<Reply> = [refused].into_iter().chain(numbers).collect();
         let sample = Sample::new(&keys, &replies);
-        assert_eq!((sample.keys, sample.bytes), (5, 27));
+        assert_eq!(sample.of(&SlotSet::full()), (5, 27));
+        assert_eq!(sample.of(&"0-2".parse().unwrap()), (2, 12));
         let named: Vec<(&str, u64)> = sample
             .largest
             .iter()

@@ -187,6 +187,8 @@ impl Plan {
     /// What the steps that `counts` come to.
     pub fn totals(&self, counts: impl Fn(&Step) -> bool) -> Totals {
         let mut totals = Totals::default();
+        // Each end of a move has its mark.
+        let (mut closed, mut home) = (SlotSet::new(), SlotSet::new());
         for step in self.steps.iter().filter(|step| counts(step)) {
             match &step.action {
                 Action::Join { .. } => totals.joins += 1,
@@ -202,9 +204,9 @@ impl Plan {
                 Action::GiveUp { transfer, .. } => {
                     totals.given_up += usize::from(transfer.slots.count());
                 }
-                Action::Close { slots, .. } => totals.closed += usize::from(slots.count()),
+                Action::Close { slots, .. } => closed = closed.union(slots),
                 Action::BringHome { transfer, .. } => {
-                    totals.brought_home += usize::from(transfer.slots.count());
+                    home = home.union(&transfer.slots);
                 }
                 Action::Announce { .. } => totals.announced += 1,
                 Action::Configure { .. } => totals.configured += 1,
@@ -220,6 +222,8 @@ impl Plan {
                 | Action::Settle => {}
             }
         }
+        totals.closed = usize::from(closed.count());
+        totals.brought_home = usize::from(home.count());
         totals
     }
 }

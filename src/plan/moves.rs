@@ -119,7 +119,7 @@ pub(super) fn bring_home(terms: &Terms<'_>) -> Vec<Step> {
         };
         let load = Load {
             keys: *keys,
-            bytes: bytes(terms, giving, *keys),
+            bytes: bytes(terms, giving, slots, *keys),
         };
         steps.push(Step {
             because: vec![index],
@@ -309,17 +309,19 @@ fn load(terms: &Terms<'_>, giving: &NodeView, slots: &SlotSet) -> Load {
     };
     Load {
         keys,
-        bytes: bytes(terms, giving, keys),
+        bytes: bytes(terms, giving, slots, keys),
     }
 }
 
-/// Roughly what so many keys take: as much as those that were asked, if these were as many; else as all that the node
-/// holds, whose own tables outweigh few keys.
-fn bytes(terms: &Terms<'_>, giving: &NodeView, keys: u64) -> u64 {
+/// How many keys may move for each one that was asked for its size.
+const ASKED: u64 = 32;
+
+/// Roughly what so many keys take: as much as those that were asked, if these were not too few; else as all that the
+/// node holds, whose own tables outweigh few keys.
+fn bytes(terms: &Terms<'_>, giving: &NodeView, slots: &SlotSet, keys: u64) -> u64 {
     let sample = terms.sampled.get(&giving.id);
-    let sample = sample.filter(|sample| sample.keys >= keys.max(1));
-    let (taken, by) = sample.map_or((giving.data_memory, giving.keys), |sample| {
-        (sample.bytes, sample.keys)
-    });
+    let asked = sample.map(|sample| sample.of(slots));
+    let asked = asked.filter(|(asked, _)| *asked > 0 && asked.saturating_mul(ASKED) >= keys);
+    let (by, taken) = asked.unwrap_or((giving.keys, giving.data_memory));
     taken.saturating_mul(keys) / by.max(1)
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::base::SlotSet;
-use crate::diff::{Blocked, Diff, Difference, Note};
+use crate::diff::{Blocked, Diff, Difference, Note, Unserved};
 
 use super::page::Page;
 use super::styles::Meaning;
@@ -23,8 +22,8 @@ struct Trouble<'a> {
 const MOST_EVIDENCE: usize = 8;
 
 /// That clients are not served.
-pub(super) fn outage(page: &mut Page, unserved: &SlotSet) {
-    if !unserved.is_empty() {
+pub(super) fn outage(page: &mut Page, unserved: &Unserved) {
+    if !unserved.slots.is_empty() {
         page.put(Meaning::Blocked, "! ")
             .put(Meaning::Bad, "Outage: ")
             .plain(outage_words(unserved))

@@ -72,7 +72,7 @@ fn lines(file: &str, diff: &Diff, most: usize, styles: Styles) -> Page {
         unserved,
     } = diff;
     let mut page = Page::new(styles);
-    if !unserved.is_empty() {
+    if !unserved.slots.is_empty() {
         begin(&mut page, file, Meaning::Blocked, "outage")
             .plain(outage(unserved))
             .end();
@@ -238,7 +238,7 @@ mod tests {
     fn one_line_a_difference() {
         let text = human("rcl.yaml", &drifted(), false, Styles::plain());
         assert_snapshot!(text, @"
-        rcl.yaml: outage: nobody serves slots 5462-10922: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+        rcl.yaml: outage: nobody serves slots 5462-10922: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
         rcl.yaml: blocked: a move of 1 slot was begun, and the marks that it left contradict each other (host1:7002 is giving to host1:7000: slot 11000)
         rcl.yaml: host2:7000 is not a member
         rcl.yaml: host2:7001 is announced as 127.0.0.1:7001, not 10.0.0.2:7001

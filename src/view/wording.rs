@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::base::{Arg, Command, Secret, SlotSet, counted, named};
-use crate::diff::Pairing;
+use crate::diff::{Pairing, Unserved};
 
 /// From how many ranges, or arguments, on the middle is left out.
 const LONG: usize = 12;
@@ -38,11 +38,17 @@ pub(super) fn ranges(slots: &SlotSet) -> String {
 }
 
 /// What becomes of clients while nobody serves these slots.
-pub(super) fn outage(unserved: &SlotSet) -> String {
+pub(super) fn outage(unserved: &Unserved) -> String {
+    let Unserved { slots, all } = unserved;
+    let others = match all {
+        Some(true) => ", and for all other slots too: cluster-require-full-coverage is yes",
+        Some(false) => " alone: cluster-require-full-coverage is no",
+        None => ", and for all other slots too unless cluster-require-full-coverage is no",
+    };
     format!(
-        "nobody serves {}: clients get errors for {}, and for all other slots too unless cluster-require-full-coverage is no",
-        named(unserved),
-        them(unserved)
+        "nobody serves {}: clients get errors for {}{others}",
+        named(slots),
+        them(slots)
     )
 }
 

@@ -24,7 +24,7 @@ fn one_line_a_difference() {
     let recorder = Recorder::start(&stage.servers);
     let text = stage.run(&["drift"], 3);
     assert_snapshot!(text, @"
-    rcl.yaml: outage: nobody serves slots 0-99: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    rcl.yaml: outage: nobody serves slots 0-99: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     rcl.yaml: host1:7003 is not a member
     rcl.yaml: host2:7003 is not a member
     rcl.yaml: host2:7001 is announced as 127.0.0.1:7001, not host2:7001

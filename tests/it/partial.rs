@@ -110,6 +110,8 @@ fn replicas_of_the_wrong_primary(kind: ServerKind) {
         -   replica host2:7000
         +   replica host2:7001
 
+        Note: cluster-allow-replica-migration is off at host1:7000, host1:7001, host1:7002, host2:7000 and 2 more, as somebody wants it, or an apply that was killed has left it, and the file doesn't declare it: no apply changes it. Declare it under `config`: the servers' default is `yes`.
+
         ! attaching host2:7000 to shard a wipes the 1 key that it copies from its present primary
             present primary: host1:7001
             → If that is meant, give leave with --allow resync=host2:7000

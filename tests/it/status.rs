@@ -167,7 +167,7 @@ fn slots_have_no_owner() {
     ├─ primary  host1:7002  host1:7002
     └─ replica  host2:7002  host2:7002  lag [bytes]
 
-    ! Outage: nobody serves slots 0-999,12000: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-999,12000: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
 
     Differs from rcl.yaml
     ~ slots 0-999 have no owner (shard a)
@@ -189,7 +189,7 @@ fn slots_have_no_owner() {
     ├─ primary  host1:7002
     └─ replica  host2:7002  lag [bytes]
 
-    ! Outage: nobody serves slots 0-999,12000: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-999,12000: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! slots 0-999,12000 have no owner
     ! cluster_state is not ok on host1:7000, host1:7001, host1:7002, host2:7000, host2:7001 and 1 more
     ");
@@ -272,7 +272,7 @@ fn nodes_disagree_on_redis() {
     ├─ primary  host1:7002  host1:7002
     └─ replica  host2:7002  host2:7002  lag [bytes]
 
-    ! Outage: nobody serves slots 5,16000-16383: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 5,16000-16383: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! cluster_state is not ok on host1:7002
 
     ! the nodes don't agree who owns slot 5
@@ -282,7 +282,7 @@ fn nodes_disagree_on_redis() {
     ! the nodes don't agree who owns slots 16000-16383
         host1:7002: no owner
         host1:7000, host1:7001, host2:7000, host2:7001, host2:7002: owner is host1:7002 at epoch 6
-        → host1:7002 gave them up and the others were never told. To undo that, give slots 16000-16383 back to it by hand (CLUSTER ADDSLOTS on host1:7002), and plan again.
+        → host1:7002 gave them up, and not all others have heard of it. To undo that, give them back to it by hand (CLUSTER ADDSLOTSRANGE 16000 16383 on host1:7002), and plan again.
     "#);
     let address = stage.servers.address("host1:7000").to_string();
     assert_snapshot!(status(&mut stage, Some(&address), 3), @"
@@ -300,7 +300,7 @@ fn nodes_disagree_on_redis() {
     ├─ primary  host1:7002
     └─ replica  host2:7002  lag [bytes]
 
-    ! Outage: nobody serves slots 5,16000-16383: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 5,16000-16383: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! the nodes don't agree who owns slot 5
         host1:7001 at epoch 5, by host1:7000
         host1:7000 at epoch 4, by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002

@@ -71,7 +71,7 @@ fn a_failed_primary_waits_for_its_replica(kind: ServerKind) {
     grow(&mut stage);
     let told = stage.does_the_rest();
     allow_duplicates! { assert_snapshot!(told.troubles(), @r#"
-    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! host1:7000 does not answer (host1:7000: Connection refused (os error 111))
         → Start the node, or mend its address in the file.
     ! host1:7000, the owner of 5462 slots, has failed, and no replica has been elected in its place
@@ -81,7 +81,7 @@ fn a_failed_primary_waits_for_its_replica(kind: ServerKind) {
     Nothing to do, but 1 blocked; host1:7000 does not answer. Cluster "orders" does not match rcl.yaml.
     "#); }
     allow_duplicates! { assert_snapshot!(told.drift, @"
-    rcl.yaml: outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    rcl.yaml: outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     rcl.yaml: blocked: host1:7000, the owner of 5462 slots, has failed, and no replica has been elected in its place (host2:7000 may not take over: its cluster-replica-no-failover is yes; its replica host2:7000 answers and holds 1 key)
     rcl.yaml: host1:7000 does not answer (host1:7000: Connection refused (os error 111))
     "); }
@@ -100,7 +100,7 @@ fn a_whole_shard_is_dead() {
     grow(&mut stage);
     let told = stage.does_the_rest();
     assert_snapshot!(told.troubles(), @r#"
-    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! host1:7000 does not answer (host1:7000: Connection refused (os error 111))
     ! host2:7000 does not answer (host2:7000: Connection refused (os error 111))
         → Start the node, or mend its address in the file.
@@ -143,7 +143,7 @@ fn given_up(kind: ServerKind) {
     stage.declare(&shards);
     let told = stage.does_the_rest();
     allow_duplicates! { assert_snapshot!(told.troubles(), @r#"
-    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     Note: host2:7000 (ID4) is still listed as a member, but has failed. --allow forget=host2:7000 makes rcl forget it.
     ! host1:7000 (ID1), the owner of 5462 slots, has failed, and none of its replicas answers
         slots 0-5461 have no living copy
@@ -203,7 +203,7 @@ fn given_up_to_the_others() {
     stage.declare(&shards);
     let told = stage.refuses(3);
     assert_snapshot!(told.troubles(), @r#"
-    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     Note: host2:7000 (ID4) is still listed as a member, but has failed. --allow forget=host2:7000 makes rcl forget it.
     ! host1:7000 (ID1), the owner of 5462 slots, has failed, and none of its replicas answers
         slots 0-5461 have no living copy
@@ -285,7 +285,7 @@ fn no_majority_is_left() {
         stage.wait_for_all(&id, "missed", |line| line.has("fail?"));
     }
     assert_snapshot!(stage.refuses(3).troubles(), @r#"
-    ! Outage: nobody serves slots 0-16383: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-16383: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! host1:7000, the owner of 5462 slots, does not answer (host1:7000: Connection refused (os error 111))
     ! host1:7001, the owner of 5461 slots, does not answer (host1:7001: Connection refused (os error 111))
     ! host1:7002, the owner of 5461 slots, does not answer (host1:7002: Connection refused (os error 111))
@@ -333,7 +333,7 @@ fn a_primary_came_back_blank(kind: ServerKind) {
     let late = told.troubles();
     assert_eq!(early.lines().next(), late.lines().next());
     allow_duplicates! { assert_snapshot!(late, @r#"
-    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! host1:7000 came back blank while its old id still owns 5462 slots; its replicas may be copying its emptiness
         slots 0-5461 still belong to node ID1, but host1:7000 answers as ID7 and is blank
         its replica host2:7000 holds 0 keys
@@ -341,7 +341,7 @@ fn a_primary_came_back_blank(kind: ServerKind) {
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#); }
     allow_duplicates! { assert_snapshot!(told.drift, @"
-        rcl.yaml: outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+        rcl.yaml: outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
         rcl.yaml: blocked: host1:7000 came back blank while its old id still owns 5462 slots; its replicas may be copying its emptiness (slots 0-5461 still belong to node ID1, but host1:7000 answers as ID7 and is blank; its replica host2:7000 holds 0 keys)
         "); }
 }
@@ -386,7 +386,7 @@ fn a_primary_came_back_with_its_keys_and_a_new_id() {
     stage.servers.restart("host1:7000");
     assert_eq!(stage.keys("host1:7000"), 2);
     assert_snapshot!(stage.refuses(3).troubles(), @r#"
-    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! host1:7000 came back with a new id while its old one still owns 5462 slots
         slots 0-5461 still belong to node ID1, but host1:7000 answers as ID7 and holds 2 keys
         its replica host2:7000 holds 2 keys
@@ -455,14 +455,14 @@ fn a_primary_is_cut_off_from_the_bus() {
     stage.wait_for_all(&id, "failed", |line| line.has("fail"));
     let told = stage.refuses(3);
     assert_snapshot!(told.troubles(), @r#"
-    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! host1:7000 answers, but the other nodes hold it for failed
         held for failed by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002
         → Open its bus port 17000 between the nodes, both ways, and plan again; if it is open, the log of host1:7000 says what keeps it busy.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
     assert_snapshot!(told.drift, @"
-        rcl.yaml: outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+        rcl.yaml: outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
         rcl.yaml: blocked: host1:7000 answers, but the other nodes hold it for failed (held for failed by host1:7001, host1:7002, host2:7000, host2:7001, host2:7002)
         ");
     grow(&mut stage);

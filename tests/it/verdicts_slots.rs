@@ -55,15 +55,15 @@ fn unassigned_with_keys(kind: ServerKind) {
     unassign(&stage);
     let told = stage.does_the_rest();
     allow_duplicates! { assert_snapshot!(told.troubles(), @r#"
-    ! Outage: nobody serves slots 935,4998: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 935,4998: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! nobody owns slots 935,4998; that is mended once every node has said that it holds no key there
         host1:7000 holds 2 keys in slots 935,4998
         host2:7000 holds 2 keys in slots 935,4998
-        → To keep the keys, give their slots back to host1:7000 by hand (CLUSTER ADDSLOTS on it) and plan again. Only then can keys be removed one by one: servers refuse commands for slots that nobody owns.
+        → To keep the keys, give their slots back to host1:7000 by hand (CLUSTER ADDSLOTSRANGE 935 935 4998 4998 on it) and plan again. Only then can keys be removed one by one: servers refuse commands for slots that nobody owns.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#); }
     allow_duplicates! { assert_snapshot!(told.drift, @"
-        rcl.yaml: outage: nobody serves slots 935,4998: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+        rcl.yaml: outage: nobody serves slots 935,4998: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
         rcl.yaml: blocked: nobody owns slots 935,4998; that is mended once every node has said that it holds no key there (host1:7000 holds 2 keys in slots 935,4998; host2:7000 holds 2 keys in slots 935,4998)
         "); }
     // The way out, as a person goes it.
@@ -73,6 +73,33 @@ fn unassigned_with_keys(kind: ServerKind) {
     assert_eq!(stage.keys("host1:7000"), 2);
 }
 
+/// Where nobody owns anything, somebody is to give whole ranges back.
+#[test]
+fn nobody_owns_anything_and_a_key_is_left_on_redis() {
+    let mut stage = seed(ServerKind::Redis70);
+    stage.write_keys("host1:7000", 1);
+    let alike = |stage: &Stage| {
+        (stage.keys("host2:7000") == 1)
+            .then_some(())
+            .ok_or(String::new())
+    };
+    wait::until("the replica to have the key", || alike(&stage));
+    stage.tell_everyone("CLUSTER DELSLOTSRANGE 0 16383");
+    let told = stage.refuses(3);
+    let words = "nobody owns slots 0-16383; that is mended";
+    assert!(told.plan.contains(words), "{}", told.plan);
+    for (node, slots) in [
+        ("host1:7000", "0 5461"),
+        ("host1:7001", "5462 10922"),
+        ("host1:7002", "10923 16383"),
+    ] {
+        stage.tell(node, &format!("CLUSTER ADDSLOTSRANGE {slots}"));
+    }
+    judge::wait_until_matches(&stage.servers, &Shard::seed());
+    stage.matches();
+    assert_eq!(stage.keys("host1:7000"), 1);
+}
+
 #[test]
 fn unassigned_with_a_node_down() {
     let mut stage = seed(ServerKind::Redis70);
@@ -80,7 +107,7 @@ fn unassigned_with_a_node_down() {
     stage.servers.kill("host2:7002");
     let told = stage.refuses(3);
     assert_snapshot!(told.troubles(), @r#"
-    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-5461: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! host2:7002 does not answer (host2:7002: Connection refused (os error 111))
         → Start the node, or mend its address in the file.
     ! nobody owns slots 0-5461; that is mended once every node has said that it holds no key there
@@ -165,15 +192,15 @@ fn given_up_by_their_owner() {
     stage.tell("host1:7000", "CLUSTER DELSLOTSRANGE 0 99");
     let told = stage.refuses(3);
     assert_snapshot!(told.troubles(), @r#"
-    ! Outage: nobody serves slots 0-99: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 0-99: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
     ! the nodes don't agree who owns slots 0-99
         host1:7000: no owner
         host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 4
-        → host1:7000 gave them up and the others were never told. To undo that, give slots 0-99 back to it by hand (CLUSTER ADDSLOTS on host1:7000), and plan again.
+        → host1:7000 gave them up, and not all others have heard of it. To undo that, give them back to it by hand (CLUSTER ADDSLOTSRANGE 0 99 on host1:7000), and plan again.
     Nothing to do, but 1 blocked. Cluster "orders" does not match rcl.yaml.
     "#);
     assert_snapshot!(told.drift, @"
-        rcl.yaml: outage: nobody serves slots 0-99: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+        rcl.yaml: outage: nobody serves slots 0-99: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
         rcl.yaml: blocked: the nodes don't agree who owns slots 0-99 (host1:7000: no owner; host1:7001, host1:7002, host2:7000, host2:7001, host2:7002: owner is host1:7000 at epoch 4)
         ");
     stage.tell("host1:7000", "CLUSTER ADDSLOTSRANGE 0 99");
@@ -189,7 +216,7 @@ fn told_to_one_side_only_on_redis() {
     stage.tell("host1:7000", &format!("CLUSTER SETSLOT 5 NODE {target}"));
     assert_snapshot!(stage.run(&["plan"], 0), @r#"
     Plan for cluster "orders" from rcl.yaml: 6 of 6 declared nodes answer, 6 members, Redis 7.0.15
-    ! Outage: nobody serves slot 5: clients get errors for it, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slot 5: clients get errors for it, and for all other slots too: cluster-require-full-coverage is yes
 
     --- live
     +++ rcl.yaml
@@ -207,7 +234,7 @@ fn told_to_one_side_only_on_redis() {
     Plan: 0 to join, 1 slot to assign, 0 to move, 0 replicas to attach, 0 to remove.
     "#);
     assert_snapshot!(stage.run(&["drift", "--timeout", "60s"], 3), @"
-    rcl.yaml: outage: nobody serves slot 5: clients get errors for it, and for all other slots too unless cluster-require-full-coverage is no
+    rcl.yaml: outage: nobody serves slot 5: clients get errors for it, and for all other slots too: cluster-require-full-coverage is yes
     rcl.yaml: nobody claims slot 5: host1:7000 and host1:7001 leave it to each other
     ");
     stage.repairs(&Shard::seed());

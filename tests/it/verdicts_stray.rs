@@ -38,6 +38,62 @@ fn rob(stage: &Stage) -> Result<(), String> {
     added.then_some(()).ok_or(format!("{reply:?}"))
 }
 
+/// One slot, whose keys stay where they are.
+fn take(stage: &Stage, slot: u16, from: &str, to: &str) -> Result<(), String> {
+    let nodes = stage.servers.running();
+    let order = nodes
+        .iter()
+        .map(String::as_str)
+        .filter(|node| *node != from);
+    let slot = slot.to_string();
+    for node in order.chain([from]) {
+        let reply = stage.servers.call(node, &["CLUSTER", "DELSLOTS", &slot]);
+        if matches!(&reply, Value::Error(words) if !words.contains("already unassigned")) {
+            return Err(format!("{node}: {reply:?}"));
+        }
+    }
+    let reply = stage.servers.call(to, &["CLUSTER", "ADDSLOTS", &slot]);
+    let added = reply == Value::Simple("OK".to_owned());
+    added.then_some(()).ok_or(format!("{reply:?}"))
+}
+
+/// Two have had the slot before its owner, and each has kept a key: nothing tells whose is the right one.
+#[test]
+fn two_hold_keys_of_a_slot_on_redis() {
+    let kind = ServerKind::Redis70;
+    let mut stage =
+        Stage::seed(Servers::prepare(kind).set("cluster-allow-replica-migration", "no"));
+    stage.write_keys("host1:7000", 1);
+    let key = stage.servers.call("host1:7000", &["KEYS", "*"]).array();
+    let key = key[0].clone().text();
+    let slot = slot_of(key.as_bytes());
+    let with = |shard: usize| {
+        let mut shards = Shard::seed();
+        shards[0].slots = vec![(0, slot - 1), (slot + 1, 5461)];
+        shards[shard].slots.push((slot, slot));
+        shards[shard].slots.sort_unstable();
+        shards
+    };
+    for (shard, from, to) in [
+        (2, "host1:7000", "host1:7002"),
+        (1, "host1:7002", "host1:7001"),
+    ] {
+        wait::until("the slot to be taken", || take(&stage, slot, from, to));
+        stage.declare(&with(shard));
+        judge::wait_until_matches(&stage.servers, &with(shard));
+        if shard == 2 {
+            stage.servers.ok(to, &["SET", &key, "newer"]);
+        }
+    }
+    let told = stage.refuses(3);
+    for (holder, other) in [("7000", "7002"), ("7002", "7000")] {
+        let words = format!("host1:{holder} holds 1 key of slot {slot}, which host1:7001 owns");
+        let too = format!("host1:{other} holds 1 key of them too");
+        let both = told.plan.contains(&words) && told.plan.contains(&too);
+        assert!(both, "{words}, {too}: {}", told.plan);
+    }
+}
+
 fn given() -> Vec<Shard> {
     let mut shards = Shard::seed();
     shards[1].slots = vec![(5462, 16383)];
@@ -173,7 +229,7 @@ fn what_a_giver_finds_when_it_starts_again_on_redis() {
             "host1:7000 holds 1 key of slot {slot}, which host1:7001 owns and does not give away"
         ),
         format!("host1:7001, the owner, holds 0 keys of slot {slot}"),
-        "Of each slot, at host1:7000 and over one connection: CLUSTER SETSLOT with IMPORTING ID2, MIGRATE to host1:7001 what you need, ASKING and DEL".to_owned(),
+        "Of each slot, at host1:7000 and over one connection: CLUSTER SETSLOT with IMPORTING ID2, MIGRATE to host1:7001 what you need (with REPLACE where both have a key and this one is right), ASKING and DEL".to_owned(),
     ] {
         assert!(told.plan.contains(&words), "{words}: {}", told.plan);
     }

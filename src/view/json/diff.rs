@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Role, ShardName, SlotSet};
 use crate::diff::{
     Blocked, Cause, Diff, Difference, Elsewhere, HandOver, Misplaced, Note, Now, OptionChange,
-    Pairing, Stray, Unclaimed,
+    Pairing, Stray, Unclaimed, Unserved,
 };
 use crate::observed::{Failure, Libraries};
 use crate::view::difference::sentence;
@@ -32,6 +32,10 @@ impl<'a> DiffJson<'a> {
             notes,
             unserved,
         } = diff;
+        let Unserved {
+            slots: unserved,
+            all: _,
+        } = unserved;
         Self {
             differences: differences
                 .iter()

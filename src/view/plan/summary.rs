@@ -34,8 +34,6 @@ pub fn summary(plan: &Plan, file: &str) -> String {
     ];
     let rest = [
         (totals.given_up, "slots to give up EMPTY, their data lost"),
-        (totals.closed, "slots to close"),
-        (totals.brought_home, "slots whose keys go home"),
         (plan.awaited().count(), "to wait for"),
         (totals.detached, "to detach"),
         (totals.failed_over, "to fail over"),
@@ -43,6 +41,13 @@ pub fn summary(plan: &Plan, file: &str) -> String {
         (totals.configured, "to configure"),
         (diff.blocked.len(), "blocked"),
     ];
+    if totals.closed > 0 {
+        parts.push(format!("{} to close", counted(totals.closed, "slot")));
+    }
+    if totals.brought_home > 0 {
+        let slots = counted(totals.brought_home, "slot");
+        parts.push(format!("keys of {slots} to bring home"));
+    }
     let rest = rest.into_iter().filter(|(number, _)| *number > 0);
     parts.extend(rest.map(|(number, what)| format!("{number} {what}")));
     format!("Plan: {}.", parts.join(", "))

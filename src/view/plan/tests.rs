@@ -194,7 +194,7 @@ fn slots_without_owner_and_options_that_differ() {
     world.set("host1:7001", |server| server.slots = "5462-8000".to_owned());
     assert_snapshot!(shown(&planned(&desired, &world)), @r#"
     Plan for cluster "orders" from rcl.yaml: 6 of 6 declared nodes answer, 6 members, Redis 7.0.15
-    ! Outage: nobody serves slots 8001-10922: clients get errors for them, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slots 8001-10922: clients get errors for them, and for all other slots too: cluster-require-full-coverage is yes
 
     --- live
     +++ rcl.yaml

@@ -85,7 +85,7 @@ impl Speed {
     }
 }
 
-/// `256 of 1365 slots, 15612 of 83372 keys, 52310 keys/s, 5.60 MiB/s, about 1.3s left`.
+/// `256 of 1365 slots, about 1.3s left, 15612 of 83372 keys, 52310 keys/s, 5.60 MiB/s`.
 pub(super) fn words(headway: &Headway, whole: Whole) -> String {
     let Headway {
         slots,
@@ -94,20 +94,21 @@ pub(super) fn words(headway: &Headway, whole: Whole) -> String {
         took: _,
         job,
     } = headway;
+    let speed = Speed::of(headway, whole);
     let mut parts = vec![format!("{slots} of {}", counted(whole.slots, "slot"))];
+    // Early in the line: a narrow terminal shows no more.
+    if let Some(left) = speed.left.filter(|left| !left.is_zero()) {
+        parts.push(format!("about {} left", duration(left)));
+    }
     if whole.load.keys > 0 {
         let all = whole.load.keys.max(*keys);
         parts.push(format!("{keys} of {}", counted(all, "key")));
     }
-    let speed = Speed::of(headway, whole);
     if speed.keys > 0 {
         parts.push(format!("{} keys/s", speed.keys));
         parts.push(format!("{}/s", size(speed.bytes)));
     }
     parts.extend(job.as_ref().map(job_words));
-    if let Some(left) = speed.left.filter(|left| !left.is_zero()) {
-        parts.push(format!("about {} left", duration(left)));
-    }
     parts.join(", ")
 }
 
@@ -159,7 +160,7 @@ mod tests {
             (
                 headway(50, 500, 52_428, 500),
                 whole(100, 1000, 9000),
-                "50 of 100 slots, 500 of 1000 keys, 1000 keys/s, 102.40 KiB/s, about 0.5s left",
+                "50 of 100 slots, about 0.5s left, 500 of 1000 keys, 1000 keys/s, 102.40 KiB/s",
             ),
             (
                 headway(100, 1100, 110_000, 1000),
@@ -174,12 +175,12 @@ mod tests {
             (
                 copying(0),
                 whole(100, 1000, 100_000),
-                "0 of 100 slots, 500 of 1000 keys, 500 keys/s, 48.83 KiB/s, the job is snapshotting, about 1.0s left",
+                "0 of 100 slots, about 1.0s left, 500 of 1000 keys, 500 keys/s, 48.83 KiB/s, the job is snapshotting",
             ),
             (
                 copying(2048),
                 whole(100, 1000, 100_000),
-                "0 of 100 slots, 500 of 1000 keys, 500 keys/s, 48.83 KiB/s, the job is snapshotting and has 2.00 KiB to send, about 1.0s left",
+                "0 of 100 slots, about 1.0s left, 500 of 1000 keys, 500 keys/s, 48.83 KiB/s, the job is snapshotting and has 2.00 KiB to send",
             ),
         ] {
             assert_eq!(words(&headway, whole), expected);

@@ -140,7 +140,7 @@ fn lowered(page: &mut Page, plan: &Plan, outcome: &Outcome) {
         return;
     }
     page.put(Meaning::Bad, "! ")
-        .plain("options that were set for this run have not been put back; this does it:")
+        .plain("options that were set for this run were not seen to be put back; this does it:")
         .end();
     let sends = || steps.iter().flat_map(|step| &step.sends);
     for send in sends().take(OBJECTIONS) {

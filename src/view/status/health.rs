@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{NodeId, SlotSet, counted, named};
+use crate::base::{NodeId, Role, SlotSet, counted, named};
 use crate::observed::{Cluster, Direction, Observed};
 use crate::view::difference::unassigned;
 use crate::view::topology::Topology;
@@ -35,9 +35,10 @@ pub(super) fn wrong(
         found.push(Wrong {
             code: "unassigned-slots",
             what: unassigned(&missing),
-            evidence: Vec::new(),
+            evidence: holders(observed, &missing, &label),
         });
     }
+    found.extend(strays(observed, cluster, &label));
     found.extend(open_slots(observed, &label));
     found.extend(doubles(observed, &label));
     found.extend(links(observed, &label));
@@ -131,6 +132,55 @@ fn doubles(observed: &Observed, label: &impl Fn(NodeId) -> String) -> Option<Wro
                 format!("{source} and {target}, {one}")
             })
             .collect(),
+    })
+}
+
+/// Who holds keys of these slots, a line each.
+fn holders(observed: &Observed, slots: &SlotSet, label: &impl Fn(NodeId) -> String) -> Vec<String> {
+    let views = observed.views.values();
+    let held = views.filter_map(|view| {
+        let keys: u64 = view.keys_in(slots).map(|(_, keys)| keys).sum();
+        let slots: SlotSet = view.keys_in(slots).map(|(slot, _)| slot).collect();
+        let keys = (keys > 0).then(|| counted(keys, "key"))?;
+        Some(format!(
+            "{} holds {keys} of {}",
+            label(view.id),
+            named(&slots)
+        ))
+    });
+    held.collect()
+}
+
+/// Keys at a primary that doesn't own their slots, and takes part in no move of them.
+fn strays(
+    observed: &Observed,
+    cluster: &Cluster,
+    label: &impl Fn(NodeId) -> String,
+) -> Option<Wrong> {
+    let views = || observed.views.values();
+    let open: SlotSet = views()
+        .flat_map(|view| &view.open)
+        .map(|open| open.slot)
+        .collect();
+    let mut evidence = Vec::new();
+    for (owner, owned) in cluster.islands.iter().flat_map(|island| &island.owners) {
+        let slots = owned.difference(&open);
+        let primaries = views().filter(|view| view.role() == Role::Primary && view.id != *owner);
+        evidence.extend(primaries.filter_map(|view| {
+            let keys: u64 = view.keys_in(&slots).map(|(_, keys)| keys).sum();
+            let held: SlotSet = view.keys_in(&slots).map(|(slot, _)| slot).collect();
+            let keys = (keys > 0).then(|| counted(keys, "key"))?;
+            let (holder, owner) = (label(view.id), label(*owner));
+            Some(format!(
+                "{holder} holds {keys} of {}, which {owner} owns",
+                named(&held)
+            ))
+        }));
+    }
+    (!evidence.is_empty()).then(|| Wrong {
+        code: "stray-keys",
+        what: "keys lie where no client finds them".to_owned(),
+        evidence,
     })
 }
 

@@ -123,7 +123,7 @@ pub fn json(view: &StatusView<'_>) -> String {
         wrong: seen.wrong.iter().map(wrong_json).collect(),
         applying: ApplyingJson::all(&observed.applying),
         matches: file.map(|file| file.diff.is_empty()),
-        unserved: file.is_none().then_some(&seen.unserved),
+        unserved: file.is_none().then_some(&seen.unserved.slots),
         diff: file.map(|FileView { desired: _, diff }| DiffJson::new(diff)),
     })
 }

@@ -48,10 +48,22 @@ pub enum Health {
     Ill,
 }
 
+/// By its codes.
+const PASSING: [&str; 4] = [
+    "open-slots",
+    "stray-keys",
+    "key-on-both-sides",
+    "views-disagree",
+];
+
 #[must_use]
 pub fn health(view: &StatusView<'_>) -> Health {
     let seen = Seen::new(view);
-    match seen.silent.is_empty() && seen.wrong.is_empty() {
+    // What an apply under way has just on its way is nothing for a person.
+    let applying = !view.observed.applying.is_empty();
+    let mut wrong = seen.wrong.iter();
+    let well = wrong.all(|wrong| applying && PASSING.contains(&wrong.code));
+    match seen.silent.is_empty() && seen.unserved.slots.is_empty() && well {
         true => Health::Well,
         false => Health::Ill,
     }
@@ -252,7 +264,15 @@ fn no_answer(page: &mut Page, seen: &Seen<'_>) {
                 true => words.clone(),
                 false => silent.failure.to_string(),
             };
-            vec![Cell::plain(&silent.title), Cell::new(Meaning::Bad, why)]
+            let owned = silent.id.and_then(|id| seen.owned(id));
+            let owned = owned.map_or(String::new(), |slots| {
+                format!("the owner of {}", counted(slots.count(), "slot"))
+            });
+            vec![
+                Cell::plain(&silent.title),
+                Cell::new(Meaning::Bad, why),
+                Cell::new(Meaning::Bad, owned),
+            ]
         })
         .collect();
     page.rows("  ", &rows);

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{NodeId, Server, SlotSet};
-use crate::diff::outage;
+use crate::diff::{Unserved, outage};
 use crate::observed::{Answer, Cluster, Failure};
 use crate::view::topology::{self, LiveShard, Topology};
 
 use super::StatusView;
 use super::health::{self, Wrong};
 use super::node::NodeFacts;
+
+/// What marks of begun moves are wrong about, by its codes.
+const MARKS: [&str; 2] = ["open-slots", "key-on-both-sides"];
 
 /// What both forms show, worked out once.
 pub(super) struct Seen<'a> {
@@ -22,7 +25,7 @@ pub(super) struct Seen<'a> {
     pub(super) ok: (usize, usize),
     pub(super) wrong: Vec<Wrong>,
     /// What clients get no answer for.
-    pub(super) unserved: SlotSet,
+    pub(super) unserved: Unserved,
 }
 
 /// A node that was asked and gave no view.
@@ -76,13 +79,20 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// The slots that a node owns, if it does.
+    pub(super) fn owned(&self, node: NodeId) -> Option<&SlotSet> {
+        let islands = self.cluster.islands.iter();
+        let mut owned = islands.filter_map(|island| island.owners.get(&node));
+        owned.find(|slots| !slots.is_empty())
+    }
+
     /// What is wrong that the comparison with the file doesn't tell: all, when it was not made. And whose marks keep
     /// slots open: as a difference a begun move is its slots alone.
     pub(super) fn untold(&self, view: &StatusView<'_>) -> impl Iterator<Item = &Wrong> {
         let diff = view.file.map(|file| file.diff);
         self.wrong.iter().filter(move |wrong| {
             diff.is_none_or(|diff| {
-                (diff.everything_blocked() || wrong.code == "open-slots")
+                (diff.everything_blocked() || MARKS.contains(&wrong.code))
                     && diff
                         .blocked
                         .iter()

@@ -62,7 +62,7 @@ fn weighed(name: &str, diff: &Diff) -> Health {
             Health::Ill
         }
         () if diff.differences.is_empty() => Health::Well,
-        () if !diff.unserved.is_empty() => Health::Ill,
+        () if !diff.unserved.slots.is_empty() => Health::Ill,
         () => panic!("{name} would wait: {:?}", diff.differences),
     }
 }
@@ -236,7 +236,7 @@ fn everything_at_once() {
     No answer
       host2:7000  10.0.0.2:7000: connection refused
 
-    ! Outage: nobody serves slot 12001: clients get errors for it, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slot 12001: clients get errors for it, and for all other slots too: cluster-require-full-coverage is yes
 
     Note: 10.0.0.9:7009 (00097009) is a member that the file doesn't name: a primary without slots. With `prune: true` under `policy` rcl removes such members.
 
@@ -272,7 +272,7 @@ fn everything_at_once() {
     No answer
       10.0.0.2:7000  no answer in 2s
 
-    ! Outage: nobody serves slot 12001: clients get errors for it, and for all other slots too unless cluster-require-full-coverage is no
+    ! Outage: nobody serves slot 12001: clients get errors for it, and for all other slots too: cluster-require-full-coverage is yes
     ! slot 12001 has no owner
     ! 1 slot is open: a move was begun and not finished
         10.0.0.1:7002 is giving to 10.0.0.1:7000: 12000
