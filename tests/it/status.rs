@@ -3,7 +3,8 @@
 use insta::assert_snapshot;
 
 use crate::support::shapes::{StatusDocument, parse};
-use crate::support::{Recorder, ServerKind, Servers, Shard, Stage, native};
+use crate::support::shards::slot_of;
+use crate::support::{Recorder, ServerKind, Servers, Shard, Stage, judge, native};
 
 fn seed() -> Stage {
     Stage::seed(Servers::prepare(ServerKind::Redis70))
@@ -207,6 +208,63 @@ fn slots_without_owner_that_hold_keys() {
     let address = stage.servers.address("host1:7001").to_string();
     status(&mut stage, None, 3);
     status(&mut stage, Some(&address), 3);
+}
+
+/// What the nodes themselves tell of keys needs no file.
+#[test]
+fn keys_that_lie_wrong_on_redis() {
+    let mut stage = seed();
+    let (giver, taker) = (
+        stage.servers.id("host1:7000"),
+        stage.servers.id("host1:7001"),
+    );
+    stage.write_keys("host1:7000", 1);
+    let key = stage.servers.call("host1:7000", &["KEYS", "*"]).array();
+    let key = key[0].clone().text();
+    let slot = slot_of(key.as_bytes());
+    let importing = format!("CLUSTER SETSLOT {slot} IMPORTING {giver}");
+    stage.tell("host1:7001", &importing);
+    stage.tell(
+        "host1:7000",
+        &format!("CLUSTER SETSLOT {slot} MIGRATING {taker}"),
+    );
+    let mut client = judge::connect(stage.servers.address("host1:7001"));
+    client
+        .pipeline(&[&["ASKING"], &["SET", &key, "other"]])
+        .expect("replies");
+    let address = stage.servers.address("host1:7002").to_string();
+    let seen = status(&mut stage, Some(&address), 3);
+    let both = format!(
+        "both sides of a begun move hold 1 key\n    host1:7000 and host1:7001, slot {slot}: {key:?}"
+    );
+    assert!(seen.contains(&both), "{seen}");
+    for node in ["host1:7000", "host1:7001"] {
+        stage.tell(node, &format!("CLUSTER SETSLOT {slot} STABLE"));
+    }
+    let seen = status(&mut stage, Some(&address), 3);
+    let lies = format!("host1:7001 holds 1 key of slot {slot}, which host1:7000 owns");
+    assert!(seen.contains(&lies), "{seen}");
+    stage.tell("host1:7001", &importing);
+    client
+        .pipeline(&[&["ASKING"], &["DEL", &key]])
+        .expect("replies");
+    stage.tell("host1:7001", &format!("CLUSTER SETSLOT {slot} STABLE"));
+    status(&mut stage, Some(&address), 0);
+}
+
+/// A node that all others have forgotten, and that goes on as if it were a member.
+#[test]
+fn a_node_that_only_knows_others() {
+    let mut stage = seed();
+    let address = stage.servers.address("host2:7002").to_string();
+    let id = stage.servers.id("host2:7002");
+    let others: Vec<String> = stage.servers.running();
+    for node in others.iter().filter(|node| *node != "host2:7002") {
+        stage.tell(node, &format!("CLUSTER FORGET {id}"));
+    }
+    let seen = status(&mut stage, Some(&address), 3);
+    let words = "host2:7002 is unknown to 5 of 5 others";
+    assert!(seen.contains(words), "{seen}");
 }
 
 /// A primary that failed over and is down: it serves nothing, and nothing but starting it is left to do.

@@ -38,6 +38,7 @@ pub(super) fn wrong(
             evidence: holders(observed, &missing, &label),
         });
     }
+    found.extend(half_known(cluster, &label));
     found.extend(strays(observed, cluster, &label));
     found.extend(open_slots(observed, &label));
     found.extend(doubles(observed, &label));
@@ -151,6 +152,34 @@ fn holders(observed: &Observed, slots: &SlotSet, label: &impl Fn(NodeId) -> Stri
     held.collect()
 }
 
+/// Nodes that some of those who answered don't know, as after a FORGET that not all have carried out.
+fn half_known(cluster: &Cluster, label: &impl Fn(NodeId) -> String) -> Option<Wrong> {
+    let mut evidence = Vec::new();
+    for island in &cluster.islands {
+        let others = island.answered.len().saturating_sub(1);
+        for id in &island.answered {
+            let sightings = cluster.members.get(id).map(|member| &member.sightings);
+            let by = sightings
+                .into_iter()
+                .flatten()
+                .flat_map(|sighting| &sighting.by);
+            let known = by.filter(|by| island.answered.contains(by)).count();
+            if known < others {
+                let unknown = others - known;
+                evidence.push(format!(
+                    "{} is unknown to {unknown} of {others} others",
+                    label(*id)
+                ));
+            }
+        }
+    }
+    (!evidence.is_empty()).then(|| Wrong {
+        code: "half-known",
+        what: "not all nodes know each other".to_owned(),
+        evidence,
+    })
+}
+
 /// Keys at a primary that doesn't own their slots, and takes part in no move of them.
 fn strays(
     observed: &Observed,
@@ -163,19 +192,22 @@ fn strays(
         .map(|open| open.slot)
         .collect();
     let mut evidence = Vec::new();
-    for (owner, owned) in cluster.islands.iter().flat_map(|island| &island.owners) {
-        let slots = owned.difference(&open);
-        let primaries = views().filter(|view| view.role() == Role::Primary && view.id != *owner);
-        evidence.extend(primaries.filter_map(|view| {
-            let keys: u64 = view.keys_in(&slots).map(|(_, keys)| keys).sum();
-            let held: SlotSet = view.keys_in(&slots).map(|(slot, _)| slot).collect();
-            let keys = (keys > 0).then(|| counted(keys, "key"))?;
-            let (holder, owner) = (label(view.id), label(*owner));
-            Some(format!(
-                "{holder} holds {keys} of {}, which {owner} owns",
-                named(&held)
-            ))
-        }));
+    for island in &cluster.islands {
+        let members = views().filter(|view| island.answered.contains(&view.id));
+        for view in members.filter(|view| view.role() == Role::Primary) {
+            let others = island.owners.iter().filter(|(owner, _)| **owner != view.id);
+            evidence.extend(others.filter_map(|(owner, owned)| {
+                let slots = owned.difference(&open);
+                let keys: u64 = view.keys_in(&slots).map(|(_, keys)| keys).sum();
+                let held: SlotSet = view.keys_in(&slots).map(|(slot, _)| slot).collect();
+                let keys = (keys > 0).then(|| counted(keys, "key"))?;
+                let (holder, owner) = (label(view.id), label(*owner));
+                let held = named(&held);
+                Some(format!(
+                    "{holder} holds {keys} of {held}, which {owner} owns"
+                ))
+            }));
+        }
     }
     (!evidence.is_empty()).then(|| Wrong {
         code: "stray-keys",

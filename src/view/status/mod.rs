@@ -49,7 +49,8 @@ pub enum Health {
 }
 
 /// By its codes.
-const PASSING: [&str; 4] = [
+const PASSING: [&str; 5] = [
+    "half-known",
     "open-slots",
     "stray-keys",
     "key-on-both-sides",
