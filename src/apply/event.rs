@@ -1,6 +1,6 @@
 //! What a run tells while it goes on, and what it comes to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::base::{Command, NodeId, Reply};
@@ -136,19 +136,23 @@ impl Outcome {
 
     /// The steps of a plan that should have put back what this run set for a while, and have not.
     pub fn not_put_back<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a Step> {
-        plan.steps.iter().filter(|step| {
-            let set = plan.steps.iter().any(|earlier| {
-                let sent = match self.ends.get(&earlier.id) {
-                    Some(End::Done { .. } | End::Failed(_)) => true,
-                    Some(End::AlreadySo | End::Skipped(_)) | None => false,
-                };
-                sent && step.action.undoes(&earlier.action)
+        let sent = plan
+            .steps
+            .iter()
+            .filter(|step| match self.ends.get(&step.id) {
+                Some(End::Done { .. } | End::Failed(_)) => true,
+                Some(End::AlreadySo | End::Skipped(_)) | None => false,
             });
+        let set: BTreeSet<_> = sent
+            .filter_map(|step| step.action.sets_for_a_while())
+            .collect();
+        plan.steps.iter().filter(move |step| {
             let back = match self.ends.get(&step.id) {
                 Some(End::Done { .. } | End::AlreadySo) => true,
                 Some(End::Failed(_) | End::Skipped(_)) | None => false,
             };
-            set && !back
+            let puts_back = step.action.puts_back();
+            !back && puts_back.is_some_and(|options| set.contains(&options))
         })
     }
 

@@ -1,6 +1,6 @@
 //! Exit codes, derived from the same values as the texts.
 
-use crate::diff::{Blocked, Diff, Difference, Severity};
+use crate::diff::{Diff, Difference, Severity, passes};
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Exit {
                 if applying
                     && !down
                     && diff.unserved.slots.is_empty()
-                    && diff.blocked.iter().all(Blocked::passes) =>
+                    && diff.blocked.iter().all(|blocked| passes(blocked.code)) =>
             {
                 Self::Pending
             }

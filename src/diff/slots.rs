@@ -203,7 +203,8 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &mut Diff, unassigned: &SlotSet) -> S
     let missing = !evidence.is_empty();
     let mut views = look.observed.views.values();
     let untold = missing || views.any(|view| view.keys_elsewhere > 0);
-    let filled = filled(&holders(look, unassigned), unassigned);
+    let holders = holders(look, unassigned);
+    let filled = filled(&holders, unassigned);
     // Whoever is to give these back needs whole ranges where there are many, and where nobody owns anything.
     let islands = look.cluster.islands_of(&diff.pairing.joinable);
     let mut owners = islands.flat_map(|island| island.owners.values());
@@ -221,7 +222,7 @@ fn unsafe_to_assign(look: &Look<'_>, diff: &mut Diff, unassigned: &SlotSet) -> S
     if missing {
         way_out.push("Start the nodes that did not answer.".to_owned());
     }
-    way_out.extend(way_out_of_keys(look, diff, unassigned));
+    way_out.extend(way_out_of_keys(look, diff, &holders, unassigned));
     diff.blocked.push(Blocked {
         code: "unassigned-slots",
         severity: Severity::Blocked,
@@ -241,15 +242,13 @@ const SCATTERED: usize = 32;
 
 /// Those of these slots of which somebody holds keys.
 fn filled(holders: &[&NodeView], slots: &SlotSet) -> SlotSet {
-    let held = holders.iter().flat_map(|view| view.keys_in(slots));
-    held.map(|(slot, _)| slot).collect()
+    let held = |all: SlotSet, view: &&NodeView| all.union(&view.filled_in(slots));
+    holders.iter().fold(SlotSet::new(), held)
 }
 
 pub(super) fn holders<'a>(look: &'a Look<'_>, slots: &SlotSet) -> Vec<&'a NodeView> {
     let views = look.observed.views.values();
-    views
-        .filter(|view| view.keys_in(slots).next().is_some())
-        .collect()
+    views.filter(|view| view.count_in(slots) > 0).collect()
 }
 
 /// Who holds how many keys of slots that they don't own, a line each.
@@ -257,13 +256,11 @@ pub(super) fn held_in(look: &Look<'_>, diff: &Diff, slots: &SlotSet) -> Vec<Stri
     let mut held: Vec<String> = holders(look, slots)
         .into_iter()
         .map(|view| {
-            let keys: u64 = view.keys_in(slots).map(|(_, keys)| keys).sum();
-            let slots: SlotSet = view.keys_in(slots).map(|(slot, _)| slot).collect();
             let label = diff.pairing.label(view.id);
             format!(
                 "{label} holds {} in {}",
-                counted(keys, "key"),
-                named(&slots)
+                counted(view.count_in(slots), "key"),
+                named(&view.filled_in(slots))
             )
         })
         .collect();
@@ -299,16 +296,17 @@ pub(super) fn given_back(look: &Look<'_>, owner: NodeId, slots: &SlotSet) -> Str
 }
 
 /// Where the keys are at one primary and its replicas, that one should have the slots back.
-fn way_out_of_keys(look: &Look<'_>, diff: &Diff, slots: &SlotSet) -> Option<String> {
-    let holders = holders(look, slots);
-    let strangers: BTreeSet<NodeId> = holders
-        .iter()
-        .map(|view| view.id)
-        .filter(|id| {
-            let main = look.cluster.main();
-            main.is_some_and(|main| !main.answered.contains(id))
-        })
-        .collect();
+fn way_out_of_keys(
+    look: &Look<'_>,
+    diff: &Diff,
+    holders: &[&NodeView],
+    slots: &SlotSet,
+) -> Option<String> {
+    let holding: BTreeSet<NodeId> = holders.iter().map(|view| view.id).collect();
+    let main = look.cluster.main();
+    let strangers: BTreeSet<NodeId> = main
+        .map(|main| &holding - &main.answered)
+        .unwrap_or_default();
     if !strangers.is_empty() {
         let strangers = diff.pairing.label_all(&strangers);
         return Some(format!(
@@ -316,20 +314,19 @@ fn way_out_of_keys(look: &Look<'_>, diff: &Diff, slots: &SlotSet) -> Option<Stri
         ));
     }
     let mut elsewhere = look.observed.views.values();
-    match primaries_of(&holders).into_iter().collect::<Vec<_>>().as_slice() {
+    match primaries_of(holders).into_iter().collect::<Vec<_>>().as_slice() {
         [] => elsewhere.any(|view| view.keys_elsewhere > 0).then(|| {
             "Nothing tells whether keys of other databases belong to these slots: save or remove them there, and plan again.".to_owned()
         }),
-        [primary] if holders.iter().all(|view| view.id != *primary) => {
-            let replicas: BTreeSet<NodeId> = holders.iter().map(|view| view.id).collect();
-            let replicas = diff.pairing.label_all(&replicas);
+        [primary] if !holding.contains(primary) => {
+            let replicas = diff.pairing.label_all(&holding);
             let primary = diff.pairing.label(*primary);
             Some(format!(
                 "Only a replica holds these keys, and loses them when it copies {primary} again. To keep them, make {replicas} the primary by hand first (CLUSTER FAILOVER TAKEOVER on it), and plan again."
             ))
         }
         [primary] => {
-            let back = given_back(look, *primary, &filled(&holders, slots));
+            let back = given_back(look, *primary, &filled(holders, slots));
             let primary = diff.pairing.label(*primary);
             Some(format!(
                 "To keep the keys, give their slots back to {primary} by hand ({back} on it) and plan again. Only then can keys be removed one by one: servers refuse commands for slots that nobody owns."

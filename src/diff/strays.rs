@@ -14,8 +14,7 @@ pub(super) fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slo
     let (Some(giving), Some(taking)) = (views.get(&holder), views.get(&owner)) else {
         return;
     };
-    let count = |view: &NodeView| view.keys_in(slots).map(|(_, keys)| keys).sum::<u64>();
-    let (here, there) = (count(giving), count(taking));
+    let (here, there) = (giving.count_in(slots), taking.count_in(slots));
     let all = taking.has_counted(slots);
     let legible = taking.server.reads_payloads_of(giving.server);
     let elsewhere = [giving, taking]
@@ -24,7 +23,7 @@ pub(super) fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slo
     let others: Vec<&NodeView> = views
         .values()
         .filter(|view| view.role() == Role::Primary && ![holder, owner].contains(&view.id))
-        .filter(|view| view.keys_in(slots).next().is_some())
+        .filter(|view| view.count_in(slots) > 0)
         .collect();
     if all && there == 0 && legible && elsewhere.is_none() && others.is_empty() {
         diff.differences.push(Difference::Stray(Stray {
@@ -43,7 +42,7 @@ pub(super) fn stray(look: &Look<'_>, diff: &mut Diff, (holder, owner): Pair, slo
         ));
     }
     evidence.extend(others.iter().map(|view| {
-        let keys = counted(count(view), "key");
+        let keys = counted(view.count_in(slots), "key");
         format!("{} holds {keys} of them too", diff.pairing.label(view.id))
     }));
     if let Some(view) = elsewhere {
@@ -74,8 +73,7 @@ pub(super) fn old_keys(
     let (Some(giving), Some(taking)) = (views.get(&holder), views.get(&owner)) else {
         return;
     };
-    let count = |view: &NodeView| view.keys_in(slots).map(|(_, keys)| keys).sum::<u64>();
-    let (here, there) = (count(giving), count(taking));
+    let (here, there) = (giving.count_in(slots), taking.count_in(slots));
     let (holds, owns) = (diff.pairing.label(holder), diff.pairing.label(owner));
     let slots = named(slots);
     let mut evidence = vec![format!(

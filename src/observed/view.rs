@@ -309,6 +309,18 @@ impl NodeView {
             .map(|(slot, keys)| (*slot, *keys))
     }
 
+    /// How many keys it holds of these slots, of what was counted.
+    #[must_use]
+    pub fn count_in(&self, slots: &SlotSet) -> u64 {
+        self.keys_in(slots).map(|(_, keys)| keys).sum()
+    }
+
+    /// Those of these slots of which it holds keys, of what was counted.
+    #[must_use]
+    pub fn filled_in(&self, slots: &SlotSet) -> SlotSet {
+        self.keys_in(slots).map(|(slot, _)| slot).collect()
+    }
+
     /// How many keys it holds of a slot, where it has told.
     #[must_use]
     pub fn keys_of(&self, slot: Slot) -> Option<u64> {

@@ -171,13 +171,12 @@ pub fn check(plan: &Plan, observed: &Observed) -> Vec<Violation> {
 
 /// Options that are set for a while only are put back at the end, come what may.
 fn not_restored(plan: &Plan, step: &Step) -> Option<Violation> {
-    let (node, _) = step.action.sets_for_a_while()?;
-    let restored = plan
-        .steps
-        .iter()
-        .any(|other| other.always && other.id > step.id && other.action.undoes(&step.action));
+    let set = step.action.sets_for_a_while()?;
+    let mut later = plan.steps.iter().filter(|other| other.id > step.id);
+    let restored =
+        later.any(|other| other.always && other.action.puts_back().as_ref() == Some(&set));
     let step = step.id;
-    (!restored).then_some(Violation::NotRestored { step, node })
+    (!restored).then_some(Violation::NotRestored { step, node: set.0 })
 }
 
 /// Moves that could run side by side, and of which one gives what the other takes: at one node by the

@@ -470,7 +470,7 @@ fn not_free(view: &NodeView, slots: &SlotSet, but: NodeId) -> Option<String> {
     if let Some(taken) = taken.into_iter().find(|taken| !taken.is_empty()) {
         return Some(format!("knows an owner of slots {taken}"));
     }
-    let keys: u64 = view.keys_in(slots).map(|(_, keys)| keys).sum();
+    let keys = view.count_in(slots);
     (keys > 0).then(|| format!("holds {} in them", counted(keys, "key")))
 }
 

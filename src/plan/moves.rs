@@ -304,7 +304,7 @@ pub(super) fn big_keys(steps: &[Step], observed: &Observed, pairing: &Pairing) -
 fn load(terms: &Terms<'_>, giving: &NodeView, slots: &SlotSet) -> Load {
     let owned = u64::from(giving.own_slots().count()).max(1);
     let keys = match slots.difference(&giving.counted).is_empty() {
-        true => giving.keys_in(slots).map(|(_, keys)| keys).sum(),
+        true => giving.count_in(slots),
         false => giving.keys * u64::from(slots.count()) / owned,
     };
     Load {

@@ -394,13 +394,13 @@ impl Action {
         }
     }
 
-    /// Whether it puts back what another action sets for a while only.
+    /// Where it puts back which options that were set for a while only.
     #[must_use]
-    pub fn undoes(&self, other: &Self) -> bool {
+    pub fn puts_back(&self) -> Option<(NodeId, BTreeSet<&str>)> {
         if let Self::Restore { node, options, .. } | Self::Unpin { node, options, .. } = self {
-            other.sets_for_a_while() == Some((*node, names(options)))
+            Some((*node, names(options)))
         } else {
-            false
+            None
         }
     }
 

@@ -108,13 +108,9 @@ fn expires_by_another_clock(written: &redis::Value, found: &str) -> bool {
 /// By a node's own clock.
 #[track_caller]
 fn seconds(stage: &Stage, node: &str) -> i64 {
-    let reply = stage.servers.call(node, &["TIME"]);
-    let words = format!("{reply:?}");
-    let mut digits = words.split(|letter: char| !letter.is_ascii_digit());
-    let first = digits.find(|digits| digits.len() >= 9);
-    first
-        .and_then(|digits| digits.parse().ok())
-        .expect("a time")
+    let time = stage.servers.call(node, &["TIME"]).array();
+    let seconds = time[0].clone().text();
+    seconds.parse().expect("a time")
 }
 
 #[test]

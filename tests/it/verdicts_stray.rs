@@ -9,7 +9,9 @@ fn robbed(kind: ServerKind) -> Stage {
     let stage = Stage::seed(Servers::prepare(kind).set("cluster-allow-replica-migration", "no"));
     stage.write_keys("host1:7002", 30);
     stage.write_keys("host1:7000", 10);
-    wait::until("the second primary to own the slots", || rob(&stage));
+    wait::until("the second primary to own the slots", || {
+        take(&stage, [10923, 16383], "host1:7002", "host1:7001")
+    });
     let mut shards = Shard::seed();
     shards[1].slots = vec![(5462, 16383)];
     shards[2].slots = Vec::new();
@@ -19,40 +21,25 @@ fn robbed(kind: ServerKind) -> Stage {
     stage
 }
 
-/// What one node is told, another's gossip may undo at once: the owner's claim comes back to who was told before it.
-fn rob(stage: &Stage) -> Result<(), String> {
-    let nodes = stage.servers.running();
-    let owner = "host1:7002".to_owned();
-    let order = nodes.iter().filter(|node| **node != owner).chain([&owner]);
-    for node in order {
-        let reply = stage
-            .servers
-            .call(node, &["CLUSTER", "DELSLOTSRANGE", "10923", "16383"]);
-        if matches!(&reply, Value::Error(words) if !words.contains("already unassigned")) {
-            return Err(format!("{node}: {reply:?}"));
-        }
-    }
-    let add = ["CLUSTER", "ADDSLOTSRANGE", "10923", "16383"];
-    let reply = stage.servers.call("host1:7001", &add);
-    let added = reply == Value::Simple("OK".to_owned());
-    added.then_some(()).ok_or(format!("{reply:?}"))
-}
-
-/// One slot, whose keys stay where they are.
-fn take(stage: &Stage, slot: u16, from: &str, to: &str) -> Result<(), String> {
+/// Slots change hands, whose keys stay where they are. What one node is told, another's gossip may undo at once: the
+/// owner's claim comes back to who was told before it.
+fn take(stage: &Stage, slots: [u16; 2], from: &str, to: &str) -> Result<(), String> {
     let nodes = stage.servers.running();
     let order = nodes
         .iter()
         .map(String::as_str)
         .filter(|node| *node != from);
-    let slot = slot.to_string();
+    let [first, last] = slots.map(|slot| slot.to_string());
     for node in order.chain([from]) {
-        let reply = stage.servers.call(node, &["CLUSTER", "DELSLOTS", &slot]);
+        let reply = stage
+            .servers
+            .call(node, &["CLUSTER", "DELSLOTSRANGE", &first, &last]);
         if matches!(&reply, Value::Error(words) if !words.contains("already unassigned")) {
             return Err(format!("{node}: {reply:?}"));
         }
     }
-    let reply = stage.servers.call(to, &["CLUSTER", "ADDSLOTS", &slot]);
+    let add = ["CLUSTER", "ADDSLOTSRANGE", &first, &last];
+    let reply = stage.servers.call(to, &add);
     let added = reply == Value::Simple("OK".to_owned());
     added.then_some(()).ok_or(format!("{reply:?}"))
 }
@@ -78,7 +65,9 @@ fn two_hold_keys_of_a_slot_on_redis() {
         (2, "host1:7000", "host1:7002"),
         (1, "host1:7002", "host1:7001"),
     ] {
-        wait::until("the slot to be taken", || take(&stage, slot, from, to));
+        wait::until("the slot to be taken", || {
+            take(&stage, [slot, slot], from, to)
+        });
         stage.declare(&with(shard));
         judge::wait_until_matches(&stage.servers, &with(shard));
         if shard == 2 {

@@ -168,7 +168,7 @@ impl Before<'_> {
     fn comes_home(&self, view: &NodeView) -> bool {
         let none = SlotSet::new();
         let taken = self.taken.get(&view.id).unwrap_or(&none);
-        view.keys_in(taken).map(|(_, keys)| keys).sum::<u64>() == view.keys
+        view.count_in(taken) == view.keys
     }
 
     fn in_doubt(&self) -> bool {

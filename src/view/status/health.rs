@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{NodeId, Role, SlotSet, counted, named};
-use crate::observed::{Cluster, Direction, Observed};
+use crate::observed::{Cluster, Direction, NodeView, Observed};
 use crate::view::difference::unassigned;
 use crate::view::topology::Topology;
 use crate::view::wording::list;
@@ -16,6 +16,9 @@ pub(super) struct Wrong {
     pub(super) what: String,
     pub(super) evidence: Vec<String>,
 }
+
+/// The code of nodes that don't all know each other.
+pub(super) const HALF_KNOWN: &str = "half-known";
 
 /// Everything that is wrong. `label` says what to call a node.
 pub(super) fn wrong(
@@ -136,20 +139,19 @@ fn doubles(observed: &Observed, label: &impl Fn(NodeId) -> String) -> Option<Wro
     })
 }
 
+/// `holds 2 keys of slots 5-6`.
+fn held(view: &NodeView, slots: &SlotSet) -> Option<String> {
+    let keys = view.count_in(slots);
+    let held = named(&view.filled_in(slots));
+    (keys > 0).then(|| format!("holds {} of {held}", counted(keys, "key")))
+}
+
 /// Who holds keys of these slots, a line each.
 fn holders(observed: &Observed, slots: &SlotSet, label: &impl Fn(NodeId) -> String) -> Vec<String> {
     let views = observed.views.values();
-    let held = views.filter_map(|view| {
-        let keys: u64 = view.keys_in(slots).map(|(_, keys)| keys).sum();
-        let slots: SlotSet = view.keys_in(slots).map(|(slot, _)| slot).collect();
-        let keys = (keys > 0).then(|| counted(keys, "key"))?;
-        Some(format!(
-            "{} holds {keys} of {}",
-            label(view.id),
-            named(&slots)
-        ))
-    });
-    held.collect()
+    let lines =
+        views.filter_map(|view| held(view, slots).map(|held| format!("{} {held}", label(view.id))));
+    lines.collect()
 }
 
 /// Nodes that some of those who answered don't know, as after a FORGET that not all have carried out.
@@ -174,7 +176,7 @@ fn half_known(cluster: &Cluster, label: &impl Fn(NodeId) -> String) -> Option<Wr
         }
     }
     (!evidence.is_empty()).then(|| Wrong {
-        code: "half-known",
+        code: HALF_KNOWN,
         what: "not all nodes know each other".to_owned(),
         evidence,
     })
@@ -197,14 +199,11 @@ fn strays(
         for view in members.filter(|view| view.role() == Role::Primary) {
             let others = island.owners.iter().filter(|(owner, _)| **owner != view.id);
             evidence.extend(others.filter_map(|(owner, owned)| {
-                let slots = owned.difference(&open);
-                let keys: u64 = view.keys_in(&slots).map(|(_, keys)| keys).sum();
-                let held: SlotSet = view.keys_in(&slots).map(|(slot, _)| slot).collect();
-                let keys = (keys > 0).then(|| counted(keys, "key"))?;
-                let (holder, owner) = (label(view.id), label(*owner));
-                let held = named(&held);
+                let held = held(view, &owned.difference(&open))?;
                 Some(format!(
-                    "{holder} holds {keys} of {held}, which {owner} owns"
+                    "{} {held}, which {} owns",
+                    label(view.id),
+                    label(*owner)
                 ))
             }));
         }

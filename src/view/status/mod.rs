@@ -11,7 +11,7 @@ mod tests;
 
 use crate::base::{Role, ShardName, SlotSet, counted};
 use crate::desired::Desired;
-use crate::diff::{Diff, Difference};
+use crate::diff::{Diff, Difference, passes};
 use crate::observed::{Failure, Observed};
 
 use super::page::{Cell, Page};
@@ -19,7 +19,7 @@ use super::styles::{Meaning, Styles};
 use super::wording::{MOST_ALIKE, list, slots};
 use super::{Commands, alike, attention, lock};
 
-use health::Wrong;
+use health::{HALF_KNOWN, Wrong};
 use node::NodeFacts;
 use seen::Seen;
 
@@ -48,22 +48,13 @@ pub enum Health {
     Ill,
 }
 
-/// By its codes.
-const PASSING: [&str; 5] = [
-    "half-known",
-    "open-slots",
-    "stray-keys",
-    "key-on-both-sides",
-    "views-disagree",
-];
-
 #[must_use]
 pub fn health(view: &StatusView<'_>) -> Health {
     let seen = Seen::new(view);
     // What an apply under way has just on its way is nothing for a person.
     let applying = !view.observed.applying.is_empty();
     let mut wrong = seen.wrong.iter();
-    let well = wrong.all(|wrong| applying && PASSING.contains(&wrong.code));
+    let well = wrong.all(|wrong| applying && (passes(wrong.code) || wrong.code == HALF_KNOWN));
     match seen.silent.is_empty() && seen.unserved.slots.is_empty() && well {
         true => Health::Well,
         false => Health::Ill,
@@ -265,9 +256,10 @@ fn no_answer(page: &mut Page, seen: &Seen<'_>) {
                 true => words.clone(),
                 false => silent.failure.to_string(),
             };
-            let owned = silent.id.and_then(|id| seen.owned(id));
-            let owned = owned.map_or(String::new(), |slots| {
-                format!("the owner of {}", counted(slots.count(), "slot"))
+            let member = silent.id.and_then(|id| seen.cluster.members.get(&id));
+            let owner = member.filter(|member| !member.slots.is_empty());
+            let owned = owner.map_or(String::new(), |owner| {
+                format!("the owner of {}", counted(owner.slots.count(), "slot"))
             });
             vec![
                 Cell::plain(&silent.title),

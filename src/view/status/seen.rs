@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{NodeId, Server, SlotSet};
+use crate::base::{NodeId, Server};
 use crate::diff::{Unserved, outage};
 use crate::observed::{Answer, Cluster, Failure};
 use crate::view::topology::{self, LiveShard, Topology};
@@ -77,13 +77,6 @@ impl<'a> Seen<'a> {
             topology,
             cluster,
         }
-    }
-
-    /// The slots that a node owns, if it does.
-    pub(super) fn owned(&self, node: NodeId) -> Option<&SlotSet> {
-        let islands = self.cluster.islands.iter();
-        let mut owned = islands.filter_map(|island| island.owners.get(&node));
-        owned.find(|slots| !slots.is_empty())
     }
 
     /// What is wrong that the comparison with the file doesn't tell: all, when it was not made. And whose marks keep
