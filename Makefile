@@ -32,10 +32,12 @@ test:
 
 ## Every fault at every moment of every story, beside redis-cli, and rcl's end at more commands of a move: takes hours,
 ## and leaves tables in target/soak.
-## RCL_SOAK_MOMENTS=1 takes one moment of the four, RCL_SOAK_ABREAST=4 runs four rows side by side instead of two.
+## RCL_SOAK_MOMENTS=1 takes one moment of the four, RCL_SOAK_ABREAST=4 runs four rows side by side instead of two, and
+## SOAK_THREADS=2 two stories.
+SOAK_THREADS ?= 1
 soak:
 	@.ci/servers
-	RCL_SOAK=target/soak RUST_TEST_THREADS=1 cargo test --locked --test it -- faults:: cut_short:: --nocapture
+	RCL_SOAK=target/soak RUST_TEST_THREADS=$(SOAK_THREADS) cargo test --locked --test it -- faults:: cut_short:: --nocapture
 
 ## Compare with redis-cli on the same servers, in one run.
 bench:

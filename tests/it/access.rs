@@ -276,16 +276,41 @@ fn over_tls(servers: &Servers, shards: &[Shard], tls: &str) -> String {
 }
 
 #[test]
-fn a_cluster_over_tls() {
+fn a_cluster_over_tls_on_redis_7_0() {
     over_tls_with(Servers::prepare(ServerKind::Redis70).tls().start());
 }
 
-/// rcl speaks TLS with nodes that don't among each other.
 #[test]
-fn tls_for_clients_only() {
-    let plain = Servers::prepare(ServerKind::Redis70).tls();
+fn a_cluster_over_tls_on_redis_8_0() {
+    over_tls_with(Servers::prepare(ServerKind::Redis80Tls).tls().start());
+}
+
+#[test]
+fn a_cluster_over_tls_on_valkey_8_1() {
+    over_tls_with(Servers::prepare(ServerKind::Valkey81Tls).tls().start());
+}
+
+/// rcl speaks TLS with nodes that don't among each other.
+#[track_caller]
+fn tls_for_clients_only(kind: ServerKind) {
+    let plain = Servers::prepare(kind).tls();
     let plain = plain.set("tls-cluster", "no").set("tls-replication", "no");
     over_tls_with(plain.start());
+}
+
+#[test]
+fn tls_for_clients_only_on_redis_7_0() {
+    tls_for_clients_only(ServerKind::Redis70);
+}
+
+#[test]
+fn tls_for_clients_only_on_redis_8_0() {
+    tls_for_clients_only(ServerKind::Redis80Tls);
+}
+
+#[test]
+fn tls_for_clients_only_on_valkey_8_1() {
+    tls_for_clients_only(ServerKind::Valkey81Tls);
 }
 
 /// Forms, grows, moves slots with their keys, and sees drift, all over TLS.
@@ -368,11 +393,18 @@ fn tls_without_a_file() {
 }
 
 #[test]
-fn each_wrong_tls_says_what_is_wrong() {
-    let servers = Servers::prepare(ServerKind::Redis70)
-        .grid(2, 1)
-        .tls()
-        .start();
+fn each_wrong_tls_says_what_is_wrong_on_redis_7_0() {
+    each_wrong_tls_says_what_is_wrong(ServerKind::Redis70);
+}
+
+#[test]
+fn each_wrong_tls_says_what_is_wrong_on_valkey_8_1() {
+    each_wrong_tls_says_what_is_wrong(ServerKind::Valkey81Tls);
+}
+
+#[track_caller]
+fn each_wrong_tls_says_what_is_wrong(kind: ServerKind) {
+    let servers = Servers::prepare(kind).grid(2, 1).tls().start();
     let shards = [Shard::new("host1:7000", &["host2:7000"], "0-16383")];
     let rcl = Rcl::new();
     let certs = servers.certs();

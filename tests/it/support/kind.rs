@@ -12,9 +12,13 @@ pub(crate) enum ServerKind {
     Redis82,
     Valkey81,
     Valkey91,
+    /// Debian 13's Redis 8.0: of the others, only 7.0 speaks TLS.
+    Redis80Tls,
+    Valkey81Tls,
 }
 
 impl ServerKind {
+    /// One build of each version.
     pub(crate) const ALL: [Self; 5] = [
         Self::Redis62,
         Self::Redis70,
@@ -40,6 +44,8 @@ impl ServerKind {
             Self::Redis82 => "redis-8.2",
             Self::Valkey81 => "valkey-8.1",
             Self::Valkey91 => "valkey-9.1",
+            Self::Redis80Tls => "redis-8.0-tls",
+            Self::Valkey81Tls => "valkey-8.1-tls",
         }
     }
 
@@ -49,7 +55,8 @@ impl ServerKind {
             Self::Redis62 => "redis_version:6.2.",
             Self::Redis70 => "redis_version:7.0.",
             Self::Redis82 => "redis_version:8.2.",
-            Self::Valkey81 => "valkey_version:8.1.",
+            Self::Redis80Tls => "redis_version:8.0.",
+            Self::Valkey81 | Self::Valkey81Tls => "valkey_version:8.1.",
             Self::Valkey91 => "valkey_version:9.1.",
         }
     }

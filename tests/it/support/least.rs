@@ -27,7 +27,9 @@ pub(crate) fn server(kind: ServerKind) -> Server {
         ServerKind::Redis62 => Server::new(Flavor::Redis, 6, 2, 14),
         ServerKind::Redis70 => Server::new(Flavor::Redis, 7, 0, 15),
         ServerKind::Redis82 => Server::new(Flavor::Redis, 8, 2, 3),
+        ServerKind::Redis80Tls => Server::new(Flavor::Redis, 8, 0, 2),
         ServerKind::Valkey81 => Server::new(Flavor::Valkey, 8, 1, 8),
+        ServerKind::Valkey81Tls => Server::new(Flavor::Valkey, 8, 1, 1),
         ServerKind::Valkey91 => Server::new(Flavor::Valkey, 9, 1, 2),
     }
 }
