@@ -18,7 +18,7 @@ use crate::observed::{NodeView, Observed, Questions};
 use crate::plan::{Plan, Send, StepId};
 
 use super::event::{Event, Outcome};
-use super::lanes::{HalfWay, Moved, carry, left_open};
+use super::lanes::{HalfWay, Moved, carry};
 use super::machine::{Machine, Views};
 
 /// How long one node may take to run the commands of a round: CONFIG REWRITE waits for a disk.
@@ -72,7 +72,7 @@ pub async fn run(
     // They end early when a step fails, too.
     let (halt, halted) = watch::channel(Stop::No);
     let mut moving = FuturesUnordered::new();
-    let mut under_way: BTreeMap<StepId, HalfWay> = BTreeMap::new();
+    let mut under_way: BTreeMap<StepId, Rc<HalfWay>> = BTreeMap::new();
     let mut ended: Vec<Moved> = Vec::new();
     let mut moved = BTreeMap::new();
     loop {
@@ -104,7 +104,7 @@ pub async fn run(
             let Some(step) = plan.step(step) else {
                 continue;
             };
-            let half_way = HalfWay::default();
+            let half_way = Rc::<HalfWay>::default();
             under_way.insert(step.id, Rc::clone(&half_way));
             let tell = |event| told.borrow_mut().push(event);
             moving.push(carry(wire, plan, step, halted.clone(), half_way, tell));
@@ -112,6 +112,10 @@ pub async fn run(
     }
     told.borrow_mut().drain(..).for_each(&mut tell);
     drop(moving);
+    let so_far = under_way
+        .iter()
+        .map(|(step, lanes)| (*step, lanes.headway()));
+    moved.extend(so_far);
     let asked_to_stop = run.machine.is_interrupted();
     let mut outcome = Outcome {
         ends: run.machine.into_ends(&left_half_way(plan, &under_way)),
@@ -127,11 +131,12 @@ pub async fn run(
 /// What each of these moves leaves, by node.
 fn left_half_way(
     plan: &Plan,
-    moves: &BTreeMap<StepId, HalfWay>,
+    moves: &BTreeMap<StepId, Rc<HalfWay>>,
 ) -> BTreeMap<StepId, BTreeMap<NodeId, String>> {
     let left = moves.iter().filter_map(|(step, lanes)| {
-        let source = plan.step(*step)?.action.transfer()?.source;
-        Some((*step, BTreeMap::from([(source, left_open(lanes)?)])))
+        let transfer = plan.step(*step)?.action.transfer()?;
+        let words = lanes.left_open(transfer.target)?;
+        Some((*step, BTreeMap::from([(transfer.source, words)])))
     });
     left.collect()
 }

@@ -37,13 +37,39 @@ pub(super) struct Moved {
     pub(super) result: Result<(), Trouble>,
 }
 
-/// What each lane of a move would leave half-way if it were ended now.
-pub(super) type HalfWay = Rc<RefCell<Vec<Left>>>;
+/// Each lane of a move: how far it is, and what it would leave half-way if it were ended now.
+#[derive(Debug, Default)]
+pub(super) struct HalfWay(RefCell<Vec<(Headway, Left)>>);
 
-/// The same in a sentence that begins after the source's name.
-pub(super) fn left_open(lanes: &HalfWay) -> Option<String> {
-    let lanes = lanes.borrow();
-    lanes.iter().fold(Left::default(), Left::and).words()
+impl HalfWay {
+    fn begin(&self, lanes: usize) {
+        self.0.replace(vec![Default::default(); lanes]);
+    }
+
+    fn set(&self, lane: usize, mover: &Mover<'_>, took: Duration) {
+        if let Some(so_far) = self.0.borrow_mut().get_mut(lane) {
+            *so_far = (mover.headway(took), mover.left());
+        }
+    }
+
+    /// In a sentence that begins after the source's name.
+    pub(super) fn left_open(&self, target: NodeId) -> Option<String> {
+        let lanes = self.0.borrow();
+        let left = lanes.iter().map(|(_, left)| left);
+        left.fold(Left::default(), Left::and).words(target)
+    }
+
+    pub(super) fn headway(&self) -> Headway {
+        let lanes = self.0.borrow();
+        let lanes = || lanes.iter().map(|(headway, _)| headway);
+        Headway {
+            slots: lanes().map(|lane| lane.slots).sum(),
+            keys: lanes().map(|lane| lane.keys).sum(),
+            bytes: lanes().map(|lane| lane.bytes).sum(),
+            took: lanes().map(|lane| lane.took).max().unwrap_or_default(),
+            job: lanes().find_map(|lane| lane.job.clone()),
+        }
+    }
 }
 
 /// Moves the slots of a step; ends when they have gone, when it can't go on, or some time after
@@ -53,7 +79,7 @@ pub(super) async fn carry(
     plan: &Plan,
     step: &Step,
     stop: watch::Receiver<Stop>,
-    half_way: HalfWay,
+    half_way: Rc<HalfWay>,
     tell: impl Fn(Event),
 ) -> Moved {
     let Some((transfer, load)) = step.action.transfer().zip(step.action.load()) else {
@@ -70,10 +96,12 @@ pub(super) async fn carry(
     let count = u32::try_from(lanes.len()).unwrap_or(1);
     let turns = Semaphore::new(lanes.len());
     let taking = Semaphore::new(1);
-    let headways = RefCell::new(vec![Headway::default(); lanes.len()]);
-    half_way.replace(vec![Left::default(); lanes.len()]);
+    half_way.begin(lanes.len());
     let told = || {
-        let headway = total(&headways.borrow(), began.elapsed());
+        let headway = Headway {
+            took: began.elapsed(),
+            ..half_way.headway()
+        };
         tell(Event::Moved {
             step: step.id,
             headway: headway.clone(),
@@ -104,8 +132,7 @@ pub(super) async fn carry(
                 answer
             },
             |mover| {
-                half_way.borrow_mut()[place] = mover.left();
-                headways.borrow_mut()[place] = mover.headway(began.elapsed());
+                half_way.set(place, mover, began.elapsed());
                 if told_at.get().elapsed() > TOLD_EVERY {
                     told_at.set(Instant::now());
                     told();
@@ -114,7 +141,7 @@ pub(super) async fn carry(
         )
         .await;
         given_up.set(given_up.get() || result.is_err());
-        headways.borrow_mut()[place] = mover.headway(began.elapsed());
+        half_way.set(place, &mover, began.elapsed());
         result
     });
     let ends = join_all(ends).await;
@@ -149,16 +176,6 @@ fn lanes(transfer: &Transfer) -> Vec<Transfer> {
         ..transfer.clone()
     };
     parts.map(lane).collect()
-}
-
-fn total(lanes: &[Headway], took: Duration) -> Headway {
-    Headway {
-        slots: lanes.iter().map(|lane| lane.slots).sum(),
-        keys: lanes.iter().map(|lane| lane.keys).sum(),
-        bytes: lanes.iter().map(|lane| lane.bytes).sum(),
-        took,
-        job: lanes.iter().find_map(|lane| lane.job.clone()),
-    }
 }
 
 /// What kept one lane from its end, with what the others have left: those only stopped for its sake.

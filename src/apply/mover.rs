@@ -257,8 +257,8 @@ impl<'a> Mover<'a> {
         }
     }
 
-    fn left_open(&self) -> Option<String> {
-        self.left().words()
+    fn left_open(&self, target: NodeId) -> Option<String> {
+        self.left().words(target)
     }
 }
 
@@ -277,9 +277,10 @@ impl Default for Left {
 
 impl Left {
     /// In a sentence that begins after a node's name.
-    pub(super) fn words(&self) -> Option<String> {
+    pub(super) fn words(&self, target: NodeId) -> Option<String> {
         match self {
-            Self::Open(slots) => (!slots.is_empty()).then(|| format!("has slots {slots} open")),
+            Self::Open(slots) => (!slots.is_empty())
+                .then(|| format!("has slots {slots} open towards {}", target.short())),
             Self::Job => Some("still has a job under way, which goes on by itself".to_owned()),
         }
     }
@@ -314,18 +315,18 @@ pub(super) async fn drive(
             mover.stop();
         }
         if stopped_at.is_some_and(|at| at.elapsed() > FINISH_WITHIN) {
-            return Err(interrupted(transfer.source, mover));
+            return Err(interrupted(transfer, mover));
         }
         let (node, commands) = match todo {
             Err(failure) => {
                 let mut trouble = failure.trouble();
-                if let Some(words) = mover.left_open() {
+                if let Some(words) = mover.left_open(transfer.target) {
                     trouble.objections.entry(transfer.source).or_insert(words);
                 }
                 return Err(trouble);
             }
             Ok(Todo::Done) if stopped_at.is_some() && *mover.moved() != transfer.slots => {
-                return Err(interrupted(transfer.source, mover));
+                return Err(interrupted(transfer, mover));
             }
             Ok(Todo::Done) => return Ok(()),
             Ok(wanted) => match sendable(wanted).await {
@@ -372,8 +373,9 @@ async fn sendable(todo: Todo) -> Option<(NodeId, Vec<Command>)> {
     }
 }
 
-fn interrupted(source: NodeId, mover: &Mover<'_>) -> Trouble {
-    let words = mover.left_open();
+fn interrupted(transfer: &Transfer, mover: &Mover<'_>) -> Trouble {
+    let source = transfer.source;
+    let words = mover.left_open(transfer.target);
     Trouble {
         kind: TroubleKind::Interrupted,
         objections: words.into_iter().map(|words| (source, words)).collect(),

@@ -68,6 +68,8 @@ pub struct Totals {
     pub detached: usize,
     pub failed_over: usize,
     pub removed: usize,
+    /// Members that nobody will answer for again.
+    pub forgotten: usize,
     pub announced: usize,
     pub configured: usize,
 }
@@ -210,7 +212,8 @@ impl Plan {
                 }
                 Action::Announce { .. } => totals.announced += 1,
                 Action::Configure { .. } => totals.configured += 1,
-                Action::Remove { .. } | Action::Forget { .. } => totals.removed += 1,
+                Action::Remove { .. } => totals.removed += 1,
+                Action::Forget { .. } => totals.forgotten += 1,
                 Action::Hasten { .. }
                 | Action::Restore { .. }
                 | Action::Pin { .. }

@@ -270,7 +270,7 @@ mod tests {
           {"id":"0002700100000000000000000000000000000000","kind":"not_replicating","node":"host2:7001","now":{"keys":0,"primary_id":"0001700000000000000000000000000000000000","role":"replica"},"primary":"host1:7001","primary_id":"0001700100000000000000000000000000000000","shard":"b","text":"host2:7001 replicates host1:7000, the file makes it a replica of shard b"}
           {"id":"0002700200000000000000000000000000000000","kind":"link_down","node":"host2:7002","primary":"host1:7002","primary_id":"0001700200000000000000000000000000000000","text":"host2:7002 has no link to its primary host1:7002"}
         file: "rcl.yaml"
-        format_version: "1.3"
+        format_version: "1.4"
         kind: "drift"
         matches: false
         notes:
@@ -347,7 +347,7 @@ mod tests {
         let desired = seed();
         let diff = planned(&desired, &World::formed(&desired)).plan.diff;
         assert_eq!(human("rcl.yaml", &diff, true, Styles::plain()), "");
-        assert_snapshot!(json("rcl.yaml", "orders", &diff, &BTreeSet::new()), @r#"{"format_version":"1.3","kind":"drift","cluster":"orders","file":"rcl.yaml","matches":true,"unserved":"none","differences":[],"blocked":[],"notes":[],"applying":[]}"#);
+        assert_snapshot!(json("rcl.yaml", "orders", &diff, &BTreeSet::new()), @r#"{"format_version":"1.4","kind":"drift","cluster":"orders","file":"rcl.yaml","matches":true,"unserved":"none","differences":[],"blocked":[],"notes":[],"applying":[]}"#);
     }
 
     #[test]

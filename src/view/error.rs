@@ -101,7 +101,7 @@ mod tests {
     fn a_document_for_programs() {
         let findings = crate::desired::parse("cluster: [a]\nshards: {}").unwrap_err();
         let unusable = Unusable::new("rcl.yaml", "rcl.yaml has mistakes", &findings);
-        insta::assert_snapshot!(unusable.line(), @r#"{"format_version":"1.3","kind":"error","file":"rcl.yaml","error":"rcl.yaml has mistakes","findings":[{"line":1,"column":10,"message":"`cluster` can't be a list","help":"write a name, such as `cluster: orders`"},{"line":2,"column":9,"message":"there are no shards","help":"write a line for each shard, such as `a: {primary: host1:7000, replicas: [host2:7000]}`"}]}"#);
+        insta::assert_snapshot!(unusable.line(), @r#"{"format_version":"1.4","kind":"error","file":"rcl.yaml","error":"rcl.yaml has mistakes","findings":[{"line":1,"column":10,"message":"`cluster` can't be a list","help":"write a name, such as `cluster: orders`"},{"line":2,"column":9,"message":"there are no shards","help":"write a line for each shard, such as `a: {primary: host1:7000, replicas: [host2:7000]}`"}]}"#);
         assert_eq!(unusable.document().lines().next(), Some("{"));
     }
 

@@ -7,8 +7,7 @@ use crate::support::redact::Redactions;
 use crate::support::yaml::Yaml;
 use crate::support::{Rcl, Recorder, ServerKind, Servers, Shard, judge};
 
-const QUESTION: &str =
-    "Apply these changes to cluster \"orders\" (2 nodes)? Only 'yes' will be accepted: ";
+const QUESTION: &str = "Apply these changes to cluster \"orders\" (commands to 2 nodes)? Only 'yes' will be accepted: ";
 
 /// A primary and its replica: the smallest cluster that has every kind of step.
 fn pair() -> Vec<Shard> {

@@ -142,7 +142,7 @@ fn json_says_the_same() {
     let (said, code) = checked(BESIDE.as_bytes(), true, false);
     insta::assert_snapshot!(said, @r#"
     {
-      "format_version": "1.3",
+      "format_version": "1.4",
       "kind": "check",
       "file": "rcl.yaml",
       "ok": false,
@@ -189,7 +189,7 @@ fn json_of_files_that_cannot_be_used() {
     let (said, _) = checked(WRONG.as_bytes(), true, false);
     insta::assert_snapshot!(said, @r#"
     {
-      "format_version": "1.3",
+      "format_version": "1.4",
       "kind": "check",
       "file": "rcl.yaml",
       "ok": false,
@@ -218,7 +218,7 @@ fn json_of_files_that_cannot_be_used() {
     let (said, code) = checked(b"\xff", true, false);
     insta::assert_snapshot!(said, @r#"
     {
-      "format_version": "1.3",
+      "format_version": "1.4",
       "kind": "error",
       "file": "rcl.yaml",
       "error": "rcl.yaml can't be read: line 1 is not UTF-8; save the file as UTF-8",

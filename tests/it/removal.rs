@@ -152,7 +152,7 @@ fn a_dead_member(kind: ServerKind) {
     assert!(stage.refuses(3).plan.contains(flag));
     let applied = stage.run(&["apply", "--yes", "--allow=forget=host1:7003"], 0);
     assert!(
-        applied.contains("Apply complete! 1 removed in "),
+        applied.contains("Apply complete! 1 forgotten in "),
         "{applied}"
     );
     are_gone(&stage, &[id]);

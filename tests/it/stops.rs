@@ -57,7 +57,13 @@ impl Crowded {
     fn finish(mut self, said: &str) {
         let line = said.lines().find(|line| line.contains(" has slots "));
         let line = line.unwrap_or_else(|| panic!("nothing is named:\n{said}"));
-        assert!(line.contains(GIVER) && line.ends_with(" open"), "{line}");
+        assert!(
+            line.contains(GIVER) && line.ends_with(" open towards host1:7001"),
+            "{line}"
+        );
+        let told = |line: &str| line.contains(" of ") && line.ends_with(" moved");
+        let moved = said.lines().any(told);
+        assert!(moved, "how far it came:\n{said}");
         let open = judge::cluster_nodes(self.stage.servers.address(GIVER));
         let open: Vec<String> = open
             .iter()

@@ -96,6 +96,7 @@ fn the_terminal_goes_away() {
         .arg(PROGRAM)
         .args(["apply", "--yes", "-v"])
         .current_dir(rcl.folder())
+        .envs(rcl.variables())
         .spawn(inside)
         .unwrap();
     let mut shown = String::new();

@@ -16,7 +16,7 @@ pub(super) use diff::{DiffJson, OptionJson};
 
 /// The version of every JSON that rcl prints. The first number changes when something that
 /// was there is gone or means something else, the second when something is added.
-pub(super) const FORMAT_VERSION: &str = "1.3";
+pub(super) const FORMAT_VERSION: &str = "1.4";
 
 /// Indented, one document.
 pub(super) fn pretty(value: &impl Serialize) -> String {

@@ -43,7 +43,9 @@ pub(in crate::view) struct TotalsJson {
     replicas_attached: usize,
     detached: usize,
     failed_over: usize,
+    /// Those forgotten too.
     removed: usize,
+    forgotten: usize,
     announced: usize,
     configured: usize,
 }
@@ -61,6 +63,7 @@ impl TotalsJson {
             detached,
             failed_over,
             removed,
+            forgotten,
             announced,
             configured,
         } = totals;
@@ -74,7 +77,8 @@ impl TotalsJson {
             replicas_attached: attached,
             detached,
             failed_over,
-            removed,
+            removed: removed + forgotten,
+            forgotten,
             announced,
             configured,
         }

@@ -76,7 +76,7 @@ pub fn human(view: &PlanView<'_>, styles: Styles) -> String {
 pub fn question(plan: &Plan) -> String {
     let nodes: BTreeSet<_> = plan.steps.iter().flat_map(Step::recipients).collect();
     format!(
-        "Apply these changes to cluster \"{}\" ({})? Only 'yes' will be accepted: ",
+        "Apply these changes to cluster \"{}\" (commands to {})? Only 'yes' will be accepted: ",
         super::page::clean(&plan.cluster),
         counted(nodes.len(), "node")
     )

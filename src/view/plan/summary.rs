@@ -37,6 +37,7 @@ pub fn summary(plan: &Plan, file: &str) -> String {
         (plan.awaited().count(), "to wait for"),
         (totals.detached, "to detach"),
         (totals.failed_over, "to fail over"),
+        (totals.forgotten, "to forget"),
         (totals.announced, "to announce"),
         (totals.configured, "to configure"),
         (diff.blocked.len(), "blocked"),

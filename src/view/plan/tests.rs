@@ -289,7 +289,7 @@ fn the_summary_counts_and_inflects() {
     });
     world.set_all(|server| server.state_ok = false);
     assert_snapshot!(summary(&planned(&desired, &world).plan, "rcl.yaml"), @"Plan: 0 to join, 1 slot to assign, 0 to move, 1 replica to attach, 0 to remove.");
-    assert_snapshot!(question(&planned(&desired, &world).plan), @r#"Apply these changes to cluster "orders" (2 nodes)? Only 'yes' will be accepted:"#);
+    assert_snapshot!(question(&planned(&desired, &world).plan), @r#"Apply these changes to cluster "orders" (commands to 2 nodes)? Only 'yes' will be accepted:"#);
 
     world.set("host1:7000", |server| {
         server.open = format!("[5->-{}]", id("host1:7001"))

@@ -243,6 +243,7 @@ fn complete(plan: &Plan, outcome: &Outcome) -> String {
             format!("{} failed over", totals.failed_over),
         ),
         (totals.removed, format!("{} removed", totals.removed)),
+        (totals.forgotten, format!("{} forgotten", totals.forgotten)),
         (totals.announced, format!("{} announced", totals.announced)),
         (
             totals.configured,

@@ -176,22 +176,22 @@ fn lines_for_programs() {
     assert_eq!(err, "");
     for line in out.lines() {
         let read: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!(read["format_version"], "1.3");
+        assert_eq!(read["format_version"], "1.4");
         assert!(read["kind"].is_string());
     }
     assert_snapshot!(out, @r#"
-    {"format_version":"1.3","kind":"apply_start","cluster":"orders","steps":13}
-    {"format_version":"1.3","kind":"step_started","step":1,"text":"give host1:7000 epoch 3"}
-    {"format_version":"1.3","kind":"command","step":1,"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CLUSTER SET-CONFIG-EPOCH 3","reply":"OK"}
-    {"format_version":"1.3","kind":"step_ended","step":1,"end":"done","took_ms":12}
-    {"format_version":"1.3","kind":"step_started","step":5,"text":"assign 0-8191 to shard a (host1:7000)"}
-    {"format_version":"1.3","kind":"command","step":5,"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CONFIG SET masterauth ********","refusal":"ERR Invalid argument '********'"}
-    {"format_version":"1.3","kind":"step_ended","step":5,"end":"failed","trouble":"refused","objections":[{"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"text":"does not own slots 0-8191"}],"answers":[{"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CLUSTER ADDSLOTSRANGE 0 8191","words":"ERR Slot 5 is already busy \u001b[5m"}]}
-    {"format_version":"1.3","kind":"command","step":9,"node":{"id":"0002700000000000000000000000000000000000","name":"host2:7000","address":"10.0.0.2:7000"},"command":"CLUSTER MEET 10.0.0.1 7000","no_answer":"connection reset"}
-    {"format_version":"1.3","kind":"step_ended","step":9,"end":"already_so"}
-    {"format_version":"1.3","kind":"step_started","step":13,"text":"wait until all nodes agree"}
-    {"format_version":"1.3","kind":"apply_stopping"}
-    {"format_version":"1.3","kind":"apply_ended","complete":false,"interrupted":true,"summary":"Apply interrupted after 1.2s.","took_ms":1234,"totals":{"joins":4,"slots_assigned":16384,"slots_moved":0,"slots_given_up":0,"slots_closed":0,"slots_brought_home":0,"replicas_attached":2,"detached":0,"failed_over":0,"removed":0,"announced":0,"configured":0},"moved":{"slots":0,"keys":0,"bytes":0},"not_put_back":[],"done":13,"failed":0,"skipped":0,"not_started":0}
+    {"format_version":"1.4","kind":"apply_start","cluster":"orders","steps":13}
+    {"format_version":"1.4","kind":"step_started","step":1,"text":"give host1:7000 epoch 3"}
+    {"format_version":"1.4","kind":"command","step":1,"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CLUSTER SET-CONFIG-EPOCH 3","reply":"OK"}
+    {"format_version":"1.4","kind":"step_ended","step":1,"end":"done","took_ms":12}
+    {"format_version":"1.4","kind":"step_started","step":5,"text":"assign 0-8191 to shard a (host1:7000)"}
+    {"format_version":"1.4","kind":"command","step":5,"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CONFIG SET masterauth ********","refusal":"ERR Invalid argument '********'"}
+    {"format_version":"1.4","kind":"step_ended","step":5,"end":"failed","trouble":"refused","objections":[{"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"text":"does not own slots 0-8191"}],"answers":[{"node":{"id":"0001700000000000000000000000000000000000","name":"host1:7000","address":"10.0.0.1:7000"},"command":"CLUSTER ADDSLOTSRANGE 0 8191","words":"ERR Slot 5 is already busy \u001b[5m"}]}
+    {"format_version":"1.4","kind":"command","step":9,"node":{"id":"0002700000000000000000000000000000000000","name":"host2:7000","address":"10.0.0.2:7000"},"command":"CLUSTER MEET 10.0.0.1 7000","no_answer":"connection reset"}
+    {"format_version":"1.4","kind":"step_ended","step":9,"end":"already_so"}
+    {"format_version":"1.4","kind":"step_started","step":13,"text":"wait until all nodes agree"}
+    {"format_version":"1.4","kind":"apply_stopping"}
+    {"format_version":"1.4","kind":"apply_ended","complete":false,"interrupted":true,"summary":"Apply interrupted after 1.2s.","took_ms":1234,"totals":{"joins":4,"slots_assigned":16384,"slots_moved":0,"slots_given_up":0,"slots_closed":0,"slots_brought_home":0,"replicas_attached":2,"detached":0,"failed_over":0,"removed":0,"forgotten":0,"announced":0,"configured":0},"moved":{"slots":0,"keys":0,"bytes":0},"not_put_back":[],"done":13,"failed":0,"skipped":0,"not_started":0}
     "#);
 }
 

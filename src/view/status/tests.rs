@@ -405,7 +405,7 @@ fn the_same_values_as_json() {
     blocked: []
     cluster: "orders"
     differences: []
-    format_version: "1.3"
+    format_version: "1.4"
     kind: "status"
     loose:
       {"address":"10.0.0.9:7009","answers":false,"failed":false,"id":"0009700900000000000000000000000000000000","keys":null,"link":null,"name":null,"noaddr":false,"role":"primary","server":null,"used_memory":null,"zone":null}

@@ -1,6 +1,8 @@
 //! The least user that docs/security.md gives. With `RCL_TEST_ACL` set, the servers of all tests have it, and rcl
 //! logs in as it wherever a file doesn't say otherwise.
 
+use std::net::SocketAddr;
+
 use rcl::base::{Flavor, Server, rules_for_applying};
 
 use super::kind::ServerKind;
@@ -38,6 +40,25 @@ pub(crate) fn server(kind: ServerKind) -> Server {
 pub(super) fn user(kind: ServerKind) -> String {
     let rules = rules_for_applying(server(kind)).join(" ");
     format!("rcl on >{PASSWORD} {rules}")
+}
+
+/// The arguments of a test, with the user where an address stands in a file's place and no user is named.
+pub(super) fn login(arguments: &[&str]) -> Vec<String> {
+    let words = arguments.iter().map(|word| (*word).to_owned());
+    let no_file = match arguments {
+        ["status" | "export", rest @ ..] => {
+            let mut rest = rest.iter();
+            rest.any(|word| word.parse::<SocketAddr>().is_ok())
+        }
+        _ => false,
+    };
+    let user = match asked_for() && no_file && !arguments.contains(&"--user") {
+        true => &["--user", "rcl"][..],
+        false => &[],
+    };
+    words
+        .chain(user.iter().map(|word| (*word).to_owned()))
+        .collect()
 }
 
 /// The file of a test, with the user where it is one of a cluster and names none.

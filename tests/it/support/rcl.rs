@@ -73,6 +73,11 @@ impl Rcl {
         self.folder().join(name)
     }
 
+    /// For a start of another kind.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (String, OsString)> {
+        self.variables.iter().cloned()
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -81,7 +86,7 @@ impl Rcl {
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new(&self.program);
-        command.args(arguments);
+        command.args(least::login(arguments));
         let ran = self.to_the_end(command, arguments);
         ran.check_plain(arguments);
         ran
@@ -114,7 +119,7 @@ impl Rcl {
         command
             .args(["-c", r#"ulimit -d "$0" && exec "$@""#, &kibibytes])
             .arg(&self.program)
-            .args(arguments);
+            .args(least::login(arguments));
         self.to_the_end(command, arguments)
     }
 
@@ -126,7 +131,7 @@ impl Rcl {
         command
             .args(["--core=0", &format!("--fsize={bytes}"), "--"])
             .arg(&self.program)
-            .args(arguments);
+            .args(least::login(arguments));
         self.to_the_end(command, arguments)
     }
 
@@ -149,7 +154,7 @@ impl Rcl {
         let command = pty_process::blocking::Command::new("env")
             .arg("--default-signal=INT")
             .arg(&self.program)
-            .args(arguments)
+            .args(least::login(arguments))
             .current_dir(self.folder())
             .env_clear()
             .envs(self.variables.clone())
@@ -162,7 +167,7 @@ impl Rcl {
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let mut command = std::process::Command::new(&self.program);
         command
-            .args(arguments)
+            .args(least::login(arguments))
             .current_dir(self.folder())
             .env_clear()
             .envs(self.variables.clone());
@@ -171,7 +176,8 @@ impl Rcl {
 
     fn command_line(&self, arguments: &[&str]) -> String {
         let name = self.program.file_name().unwrap_or_default();
-        format!("{} {}", name.to_string_lossy(), arguments.join(" "))
+        let arguments = least::login(arguments).join(" ");
+        format!("{} {arguments}", name.to_string_lossy())
     }
 }
 

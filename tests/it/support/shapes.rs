@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub(crate) const FORMAT_VERSION: &str = "1.3";
+pub(crate) const FORMAT_VERSION: &str = "1.4";
 
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -153,6 +153,7 @@ pub(crate) struct Totals {
     pub(crate) detached: usize,
     pub(crate) failed_over: usize,
     pub(crate) removed: usize,
+    pub(crate) forgotten: usize,
     pub(crate) announced: usize,
     pub(crate) configured: usize,
 }

@@ -127,13 +127,13 @@ fn the_same_values_as_json() {
       {"failure":"unreachable","id":"0002700000000000000000000000000000000000","kind":"down","node":"host2:7000","owns":"none","text":"host2:7000 does not answer (10.0.0.2:7000: connection refused)","tried":["10.0.0.2:7000"],"words":"connection refused"}
       {"have":"15000","id":"0001700000000000000000000000000000000000","kind":"option","node":"host1:7000","option":"cluster-node-timeout","text":"cluster-node-timeout of host1:7000 is 15s, the file says 5s","want":"5000"}
     file: "rcl.yaml"
-    format_version: "1.3"
+    format_version: "1.4"
     kind: "plan"
     notes: []
     steps:
       {"action":{"changes":[{"have":"15000","option":"cluster-node-timeout","want":"5000"}],"kind":"configure","node":{"address":"10.0.0.1:7000","id":"0001700000000000000000000000000000000000","name":"host1:7000"},"rewrite":true},"after":[],"always":false,"because":[1],"deadline_ms":60000,"id":1,"reason":"cluster-node-timeout is 15s, the file says 5s","required":true,"risk":{"kind":"none"},"sends":[{"command":"CONFIG SET cluster-node-timeout 5000","node":{"address":"10.0.0.1:7000","id":"0001700000000000000000000000000000000000","name":"host1:7000"}},{"command":"CONFIG REWRITE","node":{"address":"10.0.0.1:7000","id":"0001700000000000000000000000000000000000","name":"host1:7000"}}],"text":"configure host1:7000"}
     summary: "Plan: 0 to join, 0 slots to assign, 0 to move, 0 replicas to attach, 0 to remove, 1 to configure, 1 blocked."
-    totals: {"announced":0,"configured":1,"detached":0,"failed_over":0,"joins":0,"removed":0,"replicas_attached":0,"slots_assigned":0,"slots_brought_home":0,"slots_closed":0,"slots_given_up":0,"slots_moved":0}
+    totals: {"announced":0,"configured":1,"detached":0,"failed_over":0,"forgotten":0,"joins":0,"removed":0,"replicas_attached":0,"slots_assigned":0,"slots_brought_home":0,"slots_closed":0,"slots_given_up":0,"slots_moved":0}
     unserved: "none"
     "#);
 }
