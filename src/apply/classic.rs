@@ -260,11 +260,16 @@ impl<'a> Classic<'a> {
     fn owner(&self) -> Vec<Command> {
         // What has gone already is the target's: told otherwise, it would disown it, and nobody else would.
         let torn = self.transfer.torn.difference(&self.moved);
-        if !self.window.iter().any(|slot| torn.contains(*slot)) {
-            return Vec::new();
+        let mut untold = SlotSet::new();
+        if self.window.iter().any(|slot| torn.contains(*slot)) {
+            // All of them at once: while it misses the owner of one, it serves nothing.
+            untold = torn;
         }
-        // All of them at once: while it misses the owner of one, it serves nothing.
-        torn.iter()
+        if self.moved.is_empty() {
+            untold = untold.union(&self.transfer.untold);
+        }
+        untold
+            .iter()
             .map(|slot| Command::set_owner(slot, self.transfer.source))
             .collect()
     }

@@ -156,7 +156,10 @@ pub(super) async fn carry(
 /// its target who owns what, goes in one.
 fn lanes(transfer: &Transfer) -> Vec<Transfer> {
     let alone = match transfer.engine {
-        Engine::Classic(bounds) => !bounds.pause.is_zero() || !transfer.torn.is_empty(),
+        Engine::Classic(bounds) => {
+            let untold = transfer.torn.union(&transfer.untold);
+            !bounds.pause.is_zero() || !untold.is_empty()
+        }
         Engine::Atomic | Engine::Homeward(_) | Engine::Orphaned { .. } => true,
     };
     if alone {

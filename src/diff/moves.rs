@@ -441,11 +441,31 @@ fn doubled(look: &Look<'_>, diff: &mut Diff, open: &mut HalfWay) {
             ),
             evidence: evidence.collect(),
             way_out: format!(
-                "Read each key at both, see which is the right one, remove the other, and plan again: then the move is finished, whatever the file says of the slot, or closed if {target} has no key of it any more. At {target} each command needs ASKING just before it, over the same connection. Clients get the one of {source}."
+                "Read each key at both, see which is the right one, remove the other, and plan again: then the move is finished, whatever the file says of the slot, or closed if {target} has no key of it any more. {}At {target} each command needs ASKING just before it, over the same connection. Clients get the one of {source}.",
+                first_told(look, *pair, &held, &target)
             ),
             scope: Scope::Alone,
         });
     }
+}
+
+/// Redis learns no new owner of a slot that it imports, and answers nothing about one that nobody owns for it.
+fn first_told(look: &Look<'_>, pair: Pair, slots: &SlotSet, target: &str) -> String {
+    let (owner, taker) = pair;
+    let table = look.observed.views.get(&taker).map(|view| &view.table);
+    let known: SlotSet = table
+        .into_iter()
+        .flat_map(|table| table.iter().map(|(_, one)| &one.slots))
+        .collect();
+    let unknown = slots.difference(&known);
+    let mut told = unknown
+        .iter()
+        .map(|slot| format!("CLUSTER SETSLOT {slot} NODE {owner}"));
+    let Some(first) = told.next() else {
+        return String::new();
+    };
+    let all = told.fold(first, |all, one| format!("{all}, {one}"));
+    format!("First tell {target} who owns what it doesn't know the owner of: {all}. ")
 }
 
 fn unclear(look: &Look<'_>, diff: &Diff, open: &HalfWay) -> Blocked {

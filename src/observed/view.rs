@@ -301,6 +301,13 @@ impl NodeView {
         self.myself().map_or(&NONE, |member| &member.slots)
     }
 
+    /// Those of these slots that nobody owns, by its own table.
+    #[must_use]
+    pub fn knows_no_owner_of(&self, slots: &SlotSet) -> SlotSet {
+        let owned: SlotSet = self.table.iter().map(|(_, member)| &member.slots).collect();
+        slots.difference(&owned)
+    }
+
     /// What was counted in these slots, where there are keys.
     pub fn keys_in<'a>(&'a self, slots: &'a SlotSet) -> impl Iterator<Item = (Slot, u64)> + 'a {
         let counted = self.keys_in_slot.iter();

@@ -192,6 +192,63 @@ fn a_key_on_both_sides_on_redis() {
     assert_at_the_taker(&stage, &keys);
 }
 
+/// The giver fails over in the midst of a move, and of one slot both hold a key. Redis learns no new owner of slots that
+/// it imports: until the taker is told who owns that one too, it takes no key of any other.
+#[test]
+fn a_key_on_both_sides_and_a_taker_that_knows_no_owner_on_redis() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let (slot, keys) = crowd(&stage, 3);
+    let (giver, taker) = (stage.servers.id(GIVER), stage.servers.id(TAKER));
+    let mut tags = (0..).map(|number| format!("other:{number}"));
+    let other = tags
+        .find(|key| (0..5000).contains(&slot_of(key.as_bytes())))
+        .expect("such a key");
+    let half = slot_of(other.as_bytes());
+    stage.servers.ok(GIVER, &["SET", &other, "value"]);
+    for slot in [slot, half] {
+        stage.tell(TAKER, &format!("CLUSTER SETSLOT {slot} IMPORTING {giver}"));
+        stage.tell(GIVER, &format!("CLUSTER SETSLOT {slot} MIGRATING {taker}"));
+    }
+    let mut client = judge::connect(stage.servers.address(TAKER));
+    let replies = client.pipeline(&[&["ASKING"], &["SET", &keys[1], "other"]]);
+    assert_eq!(replies.expect("replies")[1], Value::Simple("OK".to_owned()));
+    let heir = "host2:7000";
+    stage.tell(heir, "CLUSTER FAILOVER");
+    let new = stage.servers.id(heir);
+    stage.wait_for_line(TAKER, &new, "an owner", |line| !line.slots.is_empty());
+    wait::until("the taker to miss an owner", || {
+        let state = judge::ask(stage.servers.address(TAKER)).info;
+        match state.get("cluster_state").map(String::as_str) {
+            Some("fail") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    let mut shards = Shard::seed();
+    shards[0] = Shard::new(heir, &[GIVER], "");
+    shards[0].slots = vec![(0, half - 1), (half + 1, slot - 1), (slot + 1, 5461)];
+    shards[1].slots = vec![(half, half), (slot, slot), (5462, 10922)];
+    stage.declare(&shards);
+    let plan = stage.rcl.run(&["plan"]).code(3);
+    for words in [
+        &format!("host1:7001> CLUSTER SETSLOT <each of {slot}> NODE {new}"),
+        &format!(
+            "First tell host1:7001 who owns what it doesn't know the owner of: CLUSTER SETSLOT {slot} NODE {new}. "
+        ),
+    ] {
+        assert!(plan.stdout().contains(words), "{words}: {}", plan.stdout());
+    }
+    stage.does_the_rest();
+    assert_eq!(
+        stage.servers.call(TAKER, &["GET", &other]),
+        Value::Bulk("value".to_owned())
+    );
+    let replies = client.pipeline(&[&["ASKING"], &["DEL", &keys[1]]]);
+    assert_eq!(replies.expect("replies")[1], Value::Integer(1));
+    stage.repairs(&shards);
+    assert_eq!(stage.keys(TAKER), 4);
+    assert_eq!(stage.keys(heir), 0);
+}
+
 /// Valkey tells the replicas first, and refuses when one is late: the same again goes through.
 #[test]
 fn a_replica_that_is_late_on_valkey() {
