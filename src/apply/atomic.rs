@@ -50,6 +50,8 @@ pub(super) struct Atomic<'a> {
     tries: u32,
     /// The jobs as last seen, and how often they looked the same.
     seen: Vec<Job>,
+    /// One was asked for, and not looked for since.
+    unseen: bool,
     still: u32,
     looks: u32,
     failed: Option<String>,
@@ -70,6 +72,7 @@ impl<'a> Atomic<'a> {
             asked: None,
             tries: 0,
             seen: Vec::new(),
+            unseen: false,
             still: 0,
             looks: 0,
             failed: None,
@@ -123,6 +126,7 @@ impl<'a> Atomic<'a> {
                 let refused = replies.first().and_then(Reply::as_error);
                 match (refused, &self.asked) {
                     (Some(words), Some((command, _))) if !self.cancelled => {
+                        self.unseen = false;
                         Err(Failure::refused(source, command.clone(), words))
                     }
                     _ => Ok(Todo::Wait(PAUSE)),
@@ -131,9 +135,9 @@ impl<'a> Atomic<'a> {
         }
     }
 
-    /// Whether a job was under way when it was last looked.
+    /// Whether a job was under way when it was last looked, or may be since.
     pub(super) fn goes_on(&self) -> bool {
-        !self.seen.is_empty()
+        self.unseen || !self.seen.is_empty()
     }
 
     /// What was asked may have begun: the next look tells.
@@ -177,6 +181,7 @@ impl<'a> Atomic<'a> {
         let jobs = Job::parse_all(jobs).ok_or_else(|| {
             Failure::state(source, "tells of its jobs in unknown words".to_owned())
         })?;
+        self.unseen = false;
         let running: Vec<Job> = jobs
             .iter()
             .filter(|job| job.is_running() && job.side == Side::Export)
@@ -268,6 +273,7 @@ impl<'a> Atomic<'a> {
         self.still = 0;
         self.asked = Some((command.clone(), left));
         self.stage = Some(Stage::Begin);
+        self.unseen = true;
         Ok(Todo::Call {
             node: source,
             commands: vec![command],

@@ -260,16 +260,11 @@ impl<'a> Classic<'a> {
     fn owner(&self) -> Vec<Command> {
         // What has gone already is the target's: told otherwise, it would disown it, and nobody else would.
         let torn = self.transfer.torn.difference(&self.moved);
-        let mut untold = SlotSet::new();
-        if self.window.iter().any(|slot| torn.contains(*slot)) {
-            // All of them at once: while it misses the owner of one, it serves nothing.
-            untold = torn;
+        if !self.window.iter().any(|slot| torn.contains(*slot)) {
+            return Vec::new();
         }
-        if self.moved.is_empty() {
-            untold = untold.union(&self.transfer.untold);
-        }
-        untold
-            .iter()
+        // All of them at once: while it misses the owner of one, it serves nothing.
+        torn.iter()
             .map(|slot| Command::set_owner(slot, self.transfer.source))
             .collect()
     }

@@ -17,7 +17,7 @@ use crate::observe::ask_again;
 use crate::observed::{NodeView, Observed, Questions};
 use crate::plan::{Plan, Send, StepId};
 
-use super::event::{Event, Outcome};
+use super::event::{End, Event, Outcome};
 use super::lanes::{HalfWay, Moved, carry};
 use super::machine::{Machine, Views};
 
@@ -90,15 +90,10 @@ pub async fn run(
         if run.machine.is_stopping() {
             halt.send_replace(Stop::Finish);
         }
-        for Moved {
-            step,
-            headway,
-            result,
-        } in ended.drain(..)
-        {
-            under_way.remove(&step);
-            moved.insert(step, headway);
-            run.machine.moved(step, result, began.elapsed());
+        for one in ended.drain(..) {
+            under_way.remove(&one.step);
+            moved.insert(one.step, one.headway);
+            run.machine.moved(one.step, one.result, began.elapsed());
         }
         for step in run.begun.drain(..) {
             let Some(step) = plan.step(step) else {
@@ -117,8 +112,10 @@ pub async fn run(
         .map(|(step, lanes)| (*step, lanes.headway()));
     moved.extend(so_far);
     let asked_to_stop = run.machine.is_interrupted();
+    let ends = run.machine.into_ends(&left_half_way(plan, &under_way));
+    tell_cut_off(&ends, &run.told, &mut tell);
     let mut outcome = Outcome {
-        ends: run.machine.into_ends(&left_half_way(plan, &under_way)),
+        ends,
         moved,
         interrupted: false,
         took: began.elapsed(),
@@ -128,6 +125,18 @@ pub async fn run(
     outcome
 }
 
+/// The ends that nobody was told of yet: those of steps that were cut off.
+fn tell_cut_off(
+    ends: &BTreeMap<StepId, End>,
+    told: &BTreeSet<StepId>,
+    tell: &mut impl FnMut(Event),
+) {
+    for (step, end) in ends.iter().filter(|(step, _)| !told.contains(*step)) {
+        let (step, end) = (*step, end.clone());
+        tell(Event::Ended { step, end });
+    }
+}
+
 /// What each of these moves leaves, by node.
 fn left_half_way(
     plan: &Plan,
@@ -135,7 +144,7 @@ fn left_half_way(
 ) -> BTreeMap<StepId, BTreeMap<NodeId, String>> {
     let left = moves.iter().filter_map(|(step, lanes)| {
         let transfer = plan.step(*step)?.action.transfer()?;
-        let words = lanes.left_open(transfer.target)?;
+        let words = lanes.left_open(transfer)?;
         Some((*step, BTreeMap::from([(transfer.source, words)])))
     });
     left.collect()

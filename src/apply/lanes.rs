@@ -53,10 +53,10 @@ impl HalfWay {
     }
 
     /// In a sentence that begins after the source's name.
-    pub(super) fn left_open(&self, target: NodeId) -> Option<String> {
+    pub(super) fn left_open(&self, transfer: &Transfer) -> Option<String> {
         let lanes = self.0.borrow();
         let left = lanes.iter().map(|(_, left)| left);
-        left.fold(Left::default(), Left::and).words(target)
+        left.fold(Left::default(), Left::and).words(transfer)
     }
 
     pub(super) fn headway(&self) -> Headway {
@@ -156,10 +156,7 @@ pub(super) async fn carry(
 /// its target who owns what, goes in one.
 fn lanes(transfer: &Transfer) -> Vec<Transfer> {
     let alone = match transfer.engine {
-        Engine::Classic(bounds) => {
-            let untold = transfer.torn.union(&transfer.untold);
-            !bounds.pause.is_zero() || !untold.is_empty()
-        }
+        Engine::Classic(bounds) => !bounds.pause.is_zero() || !transfer.torn.is_empty(),
         Engine::Atomic | Engine::Homeward(_) | Engine::Orphaned { .. } => true,
     };
     if alone {

@@ -257,8 +257,8 @@ impl<'a> Mover<'a> {
         }
     }
 
-    fn left_open(&self, target: NodeId) -> Option<String> {
-        self.left().words(target)
+    fn left_open(&self, transfer: &Transfer) -> Option<String> {
+        self.left().words(transfer)
     }
 }
 
@@ -277,10 +277,18 @@ impl Default for Left {
 
 impl Left {
     /// In a sentence that begins after a node's name.
-    pub(super) fn words(&self, target: NodeId) -> Option<String> {
+    pub(super) fn words(&self, transfer: &Transfer) -> Option<String> {
         match self {
-            Self::Open(slots) => (!slots.is_empty())
-                .then(|| format!("has slots {slots} open towards {}", target.short())),
+            Self::Open(slots) if slots.is_empty() => None,
+            Self::Open(slots) => Some(match transfer.engine {
+                Engine::Classic(_) => {
+                    let target = transfer.target.short();
+                    format!("has slots {slots} open towards {target}")
+                }
+                Engine::Atomic | Engine::Homeward(_) | Engine::Orphaned { .. } => {
+                    format!("has slots {slots} open")
+                }
+            }),
             Self::Job => Some("still has a job under way, which goes on by itself".to_owned()),
         }
     }
@@ -294,7 +302,7 @@ impl Left {
     }
 }
 
-/// Does what the mover wants, call by call, and says after each how far it is.
+/// Does what the mover wants, call by call, and says before and after each how far it is.
 ///
 /// `given_up`: whether another one that works on the same move has failed.
 pub(super) async fn drive(
@@ -320,7 +328,7 @@ pub(super) async fn drive(
         let (node, commands) = match todo {
             Err(failure) => {
                 let mut trouble = failure.trouble();
-                if let Some(words) = mover.left_open(transfer.target) {
+                if let Some(words) = mover.left_open(transfer) {
                     trouble.objections.entry(transfer.source).or_insert(words);
                 }
                 return Err(trouble);
@@ -337,6 +345,8 @@ pub(super) async fn drive(
                 }
             },
         };
+        // Until it is answered, what was sent may have been done.
+        called(mover);
         let asked = Instant::now();
         let answer = call(node, &commands, mover.turn()).await;
         todo = match &answer {
@@ -375,7 +385,7 @@ async fn sendable(todo: Todo) -> Option<(NodeId, Vec<Command>)> {
 
 fn interrupted(transfer: &Transfer, mover: &Mover<'_>) -> Trouble {
     let source = transfer.source;
-    let words = mover.left_open(transfer.target);
+    let words = mover.left_open(transfer);
     Trouble {
         kind: TroubleKind::Interrupted,
         objections: words.into_iter().map(|words| (source, words)).collect(),

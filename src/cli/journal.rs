@@ -123,6 +123,28 @@ impl<W> Journaled<'_, W> {
     }
 }
 
+/// Calls that are under way. A run that is stopped at once drops them before their answers have come.
+struct Unanswered<'a> {
+    journal: &'a Journal,
+    calls: &'a [Call<'a>],
+    plan: &'a Plan,
+    began: Instant,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        let took = self.began.elapsed();
+        let calls = self.calls.iter();
+        let words = "stopped before it came";
+        // There is nobody left to tell that it can't be written; the last line will tell.
+        let _ = self.journal.write(|stamp| {
+            calls
+                .map(|call| lines::answered(stamp, *call, took, Err(words), self.plan))
+                .collect()
+        });
+    }
+}
+
 impl<W: Wire> Wire for Journaled<'_, W> {
     async fn call(
         &self,
@@ -187,7 +209,15 @@ impl<W: Wire> Wire for Journaled<'_, W> {
                 words: format!("not sent: {} can't be written ({words})", journal.path),
             })?;
         let began = Instant::now();
+        let unanswered = Unanswered {
+            journal,
+            calls: &calls,
+            plan,
+            began,
+        };
         let answer = inner.await;
+        // From here on it is answered, with whatever.
+        std::mem::forget(unanswered);
         let took = began.elapsed();
         let words = answer.as_ref().err().map(ToString::to_string);
         let of = |place: usize| -> Result<&Reply, &str> {

@@ -68,6 +68,7 @@ fn incomplete_formation(diff: &Diff) -> Blocked {
             | Difference::Unclaimed { .. }
             | Difference::Stray(_)
             | Difference::LeftOpen { .. }
+            | Difference::Untold(_)
             | Difference::NotReplicating { .. }
             | Difference::LinkDown { .. }
             | Difference::Undeclared { .. }

@@ -140,6 +140,7 @@ fn unwell(look: &Look<'_>, diff: &mut Diff) {
             Difference::Announced { .. }
                 | Difference::NotJoined { .. }
                 | Difference::LeftOpen { .. }
+                | Difference::Untold(_)
                 | Difference::GivenUp { .. }
                 | Difference::Unclaimed { .. }
                 | Difference::Misplaced(_)

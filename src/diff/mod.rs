@@ -27,6 +27,7 @@ mod slots;
 mod strays;
 mod unclaimed;
 mod unfit;
+mod untold;
 mod verdict;
 
 use std::collections::BTreeSet;
@@ -118,6 +119,8 @@ pub enum Difference {
     HandOver(HandOver),
     /// Marks of a move that is over, or that never began to matter.
     LeftOpen { node: NodeId, slots: SlotSet },
+    /// A node that knows no owner of slots that another one serves.
+    Untold(Untold),
     /// A node that is to replicate the shard's primary and doesn't.
     NotReplicating {
         node: NodeName,
@@ -206,6 +209,15 @@ pub struct Stray {
     pub owner: NodeId,
     pub slots: SlotSet,
     pub keys: u64,
+}
+
+/// Slots whose owner a node can't learn by itself: Redis takes in no new owner of a slot that it imports. As long as it
+/// misses one it calls the cluster down, and refuses commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untold {
+    pub node: NodeId,
+    pub owner: NodeId,
+    pub slots: SlotSet,
 }
 
 /// What a node that is to become a replica is at present.
@@ -403,6 +415,7 @@ impl Difference {
             | Self::LeaderElsewhere(_)
             | Self::HandOver(_)
             | Self::LeftOpen { .. }
+            | Self::Untold(_)
             | Self::NotReplicating { .. }
             | Self::LinkDown { .. }
             | Self::Undeclared { .. }
@@ -427,6 +440,7 @@ impl Difference {
             | Self::LeaderElsewhere(_)
             | Self::HandOver(_)
             | Self::LeftOpen { .. }
+            | Self::Untold(_)
             | Self::NotReplicating { .. }
             | Self::Undeclared { .. }
             | Self::Ghost { .. } => false,

@@ -8,6 +8,7 @@ use crate::observed::{Direction, Doubles, NodeView, OpenSlot};
 use super::removal::Removals;
 use super::strays::{old_keys, stray};
 use super::unfit::{blocked, shard_of, unfit};
+use super::untold;
 use super::{Blocked, Diff, Difference, Look, Misplaced, Note, Ownership, Scope, Severity};
 
 /// Who gives slots to whom.
@@ -85,6 +86,7 @@ pub(super) fn compare(
     if !open.unclear.is_empty() {
         diff.blocked.push(unclear(look, diff, &open));
     }
+    untold::find(look, diff, ownership);
 }
 
 /// The slots that each shard is to get from each other one.
@@ -397,7 +399,7 @@ fn is_answered(marks: &[(&NodeView, &OpenSlot)], view: &NodeView, open: &OpenSlo
 
 /// The primary of the shard that a node belongs to. One that is down and has lost its slots was
 /// replaced: by the primary of the shard that the file declares it in.
-fn serving(look: &Look<'_>, diff: &Diff, node: NodeId) -> Option<NodeId> {
+pub(super) fn serving(look: &Look<'_>, diff: &Diff, node: NodeId) -> Option<NodeId> {
     if let Some(view) = look.observed.views.get(&node) {
         return match view.role() {
             Role::Primary => Some(node),
@@ -441,31 +443,11 @@ fn doubled(look: &Look<'_>, diff: &mut Diff, open: &mut HalfWay) {
             ),
             evidence: evidence.collect(),
             way_out: format!(
-                "Read each key at both, see which is the right one, remove the other, and plan again: then the move is finished, whatever the file says of the slot, or closed if {target} has no key of it any more. {}At {target} each command needs ASKING just before it, over the same connection. Clients get the one of {source}.",
-                first_told(look, *pair, &held, &target)
+                "Read each key at both, see which is the right one, remove the other, and plan again: then the move is finished, whatever the file says of the slot, or closed if {target} has no key of it any more. At {target} each command needs ASKING just before it, over the same connection. Clients get the one of {source}."
             ),
             scope: Scope::Alone,
         });
     }
-}
-
-/// Redis learns no new owner of a slot that it imports, and answers nothing about one that nobody owns for it.
-fn first_told(look: &Look<'_>, pair: Pair, slots: &SlotSet, target: &str) -> String {
-    let (owner, taker) = pair;
-    let table = look.observed.views.get(&taker).map(|view| &view.table);
-    let known: SlotSet = table
-        .into_iter()
-        .flat_map(|table| table.iter().map(|(_, one)| &one.slots))
-        .collect();
-    let unknown = slots.difference(&known);
-    let mut told = unknown
-        .iter()
-        .map(|slot| format!("CLUSTER SETSLOT {slot} NODE {owner}"));
-    let Some(first) = told.next() else {
-        return String::new();
-    };
-    let all = told.fold(first, |all, one| format!("{all}, {one}"));
-    format!("First tell {target} who owns what it doesn't know the owner of: {all}. ")
 }
 
 fn unclear(look: &Look<'_>, diff: &Diff, open: &HalfWay) -> Blocked {
@@ -476,8 +458,8 @@ fn unclear(look: &Look<'_>, diff: &Diff, open: &HalfWay) -> Blocked {
     let (why, way_out) = match open.silent.is_empty() {
         // The marks of many slots are not read all at once.
         true if !look.observed.applying.is_empty() => (
-            format!("the marks of {count} contradict each other"),
-            "An apply is under way and may just be setting them. Look again once it has ended.".to_owned(),
+            format!("{count} {} open, and an apply is under way", if slots.count() == 1 { "is" } else { "are" }),
+            "It seems to be moving them. Look again once it has ended.".to_owned(),
         ),
         true => (
             format!("a move of {count} was begun, and the marks that it left contradict each other"),

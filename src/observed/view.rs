@@ -304,7 +304,7 @@ impl NodeView {
     /// Those of these slots that nobody owns, by its own table.
     #[must_use]
     pub fn knows_no_owner_of(&self, slots: &SlotSet) -> SlotSet {
-        let owned: SlotSet = self.table.iter().map(|(_, member)| &member.slots).collect();
+        let owned: SlotSet = self.table.values().map(|member| &member.slots).collect();
         slots.difference(&owned)
     }
 

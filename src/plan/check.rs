@@ -83,6 +83,12 @@ pub enum Violation {
         slot: Slot,
         node: NodeId,
     },
+    #[error("step {} tells {} of an owner of slot {slot} that it doesn't have by every view", .step.0, .node.short())]
+    Misleads {
+        step: StepId,
+        slot: Slot,
+        node: NodeId,
+    },
     #[error("step {} removes {}, {why}", .step.0, .node.short())]
     Removes {
         step: StepId,
@@ -345,6 +351,7 @@ impl<'a> Facts<'a> {
             | Action::GiveUp { .. }
             | Action::Claim { .. }
             | Action::Close { .. }
+            | Action::Tell { .. }
             | Action::BringHome { .. }
             | Action::Move { .. }
             | Action::FailOver { .. }

@@ -69,6 +69,12 @@ pub enum Condition {
         node: NodeId,
         slots: SlotSet,
     },
+    /// The node's own view gives all of these slots to the owner.
+    KnowsOwner {
+        node: NodeId,
+        owner: NodeId,
+        slots: SlotSet,
+    },
     /// None of these nodes knows another owner of any of the slots than `but`, or holds a key in them.
     Free {
         slots: SlotSet,
@@ -227,6 +233,7 @@ impl Condition {
             | Self::KnowsPrimary { node, .. }
             | Self::Serves { node }
             | Self::Owns { node, .. }
+            | Self::KnowsOwner { node, .. }
             | Self::Detached { node }
             | Self::HasLibraries { node, .. }
             | Self::Lists { node, .. }
@@ -278,6 +285,7 @@ impl Condition {
             | Self::KnowsPrimary { .. }
             | Self::Serves { .. }
             | Self::Owns { .. }
+            | Self::KnowsOwner { .. }
             | Self::Free { .. }
             | Self::Moved { .. }
             | Self::HasLibraries { .. }
@@ -374,6 +382,11 @@ impl Condition {
             Self::Owns { slots, .. } => {
                 let missing = slots.difference(view.own_slots());
                 (!missing.is_empty()).then(|| format!("does not own slots {missing}"))
+            }
+            Self::KnowsOwner { owner, slots, .. } => {
+                let member = view.table.get(owner);
+                let missing = member.map_or(slots.clone(), |one| slots.difference(&one.slots));
+                (!missing.is_empty()).then(|| format!("knows no owner of slots {missing}"))
             }
             Self::Free { slots, but, .. } => not_free(view, slots, *but),
             Self::Moved { to, slots, .. } => not_moved(view, *to, slots),

@@ -32,7 +32,6 @@ pub(super) fn give_up(terms: &Terms<'_>) -> Vec<Step> {
             slots: slots.clone(),
             open: SlotSet::new(),
             torn: SlotSet::new(),
-            untold: SlotSet::new(),
             engine: Engine::Orphaned {
                 waits: taking.server.setslot_waits(),
             },

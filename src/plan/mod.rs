@@ -24,6 +24,7 @@ mod slots;
 mod step;
 mod transfer;
 mod unclaimed;
+mod untold;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -222,6 +223,7 @@ impl Plan {
                 | Action::SetEpoch { .. }
                 | Action::CopyLibraries { .. }
                 | Action::Await { .. }
+                | Action::Tell { .. }
                 | Action::Settle => {}
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::{Address, Command, Login, NodeId, Role, SlotSet};
 use crate::desired::Engine as Choice;
 use crate::diff::{Difference, Misplaced, Note, Pairing, Stray, big_key, logs_in_by_itself};
-use crate::observed::{Direction, NodeView, Observed};
+use crate::observed::{NodeView, Observed};
 
 use super::order::Terms;
 use super::transfer::{Bounds, Engine, Transfer};
@@ -115,7 +115,6 @@ pub(super) fn bring_home(terms: &Terms<'_>) -> Vec<Step> {
             slots: slots.clone(),
             open: SlotSet::new(),
             torn: SlotSet::new(),
-            untold: SlotSet::new(),
             engine: Engine::Homeward(bounds(terms, giving, taking)),
         };
         let load = Load {
@@ -163,7 +162,6 @@ pub(super) fn moves(terms: &Terms<'_>) -> Vec<Step> {
             slots: slots.clone(),
             open: begun.difference(torn),
             torn: torn.clone(),
-            untold: untold(giving, taking).difference(slots),
             engine: engine(terms, giving, taking, begun),
         };
         let knows = |node: NodeId, primary: NodeId| Condition::KnowsPrimary { node, primary };
@@ -180,7 +178,7 @@ pub(super) fn moves(terms: &Terms<'_>) -> Vec<Step> {
             ready_when: Condition::All(ready),
             guard: Condition::Owns {
                 node: *source,
-                slots: slots.union(&transfer.untold),
+                slots: slots.clone(),
             },
             done_when: Condition::Moved {
                 from: *source,
@@ -195,15 +193,6 @@ pub(super) fn moves(terms: &Terms<'_>) -> Vec<Step> {
         });
     }
     steps
-}
-
-/// Redis learns no new owner of a slot that it imports. While it knows none of one slot it calls the cluster down.
-fn untold(giving: &NodeView, taking: &NodeView) -> SlotSet {
-    let imported = taking.open.iter();
-    let imported = imported.filter(|open| open.direction == Direction::Importing);
-    let imported: SlotSet = imported.map(|open| open.slot).collect();
-    let unknown = taking.knows_no_owner_of(&imported);
-    unknown.intersection(giving.own_slots())
 }
 
 /// The address that the source's own messages to the target go to.

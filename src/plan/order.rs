@@ -10,7 +10,7 @@ use crate::observed::{Cluster, Job, NodeView, Observed, Sample};
 
 use super::{
     Action, Condition, Engine, Phase, Risk, Step, StepId, Transfer, config, given_up, hasten, jobs,
-    members, moves, newcomers, pins, removal, replicas, roles, settle, slots, unclaimed,
+    members, moves, newcomers, pins, removal, replicas, roles, settle, slots, unclaimed, untold,
 };
 
 /// Gossip is given at least this long.
@@ -79,6 +79,7 @@ impl Terms<'_> {
                 | Difference::Unclaimed { .. }
                 | Difference::Stray(_)
                 | Difference::LeftOpen { .. }
+                | Difference::Untold(_)
                 | Difference::NotReplicating { .. }
                 | Difference::LinkDown { .. }
                 | Difference::Undeclared { .. }
@@ -145,6 +146,7 @@ pub(super) fn steps(
     let mut mended = given_up::give_up(&terms);
     mended.extend(unclaimed::claim(&terms));
     mended.extend(moves::close(&terms));
+    mended.extend(untold::tell(&terms));
     mended.extend(moves::bring_home(&terms));
     let moves = moves::moves(&terms);
     let all: Vec<Step> = mended.iter().chain(&moves).cloned().collect();
@@ -312,6 +314,7 @@ fn link(steps: &mut [Step]) {
                 | Phase::CopyLibraries
                 | Phase::GiveUp
                 | Phase::Close
+                | Phase::Tell
                 | Phase::BringHome
                 | Phase::Pin
         ) {
@@ -371,6 +374,7 @@ fn is_last(phase: Phase) -> bool {
         | Phase::GiveUp
         | Phase::Claim
         | Phase::Close
+        | Phase::Tell
         | Phase::BringHome
         | Phase::Attach
         | Phase::Detach
@@ -433,7 +437,7 @@ fn predecessors(action: &Action, index: &Index) -> Vec<StepId> {
             copies.chain(index.prepared.iter().copied()).collect()
         }
         Action::Claim { node, other, .. } => index.before_claim([*node, *other]),
-        Action::Close { node, .. } => index.jobs_at([*node]).collect(),
+        Action::Close { node, .. } | Action::Tell { node, .. } => index.jobs_at([*node]).collect(),
         Action::BringHome { transfer, .. } => index.jobs_at(transfer.ends()).collect(),
         Action::CopyLibraries { .. }
         | Action::Await { .. }

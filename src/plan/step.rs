@@ -160,6 +160,12 @@ pub enum Action {
     },
     /// Takes away the marks of moves that are over.
     Close { node: NodeId, slots: SlotSet },
+    /// Tells a node who owns slots that it knows no owner of.
+    Tell {
+        node: NodeId,
+        owner: NodeId,
+        slots: SlotSet,
+    },
     /// Brings keys of slots that their holder doesn't own to the owner.
     BringHome { transfer: Transfer, load: Load },
     /// Moves slots with their keys to another primary.
@@ -225,6 +231,7 @@ pub enum Phase {
     GiveUp,
     Claim,
     Close,
+    Tell,
     BringHome,
     Attach,
     Detach,
@@ -288,6 +295,7 @@ impl Action {
             Self::GiveUp { .. } => Phase::GiveUp,
             Self::Claim { .. } => Phase::Claim,
             Self::Close { .. } => Phase::Close,
+            Self::Tell { .. } => Phase::Tell,
             Self::BringHome { .. } => Phase::BringHome,
             Self::Move { .. } => Phase::Move,
             Self::FailOver { .. } => Phase::FailOver,
@@ -316,6 +324,7 @@ impl Action {
             | Self::Await { node, .. }
             | Self::Claim { node, .. }
             | Self::Close { node, .. }
+            | Self::Tell { node, .. }
             | Self::FailOver { node, .. }
             | Self::Pin { node, .. }
             | Self::Unpin { node, .. }
@@ -349,6 +358,7 @@ impl Action {
             | Self::FailOver { .. }
             | Self::Claim { .. }
             | Self::Close { .. }
+            | Self::Tell { .. }
             | Self::Pin { .. }
             | Self::Unpin { .. }
             | Self::Settle

@@ -21,8 +21,6 @@ pub struct Transfer {
     /// Those of which one side has lost its mark: of a key on both sides neither is known to be
     /// the newer one.
     pub torn: SlotSet,
-    /// Other slots of the source, whose owner the target doesn't know: until it is told, it takes no key at all.
-    pub untold: SlotSet,
     pub engine: Engine,
 }
 
@@ -104,7 +102,6 @@ impl Transfer {
             slots,
             open: _,
             torn,
-            untold,
             engine,
         } = self;
         let set = |word: &str, id: &NodeId| format!("CLUSTER SETSLOT <slot> {word} {id}");
@@ -124,10 +121,6 @@ impl Transfer {
         };
         let migrate = Command::migrate(*address, login.as_ref(), bounds.limit, false, []);
         let owner = (!torn.is_empty()).then(|| (*target, set("NODE", source)));
-        let untold = (!untold.is_empty()).then(|| {
-            let slots = format!("CLUSTER SETSLOT <each of {untold}> NODE {source}");
-            (*target, slots)
-        });
         let quietly = !bounds.waits && slots.count() > 2;
         let unmarked = quietly.then(|| (*target, "CLUSTER SETSLOT <slot> STABLE".to_owned()));
         let marks = [
@@ -142,7 +135,7 @@ impl Transfer {
             (*target, set("NODE", target)),
             (*source, set("NODE", target)),
         ];
-        let marks = owner.into_iter().chain(untold).chain(marks);
+        let marks = owner.into_iter().chain(marks);
         marks.chain(unmarked).chain(owners).collect()
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::{Role, SlotSet, counted, named};
 use crate::diff::{
     Blocked, Cause, Difference, Elsewhere, HandOver, Misplaced, Now, Pairing, Stray, Unclaimed,
+    Untold,
 };
 
 use super::difference::{announced_option, is_newcomer, option, sentence};
@@ -89,6 +90,7 @@ fn shape(difference: &Difference, pairing: &Pairing) -> (u8, String) {
         Difference::Unassigned { .. } => (6, String::new()),
         Difference::Misplaced { .. } => (10, String::new()),
         Difference::LeftOpen { .. } => (11, String::new()),
+        Difference::Untold(_) => (20, String::new()),
         Difference::LeaderElsewhere(_) => (12, String::new()),
         Difference::HandOver(HandOver { cause, .. }) => match cause {
             Cause::Failback => (13, String::new()),
@@ -161,6 +163,7 @@ fn together(group: &[&Difference], pairing: &Pairing) -> String {
         Difference::Unclaimed { .. } => format!("nobody claims {slots}: {names}"),
         Difference::Stray(_) => format!("{nodes} hold keys of slots that others own: {names}"),
         Difference::LeftOpen { .. } => format!("{slots} are still open on {nodes}"),
+        Difference::Untold(_) => format!("{nodes} know no owner of {slots}"),
         Difference::LeaderElsewhere(_) => {
             format!("{nodes} are to be primaries, and replicate others: {names}")
         }
@@ -209,6 +212,7 @@ fn slots_of(difference: &Difference) -> Option<&SlotSet> {
         | Difference::GivenUp { slots, .. }
         | Difference::Unclaimed(Unclaimed { slots, .. })
         | Difference::Stray(Stray { slots, .. })
+        | Difference::Untold(Untold { slots, .. })
         | Difference::LeftOpen { slots, .. } => Some(slots),
         Difference::Down { .. }
         | Difference::NotJoined { .. }
@@ -242,7 +246,9 @@ fn subject(difference: &Difference, pairing: &Pairing) -> String {
             named(slots)
         }
         Difference::Misplaced(Misplaced { shard, .. }) => format!("to shard {shard}"),
-        Difference::LeftOpen { slots, .. } => named(slots),
+        Difference::LeftOpen { slots, .. } | Difference::Untold(Untold { slots, .. }) => {
+            named(slots)
+        }
         Difference::Undeclared { node, .. } | Difference::Ghost { node, .. } => {
             pairing.label(*node)
         }

@@ -78,6 +78,7 @@ fn is_evidence(difference: &Difference, blocked: &[Blocked]) -> bool {
         | Difference::Unclaimed { .. }
         | Difference::Stray(_)
         | Difference::LeftOpen { .. }
+        | Difference::Untold(_)
         | Difference::NotReplicating { .. }
         | Difference::LinkDown { .. }
         | Difference::Undeclared { .. }

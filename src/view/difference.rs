@@ -6,7 +6,7 @@ use crate::base::{Address, Arg, NodeId, NodeName, Role, ShardName, SlotSet, coun
 use crate::desired::readable_value;
 use crate::diff::{
     Cause, Diff, Difference, Elsewhere, HandOver, Misplaced, Now, OptionChange, Pairing, Stray,
-    Unclaimed,
+    Unclaimed, Untold,
 };
 use crate::observed::{Failure, Libraries};
 
@@ -64,6 +64,7 @@ pub(super) fn sentence(difference: &Difference, pairing: &Pairing) -> String {
         Difference::Misplaced(misplaced) => misplaced_slots(misplaced, pairing),
         Difference::LeaderElsewhere(elsewhere) => leads_elsewhere(elsewhere, pairing),
         Difference::HandOver(hand_over) => handed_over(hand_over, pairing),
+        Difference::Untold(untold) => not_told(untold, pairing),
         Difference::LeftOpen { node, slots } => {
             format!("{} still open on {}", are(slots), pairing.label(*node))
         }
@@ -188,6 +189,12 @@ fn not_replicating(
     format!("{node} {present}, the file makes it a replica of shard {shard}")
 }
 
+fn not_told(untold: &Untold, pairing: &Pairing) -> String {
+    let Untold { node, owner, slots } = untold;
+    let (node, owner) = (pairing.label(*node), pairing.label(*owner));
+    format!("{node} does not know that {owner} owns {}", named(slots))
+}
+
 fn left_to_each_other(unclaimed: &Unclaimed, pairing: &Pairing) -> String {
     let Unclaimed {
         taker,
@@ -275,6 +282,9 @@ pub(super) fn reason(difference: &Difference, pairing: &Pairing) -> String {
                 Cause::Leaving => format!("{from} serves it now, which the file doesn't name"),
             }
         }
+        Difference::Untold(_) => {
+            "Redis learns no new owner of a slot that it takes; without one it calls the cluster down".to_owned()
+        }
         Difference::LeftOpen { .. } => {
             "of a move that is over, or of which no key has gone yet; it hides none".to_owned()
         }
@@ -336,6 +346,7 @@ pub(super) fn way_out(difference: &Difference, diff: &Diff) -> String {
         | Difference::Unclaimed { .. }
         | Difference::Stray(_)
         | Difference::LeftOpen { .. }
+        | Difference::Untold(_)
         | Difference::NotReplicating { .. }
         | Difference::Undeclared { .. }
         | Difference::Ghost { .. } => "Plan again once what is blocked has been mended.".to_owned(),

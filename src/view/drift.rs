@@ -140,6 +140,7 @@ fn why(blocked: &Blocked, differences: &[Difference]) -> String {
             | Difference::Unclaimed { .. }
             | Difference::Stray(_)
             | Difference::LeftOpen { .. }
+            | Difference::Untold(_)
             | Difference::NotReplicating { .. }
             | Difference::LinkDown { .. }
             | Difference::Undeclared { .. }

@@ -92,6 +92,7 @@ fn differs(diff: &Diff) -> Vec<String> {
             Difference::Down { .. }
             | Difference::LinkDown { .. }
             | Difference::Unassigned { .. }
+            | Difference::Untold(_)
             | Difference::LeftOpen { .. } => false,
             Difference::NotJoined { .. }
             | Difference::Announced { .. }

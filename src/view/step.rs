@@ -35,6 +35,7 @@ impl Sign {
             | Action::GiveUp { .. }
             | Action::Claim { .. }
             | Action::Close { .. }
+            | Action::Tell { .. }
             | Action::BringHome { .. }
             | Action::Move { .. }
             | Action::FailOver { .. }
@@ -115,6 +116,7 @@ fn verbs(action: &Action) -> (&'static str, &'static str) {
         Action::CopyLibraries { .. } => ("copy", "copied"),
         Action::Claim { .. } => ("claim", "claimed"),
         Action::Close { .. } => ("close", "closed"),
+        Action::Tell { .. } => ("tell", "told"),
         Action::BringHome { .. } => ("bring", "brought"),
         Action::Attach { .. } => ("attach", "attached"),
         Action::Detach { .. } => ("detach", "detached"),
@@ -153,6 +155,14 @@ fn object(action: &Action, pairing: &Pairing) -> Option<String> {
         },
         Action::Claim { node, slots, .. } => format!("{} for {}", named(slots), label(node)),
         Action::Close { node, slots } => format!("{} on {}", ranges(slots), label(node)),
+        Action::Tell { node, owner, slots } => {
+            format!(
+                "{} that {} owns {}",
+                label(node),
+                label(owner),
+                named(slots)
+            )
+        }
         Action::BringHome { transfer, load } => brought(transfer, *load, pairing),
         Action::Attach {
             name,
@@ -282,6 +292,7 @@ pub(super) fn reason(step: &Step, diff: &Diff) -> String {
         | Action::GiveUp { .. }
         | Action::Claim { .. }
         | Action::Close { .. }
+        | Action::Tell { .. }
         | Action::Detach { .. }
         | Action::BringHome { .. }
         | Action::Remove { .. }
@@ -346,6 +357,7 @@ pub(super) fn shape(step: &Step) -> Option<String> {
         | Action::GiveUp { .. }
         | Action::Claim { .. }
         | Action::Close { .. }
+        | Action::Tell { .. }
         | Action::BringHome { .. }
         | Action::Move { .. }
         | Action::Remove { .. }

@@ -420,13 +420,13 @@ fn nodes_that_are_no_members() {
     ~ host2:7001 is a primary without slots, the file makes it a replica of shard b
     "#);
     let blank = stage.servers.address("host1:7001").to_string();
-    assert_snapshot!(status(&mut stage, Some(&blank), 0), @"
+    assert_snapshot!(status(&mut stage, Some(&blank), 3), @"
     Cluster at host1:7001: no cluster yet, 0 shards, 1 node, Valkey 9.1.2
 
     Outside the shards
       host1:7001  blank, not a member
 
-    Nothing is wrong.
+    ! it is in no cluster: ask another node, if it should be
     ");
 }
 

@@ -1,7 +1,7 @@
 //! What stands in the way of a move, before it and in the midst of it: no room, other databases, late replicas,
 //! values that lie on both sides.
 
-use crate::support::resp::Value;
+use crate::support::resp::{Client, Value};
 use crate::support::shards::slot_of;
 use crate::support::traffic::Data;
 use crate::support::yaml::Yaml;
@@ -192,61 +192,100 @@ fn a_key_on_both_sides_on_redis() {
     assert_at_the_taker(&stage, &keys);
 }
 
-/// The giver fails over in the midst of a move, and of one slot both hold a key. Redis learns no new owner of slots that
-/// it imports: until the taker is told who owns that one too, it takes no key of any other.
-#[test]
-fn a_key_on_both_sides_and_a_taker_that_knows_no_owner_on_redis() {
-    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
-    let (slot, keys) = crowd(&stage, 3);
+/// A key of one of the giver's slots.
+fn key_in(wanted: impl Fn(u16) -> bool) -> (u16, String) {
+    let keys = (0..).map(|number| format!("other:{number}"));
+    let mut keys = keys.map(|key| (slot_of(key.as_bytes()), key));
+    keys.find(|(slot, _)| wanted(*slot)).expect("such a key")
+}
+
+/// A move of these slots is begun, of the first one both hold a key, and the giver fails over: gives its heir. Redis
+/// learns no new owner of slots that it imports, so the taker calls the cluster down.
+#[track_caller]
+fn give_and_fail_over(stage: &Stage, slots: &[u16], key: &str) -> Client {
+    const HEIR: &str = "host2:7000";
     let (giver, taker) = (stage.servers.id(GIVER), stage.servers.id(TAKER));
-    let mut tags = (0..).map(|number| format!("other:{number}"));
-    let other = tags
-        .find(|key| (0..5000).contains(&slot_of(key.as_bytes())))
-        .expect("such a key");
-    let half = slot_of(other.as_bytes());
-    stage.servers.ok(GIVER, &["SET", &other, "value"]);
-    for slot in [slot, half] {
+    for slot in slots {
         stage.tell(TAKER, &format!("CLUSTER SETSLOT {slot} IMPORTING {giver}"));
         stage.tell(GIVER, &format!("CLUSTER SETSLOT {slot} MIGRATING {taker}"));
     }
     let mut client = judge::connect(stage.servers.address(TAKER));
-    let replies = client.pipeline(&[&["ASKING"], &["SET", &keys[1], "other"]]);
+    let replies = client.pipeline(&[&["ASKING"], &["SET", key, "other"]]);
     assert_eq!(replies.expect("replies")[1], Value::Simple("OK".to_owned()));
-    let heir = "host2:7000";
-    stage.tell(heir, "CLUSTER FAILOVER");
-    let new = stage.servers.id(heir);
+    stage.tell(HEIR, "CLUSTER FAILOVER");
+    let new = stage.servers.id(HEIR);
     stage.wait_for_line(TAKER, &new, "an owner", |line| !line.slots.is_empty());
     wait::until("the taker to miss an owner", || {
-        let state = judge::ask(stage.servers.address(TAKER)).info;
-        match state.get("cluster_state").map(String::as_str) {
-            Some("fail") => Ok(()),
-            other => Err(format!("{other:?}")),
+        match state_of(stage, TAKER).as_str() {
+            "fail" => Ok(()),
+            other => Err(other.to_owned()),
         }
     });
+    client
+}
+
+fn state_of(stage: &Stage, node: &str) -> String {
+    let info = judge::ask(stage.servers.address(node)).info;
+    info.get("cluster_state").cloned().unwrap_or_default()
+}
+
+/// The taker is told who owns a slot that is left as it is: before, it takes and gives no other.
+#[test]
+fn a_key_on_both_sides_and_a_taker_that_knows_no_owner_on_redis() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let (slot, keys) = crowd(&stage, 3);
+    let (half, begun) = key_in(|slot| slot < 5000);
+    let (given, own) = key_in(|slot| slot == 5462);
+    let (fresh, others) = key_in(|slot| slot == 10923);
+    for (node, key) in [(GIVER, &begun), (TAKER, &own), ("host1:7002", &others)] {
+        stage.servers.ok(node, &["SET", key, "value"]);
+    }
+    let mut client = give_and_fail_over(&stage, &[slot, half], &keys[1]);
     let mut shards = Shard::seed();
-    shards[0] = Shard::new(heir, &[GIVER], "");
+    shards[0] = Shard::new("host2:7000", &[GIVER], "");
     shards[0].slots = vec![(0, half - 1), (half + 1, slot - 1), (slot + 1, 5461)];
-    shards[1].slots = vec![(half, half), (slot, slot), (5462, 10922)];
+    shards[1].slots = vec![(half, half), (slot, slot), (given + 1, fresh)];
+    shards[2].slots = vec![(given, given), (fresh + 1, 16383)];
     stage.declare(&shards);
-    let plan = stage.rcl.run(&["plan"]).code(3);
-    for words in [
-        &format!("host1:7001> CLUSTER SETSLOT <each of {slot}> NODE {new}"),
-        &format!(
-            "First tell host1:7001 who owns what it doesn't know the owner of: CLUSTER SETSLOT {slot} NODE {new}. "
-        ),
-    ] {
-        assert!(plan.stdout().contains(words), "{words}: {}", plan.stdout());
+    let plan = stage.rcl.run(&["plan", "--commands", "all"]).code(3);
+    let new = stage.servers.id("host2:7000");
+    let told = format!("~ tell host1:7001 that host2:7000 owns slots {half},{slot}");
+    let sent = format!("host1:7001> CLUSTER SETSLOT {slot} NODE {new}");
+    for words in [told, sent] {
+        assert!(plan.stdout().contains(&words), "{words}: {}", plan.stdout());
     }
     stage.does_the_rest();
-    assert_eq!(
-        stage.servers.call(TAKER, &["GET", &other]),
-        Value::Bulk("value".to_owned())
-    );
+    for (node, key) in [(TAKER, &begun), ("host1:7002", &own), (TAKER, &others)] {
+        let found = stage.servers.call(node, &["GET", key]);
+        assert_eq!(found, Value::Bulk("value".to_owned()), "{key} at {node}");
+    }
     let replies = client.pipeline(&[&["ASKING"], &["DEL", &keys[1]]]);
     assert_eq!(replies.expect("replies")[1], Value::Integer(1));
     stage.repairs(&shards);
-    assert_eq!(stage.keys(TAKER), 4);
-    assert_eq!(stage.keys(heir), 0);
+    assert_eq!(stage.keys("host2:7000"), 0);
+}
+
+/// Where nothing else is to be done, the taker serves its own slots again.
+#[test]
+fn nothing_is_left_but_a_taker_that_knows_no_owner_on_redis() {
+    let mut stage = Stage::seed(Servers::prepare(ServerKind::Redis70));
+    let (slot, keys) = crowd(&stage, 3);
+    let mut client = give_and_fail_over(&stage, &[slot], &keys[1]);
+    let mut shards = Shard::seed();
+    shards[0] = Shard::new("host2:7000", &[GIVER], "0-5461");
+    stage.declare(&shards);
+    let drift = stage.rcl.run(&["drift"]).code(3);
+    let words = format!("host1:7001 does not know that host2:7000 owns slot {slot}");
+    assert!(drift.stdout().contains(&words), "{}", drift.stdout());
+    stage.does_the_rest();
+    assert_eq!(state_of(&stage, TAKER), "ok");
+    let replies = client.pipeline(&[&["ASKING"], &["GET", &keys[1]]]);
+    let other = Value::Bulk("other".to_owned());
+    assert_eq!(replies.expect("replies")[1], other);
+    let replies = client.pipeline(&[&["ASKING"], &["DEL", &keys[1]]]);
+    assert_eq!(replies.expect("replies")[1], Value::Integer(1));
+    stage.repairs(&shards);
+    assert_eq!(stage.keys("host2:7000"), 3);
 }
 
 /// Valkey tells the replicas first, and refuses when one is late: the same again goes through.

@@ -22,7 +22,6 @@ fn transfer() -> Transfer {
         slots: SLOTS.parse().unwrap(),
         open: SlotSet::new(),
         torn: SlotSet::new(),
-        untold: SlotSet::new(),
         engine: Engine::Atomic,
     }
 }

@@ -16,7 +16,6 @@ fn transfer(open: &str) -> Transfer {
         slots: "0-39".parse().unwrap(),
         open: open.parse().unwrap_or_default(),
         torn: SlotSet::new(),
-        untold: SlotSet::new(),
         engine: Engine::Atomic,
     }
 }
@@ -250,23 +249,6 @@ fn what_has_gone_is_not_given_back() {
     let told: Vec<String> = classic.owner().iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 40 - WINDOW, "{told:?}");
     assert!(told[0].starts_with("CLUSTER SETSLOT 32 NODE "), "{told:?}");
-}
-
-#[test]
-fn the_owner_of_slots_beside_these_is_told_once() {
-    let transfer = Transfer {
-        untold: "50-51".parse().unwrap(),
-        ..transfer("")
-    };
-    let mut classic = Classic::new(&transfer, bounds(), 1);
-    classic.open_window();
-    let told: Vec<String> = classic.owner().iter().map(ToString::to_string).collect();
-    let own = |slot: u16| format!("CLUSTER SETSLOT {slot} NODE {}", transfer.source);
-    assert_eq!(told, [own(50), own(51)]);
-    classic.moved = classic.open();
-    classic.window.clear();
-    classic.open_window();
-    assert_eq!(classic.owner(), []);
 }
 
 #[test]

@@ -13,7 +13,6 @@ fn transfer(pause: Duration, torn: &str) -> Transfer {
         slots: "0-99".parse().unwrap(),
         open: "40-41".parse().unwrap(),
         torn: torn.parse().unwrap_or_default(),
-        untold: SlotSet::new(),
         engine: Engine::Classic(Bounds {
             batch: 100,
             bytes: 1 << 20,

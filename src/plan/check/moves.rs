@@ -39,6 +39,9 @@ impl Facts<'_> {
         if let Action::Claim { node, slots, .. } = &step.action {
             self.claimed(step.id, *node, slots, given, found);
         }
+        if let Action::Tell { node, owner, slots } = &step.action {
+            self.told(step.id, (*node, *owner), slots, found);
+        }
         if let Action::Close { node, slots } = &step.action {
             let hidden = self.hidden(*node, slots);
             found.extend(hidden.map(|slot| Violation::HidesKeys {
@@ -46,6 +49,22 @@ impl Facts<'_> {
                 slot,
                 node: *node,
             }));
+        }
+    }
+
+    /// Only whom every view has for the owner, and not to the owner itself.
+    fn told(
+        &self,
+        step: StepId,
+        (node, owner): (NodeId, NodeId),
+        slots: &SlotSet,
+        found: &mut Vec<Violation>,
+    ) {
+        for slot in slots.iter() {
+            let owned = self.owners.get(usize::from(slot)) == Some(&Some(owner));
+            if !owned || node == owner || self.disputed.contains(slot) {
+                found.push(Violation::Misleads { step, slot, node });
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::base::{Address, Arg, BusAddress, NodeId, NodeName, Role, ShardName, SlotSet};
 use crate::diff::{
     Blocked, Cause, Diff, Difference, Elsewhere, HandOver, Misplaced, Note, Now, OptionChange,
-    Pairing, Stray, Unclaimed, Unserved,
+    Pairing, Stray, Unclaimed, Unserved, Untold,
 };
 use crate::observed::{Failure, Libraries};
 use crate::view::difference::sentence;
@@ -132,6 +132,13 @@ enum What<'a> {
         begun: &'a SlotSet,
         torn: &'a SlotSet,
     },
+    Untold {
+        node: Option<&'a NodeName>,
+        id: NodeId,
+        owner: Option<&'a NodeName>,
+        owner_id: NodeId,
+        slots: &'a SlotSet,
+    },
     LeftOpen {
         node: Option<&'a NodeName>,
         id: NodeId,
@@ -229,6 +236,7 @@ impl<'a> What<'a> {
             Difference::Unclaimed(unclaimed) => Self::unclaimed(unclaimed, pairing),
             Difference::Stray(stray) => Self::stray(stray, pairing),
             Difference::Misplaced(misplaced) => Self::misplaced(misplaced, pairing),
+            Difference::Untold(untold) => Self::untold(untold, pairing),
             Difference::LeftOpen { node, slots } => Self::LeftOpen {
                 node: name(node),
                 id: *node,
@@ -272,6 +280,17 @@ impl<'a> What<'a> {
             shard,
             primary: pairing.names.get(&primary),
             primary_id: primary,
+            slots,
+        }
+    }
+
+    fn untold(untold: &'a Untold, pairing: &'a Pairing) -> Self {
+        let Untold { node, owner, slots } = untold;
+        Self::Untold {
+            node: pairing.names.get(node),
+            id: *node,
+            owner: pairing.names.get(owner),
+            owner_id: *owner,
             slots,
         }
     }

@@ -185,6 +185,10 @@ enum DetailsJson<'a> {
     Close {
         slots: &'a SlotSet,
     },
+    Tell {
+        owner: NodeJson<'a>,
+        slots: &'a SlotSet,
+    },
     BringHome {
         source: NodeJson<'a>,
         slots: &'a SlotSet,
@@ -350,6 +354,7 @@ fn action_word(action: &Action) -> &'static str {
         Action::GiveUp { .. } => "give_up",
         Action::Claim { .. } => "claim",
         Action::Close { .. } => "close",
+        Action::Tell { .. } => "tell",
         Action::BringHome { .. } => "bring_home",
         Action::Move { .. } => "move",
         Action::Pin { .. } => "pin",
@@ -432,6 +437,7 @@ fn details<'a>(action: &'a Action, plan: &'a Plan) -> DetailsJson<'a> {
             slots,
         },
         Action::Close { slots, .. } => DetailsJson::Close { slots },
+        Action::Tell { owner, slots, .. } => tell_details(*owner, slots, plan),
         Action::BringHome { transfer, load } => bring_home_details(transfer, *load, plan),
         Action::Move {
             shard,
@@ -462,6 +468,13 @@ fn move_details<'a>(
         keys: load.keys,
         bytes: load.bytes,
         templates: templates(transfer, plan),
+    }
+}
+
+fn tell_details<'a>(owner: NodeId, slots: &'a SlotSet, plan: &'a Plan) -> DetailsJson<'a> {
+    DetailsJson::Tell {
+        owner: node(owner, plan),
+        slots,
     }
 }
 

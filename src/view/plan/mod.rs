@@ -179,6 +179,7 @@ fn shown(run: &[Step], commands: Commands) -> usize {
             | Phase::GiveUp
             | Phase::Claim
             | Phase::Close
+            | Phase::Tell
             | Phase::BringHome
             | Phase::Attach
             | Phase::Detach

@@ -73,6 +73,7 @@ fn in_the_way(diff: &Diff) -> String {
             | Difference::Unclaimed { .. }
             | Difference::Stray(_)
             | Difference::LeftOpen { .. }
+            | Difference::Untold(_)
             | Difference::NotReplicating { .. }
             | Difference::Undeclared { .. }
             | Difference::Ghost { .. } => others += 1,

@@ -294,6 +294,7 @@ fn went_by_itself(plan: &Plan, step: StepId, end: &End) -> bool {
             | Phase::GiveUp
             | Phase::Claim
             | Phase::Close
+            | Phase::Tell
             | Phase::BringHome
             | Phase::Attach
             | Phase::Detach
@@ -328,6 +329,7 @@ fn takes_long(action: &Action) -> bool {
         | Action::GiveUp { .. }
         | Action::Claim { .. }
         | Action::Close { .. }
+        | Action::Tell { .. }
         | Action::Pin { .. }
         | Action::Unpin { .. }
         | Action::Remove { .. }

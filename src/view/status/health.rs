@@ -65,6 +65,15 @@ pub(super) fn wrong(
     found
 }
 
+/// Nobody that was asked is a member of any.
+pub(super) fn no_cluster() -> Wrong {
+    Wrong {
+        code: "no-cluster",
+        what: "it is in no cluster: ask another node, if it should be".to_owned(),
+        evidence: Vec::new(),
+    }
+}
+
 fn disagreements(cluster: &Cluster, label: &impl Fn(NodeId) -> String) -> Vec<Wrong> {
     let islands = cluster.islands.iter();
     let all = islands.flat_map(|island| &island.disagreements);

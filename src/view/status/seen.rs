@@ -60,7 +60,11 @@ impl<'a> Seen<'a> {
             .filter_map(|id| view.observed.views.get(&id));
         let states: Vec<bool> = views.map(|own| own.state_ok).collect();
         let ok = (states.iter().filter(|ok| **ok).count(), states.len());
-        let wrong = health::wrong(view.observed, &cluster, &topology, title);
+        let mut wrong = health::wrong(view.observed, &cluster, &topology, title);
+        // A file forms one; who asks a node wants to hear of the cluster that it is of.
+        if view.file.is_none() && ok == (0, 0) && !facts.is_empty() {
+            wrong.push(health::no_cluster());
+        }
         let silent = silent(view, title);
         let servers = view.observed.views.values().map(|own| own.server);
         let unserved = match view.file {
@@ -106,7 +110,7 @@ impl<'a> Seen<'a> {
             }
             (ok, all) if ok == all && !self.silent.is_empty() => (
                 "ok",
-                "ok, but for members that the file doesn't name".to_owned(),
+                "ok, but a member that the file doesn't name does not answer".to_owned(),
             ),
             (ok, all) if ok == all => ("ok", "ok".to_owned()),
             (0, _) => ("fail", "not ok".to_owned()),

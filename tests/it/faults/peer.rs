@@ -45,8 +45,9 @@ pub(super) fn knows(story: Story) -> bool {
     }
 }
 
-/// How long it takes when nothing happens; `None` if it goes on for five minutes.
+/// How long it takes when nothing happens; `None` if it fails by itself, or goes on for five minutes.
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "a table without it needs a reason")]
 pub(super) fn undisturbed(story: Story, kind: ServerKind) -> Option<Duration> {
     let scene = story.begin(kind);
     prepare(story, &scene);
@@ -54,15 +55,14 @@ pub(super) fn undisturbed(story: Story, kind: ServerKind) -> Option<Duration> {
     let began = Instant::now();
     let (code, said) = end(start(&scene, &commands, " && "));
     let took = began.elapsed();
-    if code == HANGS {
-        return None;
+    let done = code == "0" && done(story, &scene);
+    if !done {
+        let (story, kind) = (story.name(), kind.name());
+        println!(
+            "{story} on {kind}: redis-cli alone, undisturbed: {code} after {took:.1?}: {said}"
+        );
     }
-    assert_eq!(
-        code, "0",
-        "redis-cli can do it when nothing happens: {said}"
-    );
-    assert!(done(story, &scene), "redis-cli has not done it: {said}");
-    Some(took)
+    done.then_some(took)
 }
 
 #[track_caller]
@@ -142,12 +142,14 @@ fn prepare(story: Story, scene: &Scene) {
     let replica = address(&scene.servers, "host8:7000");
     let added = end(start(scene, &[add(&replica)], ""));
     assert_eq!(added.0, "0", "{}", added.1);
-    // With --cluster-slave it ends with an error now and then, since the newcomer doesn't know its primary yet.
+    // Added as a replica at once it ends with an error now and then, since the newcomer doesn't know its primary yet.
     wait::until("the newcomer's replica to follow it", || {
         let words = ["CLUSTER", "REPLICATE", &id];
-        match scene.servers.call("host8:7000", &words) {
-            Value::Simple(_) => Ok(()),
-            other => Err(format!("{other:?}")),
+        let reply = scene.servers.call("host8:7000", &words);
+        if let Value::Simple(_) = reply {
+            Ok(())
+        } else {
+            Err(format!("{reply:?}"))
         }
     });
     // It begins to move at once, and what the newcomer then refuses ends it.

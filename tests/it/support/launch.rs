@@ -65,7 +65,7 @@ impl Launch {
         self.tls.is_some() && plain.is_none_or(|value| value != "no")
     }
 
-    /// A second port for TLS, a hundred higher, and everything among the nodes over TLS. Only Debian's 7.0 can.
+    /// A second port for TLS, a hundred higher, and everything among the nodes over TLS. Only builds of Debian can.
     pub(crate) fn tls(mut self) -> Self {
         self.tls = Some(Certs::new());
         self
