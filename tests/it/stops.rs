@@ -98,12 +98,21 @@ fn once_and_there_is_too_much_to_finish_on_redis() {
 #[test]
 fn twice_and_it_stops_where_it_stands_on_redis() {
     let crowded = Crowded::new();
-    let mut apply = crowded.stage.rcl.start(&["apply", "--yes", "-v"]);
+    let arguments = ["apply", "--yes", "-v", "--journal", "run.jsonl"];
+    let mut apply = crowded.stage.rcl.start(&arguments);
     apply.expect("MIGRATE");
     apply.interrupt();
     apply.expect("Stopping").interrupt();
     let ended = apply.end().code(1);
     let said = ended.stderr().to_owned();
+    let journal = std::fs::read_to_string(crowded.stage.rcl.path("run.jsonl")).expect("a journal");
+    let lines = |kind: &str| {
+        let kind = format!("\"kind\":\"{kind}\"");
+        journal.lines().filter(|line| line.contains(&kind)).count()
+    };
+    // Of what was under way too.
+    assert_eq!(lines("sent"), lines("answered"));
+    assert_eq!(lines("step_ended"), 1);
     crowded.finish(&said);
 }
 

@@ -232,6 +232,19 @@ fn what_a_failed_job_leaves_is_waited_for() {
     assert_eq!(pair.begins(), 3, "{failure:?}");
 }
 
+/// From when it is sent: nobody who is cut off then has looked yet.
+#[test]
+fn what_was_asked_for_may_be_under_way() {
+    let transfer = transfer();
+    let mut atomic = Atomic::new(&transfer, Load::default());
+    let mut pair = Pair::new(running);
+    while pair.begins() == 0 {
+        assert!(!atomic.goes_on());
+        pair.run(&mut atomic, 1).unwrap();
+    }
+    assert!(atomic.goes_on());
+}
+
 /// A stop cancels the job that this run has begun, and waits until both ends are done with it.
 #[test]
 fn a_stop_cancels_our_own_job() {

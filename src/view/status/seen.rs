@@ -61,8 +61,9 @@ impl<'a> Seen<'a> {
         let states: Vec<bool> = views.map(|own| own.state_ok).collect();
         let ok = (states.iter().filter(|ok| **ok).count(), states.len());
         let mut wrong = health::wrong(view.observed, &cluster, &topology, title);
-        // A file forms one; who asks a node wants to hear of the cluster that it is of.
-        if view.file.is_none() && ok == (0, 0) && !facts.is_empty() {
+        // A file forms one; who asks a node wants to hear of the cluster that it is of, or that is just being formed.
+        let forming = view.file.is_some() || !view.observed.applying.is_empty();
+        if !forming && ok == (0, 0) && !facts.is_empty() {
             wrong.push(health::no_cluster());
         }
         let silent = silent(view, title);
