@@ -332,6 +332,7 @@ fn nothing_to_export() {
     let ran = stage.rcl.run(&["export", "nonsense"]).code(1);
     insta::assert_snapshot!(format!("{said}{silent}{}", ran.stderr()), @r#"
     error: host1:7000 can't be exported: it is blank: it knows no other node and owns no slot, so there is no cluster yet
+      it is in no cluster: ask another node, if it should be
     error: host1:7000 can't be exported: nobody answers there
       host1:7000 does not answer: Connection refused (os error 111)
     error: "nonsense" is no address: write host:port, such as 10.0.0.1:7000
