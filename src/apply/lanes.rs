@@ -141,7 +141,6 @@ pub(super) async fn carry(
         )
         .await;
         given_up.set(given_up.get() || result.is_err());
-        half_way.set(place, &mover, began.elapsed());
         result
     });
     let ends = join_all(ends).await;

@@ -302,7 +302,7 @@ impl Left {
     }
 }
 
-/// Does what the mover wants, call by call, and says before and after each how far it is.
+/// Does what the mover wants, call by call, and says before each how far it is.
 ///
 /// `given_up`: whether another one that works on the same move has failed.
 pub(super) async fn drive(
@@ -311,12 +311,14 @@ pub(super) async fn drive(
     mut stop: watch::Receiver<Stop>,
     given_up: impl Fn() -> bool,
     call: impl AsyncFn(NodeId, &[Command], Turn) -> Result<Vec<Reply>, String>,
-    mut called: impl FnMut(&Mover<'_>),
+    mut stands: impl FnMut(&Mover<'_>),
 ) -> Result<(), Trouble> {
     let mut stopped_at: Option<Instant> = None;
     let mut silent_since: Option<Instant> = None;
     let mut todo = mover.next(&[]);
     loop {
+        // Before it goes on: what is sent next may be done before its answer comes.
+        stands(mover);
         let stopping = *stop.borrow_and_update() >= Stop::Finish || given_up();
         if stopping && stopped_at.is_none() {
             stopped_at = Some(Instant::now());
@@ -345,8 +347,6 @@ pub(super) async fn drive(
                 }
             },
         };
-        // Until it is answered, what was sent may have been done.
-        called(mover);
         let asked = Instant::now();
         let answer = call(node, &commands, mover.turn()).await;
         todo = match &answer {
@@ -359,7 +359,6 @@ pub(super) async fn drive(
             }
             Err(words) => mover.unanswered(words, node, &commands),
         };
-        called(mover);
     }
 }
 

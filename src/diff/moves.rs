@@ -369,12 +369,9 @@ fn lost_its_giver(
     let Some(giver) = look.observed.views.get(&open.peer) else {
         return false;
     };
-    let knows_an_owner = || {
-        let mut members = taker.table.iter();
-        members.any(|(_, member)| member.slots.contains(open.slot))
-    };
+    let slot: SlotSet = [open.slot].into_iter().collect();
     match giver.role() {
-        Role::Replica => !knows_an_owner(),
+        Role::Replica => !taker.knows_no_owner_of(&slot).is_empty(),
         Role::Primary => giver.own_slots().is_empty() && was_given(taker, open.peer, declared),
     }
 }

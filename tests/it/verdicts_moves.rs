@@ -146,8 +146,8 @@ fn what_lies_at_the_target_is_replaced_on_redis() {
     assert_eq!(left.len(), 3, "all has gone already");
     let mut client = judge::connect(stage.servers.address(TAKER));
     for key in &left {
-        let replies = client.pipeline(&[&["ASKING"], &["SET", key, "stale"]]);
-        assert_eq!(replies.expect("replies")[1], Value::Simple("OK".to_owned()));
+        let reply = asking(&mut client, &["SET", key, "stale"]);
+        assert_eq!(reply, Value::Simple("OK".to_owned()));
     }
     let ended = apply.end().code(0);
     let said = ended.stderr();
@@ -170,8 +170,10 @@ fn a_key_on_both_sides_on_redis() {
     stage.tell(TAKER, &format!("CLUSTER SETSLOT {slot} IMPORTING {giver}"));
     stage.tell(GIVER, &format!("CLUSTER SETSLOT {slot} MIGRATING {taker}"));
     let mut client = judge::connect(stage.servers.address(TAKER));
-    let replies = client.pipeline(&[&["ASKING"], &["SET", &keys[1], "other"]]);
-    assert_eq!(replies.expect("replies")[1], Value::Simple("OK".to_owned()));
+    assert_eq!(
+        asking(&mut client, &["SET", &keys[1], "other"]),
+        Value::Simple("OK".to_owned())
+    );
     let mut shards = Shard::seed();
     shards[0].slots = vec![(0, slot - 1), (slot + 1, 5461)];
     shards[1].slots = vec![(slot, slot), (5462, 10922)];
@@ -186,13 +188,19 @@ fn a_key_on_both_sides_on_redis() {
         assert!(told.plan.contains(words), "{words}: {}", told.plan);
     }
     // The one of the owner is the right one, a person finds.
-    let replies = client.pipeline(&[&["ASKING"], &["DEL", key]]);
-    assert_eq!(replies.expect("replies")[1], Value::Integer(1));
+    assert_eq!(asking(&mut client, &["DEL", key]), Value::Integer(1));
     stage.repairs(&shards);
     assert_at_the_taker(&stage, &keys);
 }
 
-/// A key of one of the giver's slots.
+/// What a node answers to a command for a slot that it imports.
+#[track_caller]
+fn asking(client: &mut Client, command: &[&str]) -> Value {
+    let replies = client.pipeline(&[&["ASKING"], command]).expect("replies");
+    replies[1].clone()
+}
+
+/// A key in such a slot.
 fn key_in(wanted: impl Fn(u16) -> bool) -> (u16, String) {
     let keys = (0..).map(|number| format!("other:{number}"));
     let mut keys = keys.map(|key| (slot_of(key.as_bytes()), key));
@@ -210,8 +218,10 @@ fn give_and_fail_over(stage: &Stage, slots: &[u16], key: &str) -> Client {
         stage.tell(GIVER, &format!("CLUSTER SETSLOT {slot} MIGRATING {taker}"));
     }
     let mut client = judge::connect(stage.servers.address(TAKER));
-    let replies = client.pipeline(&[&["ASKING"], &["SET", key, "other"]]);
-    assert_eq!(replies.expect("replies")[1], Value::Simple("OK".to_owned()));
+    assert_eq!(
+        asking(&mut client, &["SET", key, "other"]),
+        Value::Simple("OK".to_owned())
+    );
     stage.tell(HEIR, "CLUSTER FAILOVER");
     let new = stage.servers.id(HEIR);
     stage.wait_for_line(TAKER, &new, "an owner", |line| !line.slots.is_empty());
@@ -259,8 +269,7 @@ fn a_key_on_both_sides_and_a_taker_that_knows_no_owner_on_redis() {
         let found = stage.servers.call(node, &["GET", key]);
         assert_eq!(found, Value::Bulk("value".to_owned()), "{key} at {node}");
     }
-    let replies = client.pipeline(&[&["ASKING"], &["DEL", &keys[1]]]);
-    assert_eq!(replies.expect("replies")[1], Value::Integer(1));
+    assert_eq!(asking(&mut client, &["DEL", &keys[1]]), Value::Integer(1));
     stage.repairs(&shards);
     assert_eq!(stage.keys("host2:7000"), 0);
 }
@@ -279,11 +288,9 @@ fn nothing_is_left_but_a_taker_that_knows_no_owner_on_redis() {
     assert!(drift.stdout().contains(&words), "{}", drift.stdout());
     stage.does_the_rest();
     assert_eq!(state_of(&stage, TAKER), "ok");
-    let replies = client.pipeline(&[&["ASKING"], &["GET", &keys[1]]]);
     let other = Value::Bulk("other".to_owned());
-    assert_eq!(replies.expect("replies")[1], other);
-    let replies = client.pipeline(&[&["ASKING"], &["DEL", &keys[1]]]);
-    assert_eq!(replies.expect("replies")[1], Value::Integer(1));
+    assert_eq!(asking(&mut client, &["GET", &keys[1]]), other);
+    assert_eq!(asking(&mut client, &["DEL", &keys[1]]), Value::Integer(1));
     stage.repairs(&shards);
     assert_eq!(stage.keys("host2:7000"), 3);
 }

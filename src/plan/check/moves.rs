@@ -52,6 +52,11 @@ impl Facts<'_> {
         }
     }
 
+    /// Whether some view has it for the owner; others may dispute it.
+    fn owns(&self, node: NodeId, slot: Slot) -> bool {
+        self.owners.get(usize::from(slot)) == Some(&Some(node))
+    }
+
     /// Only whom every view has for the owner, and not to the owner itself.
     fn told(
         &self,
@@ -61,8 +66,7 @@ impl Facts<'_> {
         found: &mut Vec<Violation>,
     ) {
         for slot in slots.iter() {
-            let owned = self.owners.get(usize::from(slot)) == Some(&Some(owner));
-            if !owned || node == owner || self.disputed.contains(slot) {
+            if !self.owns(owner, slot) || node == owner || self.disputed.contains(slot) {
                 found.push(Violation::Misleads { step, slot, node });
             }
         }
@@ -73,9 +77,8 @@ impl Facts<'_> {
         let owner = transfer.target;
         let view = self.observed.views.get(&owner);
         for slot in transfer.slots.iter() {
-            let owned = self.owners.get(usize::from(slot)) == Some(&Some(owner));
             let empty = view.is_some_and(|view| view.keys_of(slot) == Some(0));
-            if !owned || !empty || self.disputed.contains(slot) {
+            if !self.owns(owner, slot) || !empty || self.disputed.contains(slot) {
                 found.push(Violation::BringsBack { step, slot, owner });
             }
         }
@@ -94,9 +97,7 @@ impl Facts<'_> {
         let leave = matches!(step.risk, Risk::LoseData { .. });
         let gone = !self.observed.views.contains_key(&lost);
         for slot in slots.iter() {
-            let place = usize::from(slot);
-            let owned = self.owners.get(place) == Some(&Some(lost));
-            if !(leave && gone && owned) || self.holders.contains_key(&slot) {
+            if !(leave && gone && self.owns(lost, slot)) || self.holders.contains_key(&slot) {
                 found.push(Violation::GivesUp {
                     step: step.id,
                     slot,
@@ -148,7 +149,7 @@ impl Facts<'_> {
             .into_iter()
             .flat_map(|view| view.keys_in_slot.keys().copied())
             .filter(|slot| slots.contains(*slot))
-            .filter(|slot| self.owners.get(usize::from(*slot)) != Some(&Some(node)))
+            .filter(|slot| !self.owns(node, *slot))
             .collect();
         hidden.into_iter()
     }
@@ -173,10 +174,8 @@ impl Facts<'_> {
             });
         }
         for slot in slots.iter() {
-            let place = usize::from(slot);
             found.extend(twice(step, slot, given));
-            let owned = self.owners.get(place) == Some(&Some(*source));
-            if !owned || self.disputed.contains(slot) {
+            if !self.owns(*source, slot) || self.disputed.contains(slot) {
                 found.push(Violation::NotTheOwner {
                     step,
                     slot,
